@@ -1,0 +1,70 @@
+# Every command of the project. `make help` lists them. The recipes use relative paths only, so that the folder may
+# have any name. They `exec` their last command: a signal to make, or to the group, then reaches that command itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Settings of another environment do not leak into ours.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+BIN := .venv/bin
+# Processes of the test run: one a core, four at most, since each has a PostgreSQL of its own.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
+# What pytest is given beside the defaults, for example: make test ARGS='-k cancel'
+ARGS ?=
+CHECKS := check-format check-lint check-types check-imports check-tidy
+
+.PHONY: run test test-domain check $(CHECKS) bench load fmt lock clean help install-run install-dev
+
+run: ## start the whole service; Ctrl-C stops it
+	@requirements/install run && exec $(BIN)/orders up
+
+test: install-dev test-domain ## run all tests; leaves tests/report.html and tests/junit.xml
+	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --junit-xml=tests/junit.xml \
+	  --html=tests/report.html --self-contained-html $(ARGS)
+
+# A run of its own, so that measuring does not slow the rest down.
+test-domain: install-dev ## hold the domain's branch coverage to its bound
+	@HYPOTHESIS_PROFILE=coverage $(BIN)/pytest -q tests/unit/orders/domain \
+	  --cov=orders.domain --cov-report=term-missing --cov-report=json:.coverage.json
+	@$(BIN)/python -m tests.support.branch_coverage .coverage.json
+
+check: $(CHECKS) ## format, lint, types, import rules, tidy; `make -k check` shows all findings
+check-format: install-dev
+	@$(BIN)/ruff format --check --output-format concise . || { echo "error: the files above are not formatted; make fmt does it"; exit 1; }
+check-lint: install-dev
+	@$(BIN)/ruff check .
+check-types: install-dev
+	@$(BIN)/mypy
+check-imports: install-dev
+	@$(BIN)/lint-imports --no-logo
+check-tidy: install-dev
+	@$(BIN)/pytest -q tests/tidy
+
+bench: install-dev ## measure durable POST /orders against a bare echo on the same server
+	@exec $(BIN)/python -m load.bench $(ARGS)
+
+load: install-dev ## send a realistic load to the service at BASE_URL
+	@if [[ -f load/__main__.py ]]; then exec $(BIN)/python -m load $(ARGS); fi; echo "load: this version has no load script"
+
+fmt: install-dev ## format, and mend what the linter can mend
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+# Keeps what is locked; `make lock UPGRADE=--upgrade` takes the newest versions that pyproject.toml admits.
+UPGRADE ?=
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) pyproject.toml
+lock: install-dev ## resolve pyproject.toml into requirements/*.txt, with hashes
+	@$(COMPILE) --group build --output-file requirements/run.txt
+	@$(COMPILE) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) --group uv --output-file requirements/uv.txt
+
+clean: ## remove .venv, caches and reports; orders and their database stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* tests/report.html tests/junit.xml
+	@find src tests load examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+
+install-run install-dev:
+	@requirements/install $(@:install-%=%)

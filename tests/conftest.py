@@ -1,0 +1,18 @@
+"""What every test gets: one asyncio backend, and how hard hypothesis tries."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: other processes share the cores, and pytest-timeout names a test that hangs.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("default"), print_blob=True)
+# Measuring coverage makes every line slower, and few examples already reach every branch.
+settings.register_profile("coverage", parent=settings.get_profile("default"), max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
