@@ -1,0 +1,22 @@
+"""Every bound of the write side, each with its reason."""
+
+MAX_QUANTITY = 1_000_000_000  # shares an order: fits every venue's 32-bit field
+MAX_CLIENT_ORDER_ID = 128  # characters: twice what FIX engines commonly allow
+MAX_PRICE_DIGITS = 18  # digits of a price, both sides of the point: any currency, and sums stay exact
+MAX_TEXT = 500  # characters of a reason that a venue or an operator gives
+MAX_ACCOUNT = 64  # characters of an account's name
+
+MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
+MAX_BATCH_UNITS = 512  # commands a commit: past it the commit outlasts the gain (decisions/0003)
+MAX_BATCH_BYTES = 512 * 1024  # psycopg hangs on a statement with 1.15 MB of parameters
+MAX_QUEUED_UNITS = 20_000  # appends waiting for the writer: some seconds of its work, then 503
+APPEND_TIMEOUT_S = 8.0  # how long a command may wait to be durable, ambiguous commits included
+STATEMENT_TIMEOUT_S = 5.0  # a statement or transaction of ours never stays open longer
+LOCK_TIMEOUT_S = 4.0  # waiting for the append lock: below the statement's own bound
+CONNECT_TIMEOUT_S = 3.0  # opening a connection
+READ_BATCH_EVENTS = 2_000  # events a read of the log: 1 MB or so
+POLL_INTERVAL_S = 0.25  # how old a follower may be when no NOTIFY arrives
+MAX_STREAM_READ = 50_000  # events of one order read at once; past it the fold goes on in pages
+CACHED_ORDERS = 10_000  # folded orders kept by version
+COMMAND_ATTEMPTS = 20  # decisions of one command against a moving stream
+VENUE_WAIT_S = 2.0  # DELETE and PUT wait this long for the venue's word

@@ -1,0 +1,148 @@
+"""What the venue's answers and reports make happen.
+
+Its word wins; a repeat, or what comes too late to matter, is no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from orders.domain import commands as c
+from orders.domain import events as e
+from orders.domain.errors import NotApplicable
+from orders.domain.story import Story
+from orders.domain.values import Delivery, Phase
+
+
+def _start_submit(story: Story, command: c.StartSubmit) -> None:
+    """A first attempt from the queue, a further one while in doubt only where the venue tells repeats apart."""
+    order = story.order
+    resend = order.delivery is Delivery.IN_DOUBT and story.venue.deduplicates
+    if order.phase is not Phase.OPEN or not (order.delivery is Delivery.QUEUED or resend):
+        raise NotApplicable(f"order {order.id} is {order.phase.value} and {order.delivery.value}: nothing to send")
+    story.tell(e.SubmitStarted, attempt=order.attempts + 1, worker=command.worker)
+
+
+def _submit_failed(story: Story, command: c.RecordSubmitFailed) -> None:
+    order = story.order
+    running = {order.attempts} if order.delivery is Delivery.SENDING else set()
+    attempts = tuple(sorted((order.in_doubt | running).intersection(command.attempts)))
+    if attempts:
+        story.tell(e.SubmitFailed, attempts=attempts, reason=command.reason, evidence=command.evidence)
+
+
+def _submit_in_doubt(story: Story, command: c.RecordSubmitInDoubt) -> None:
+    order = story.order
+    if order.delivery is Delivery.SENDING and command.attempt == order.attempts:
+        story.tell(e.SubmitInDoubt, attempt=command.attempt, reason=command.reason)
+
+
+def _accepted(story: Story, command: c.RecordAccepted) -> None:
+    if story.order.delivery is not Delivery.ACKED:
+        story.tell(e.OrderAccepted, venue_order_id=command.venue_order_id, evidence=command.evidence)
+
+
+def _rejected(story: Story, command: c.RecordRejected) -> None:
+    if story.order.phase is Phase.OPEN:
+        story.tell(e.OrderRejected, reason=command.reason, evidence=command.evidence)
+
+
+def _canceled(story: Story, command: c.RecordCanceled) -> None:
+    order = story.order
+    if order.phase is Phase.OPEN or order.lives_unwanted:
+        story.tell(e.OrderCanceled, evidence=command.evidence, reason=command.reason, request_id=command.request_id)
+
+
+def _cancel_rejected(story: Story, command: c.RecordCancelRejected) -> None:
+    if _answers(story.order.pending_cancel, command.request_id):
+        story.tell(
+            e.CancelRejected,
+            evidence=command.evidence,
+            reason=command.reason,
+            request_id=story.order.pending_cancel,
+        )
+
+
+def _replaced(story: Story, command: c.RecordReplaced) -> None:
+    """The answer to our request, or the venue's own change; a request that does not wait was answered before."""
+    order = story.order
+    pending = order.pending_replace
+    if command.request_id is None:
+        news = (order.quantity, order.limit_price) != (command.quantity, command.limit_price)
+    else:
+        news = pending is not None and command.request_id == pending.request_id
+    if order.phase is Phase.OPEN and news:
+        story.tell(
+            e.OrderReplaced,
+            quantity=command.quantity,
+            limit_price=command.limit_price,
+            evidence=command.evidence,
+            request_id=command.request_id,
+        )
+
+
+def _replace_rejected(story: Story, command: c.RecordReplaceRejected) -> None:
+    pending = story.order.pending_replace
+    if pending is not None and _answers(pending.request_id, command.request_id):
+        story.tell(
+            e.ReplaceRejected,
+            evidence=command.evidence,
+            reason=command.reason,
+            request_id=pending.request_id,
+        )
+
+
+def _answers(pending: UUID | None, request_id: UUID | None) -> bool:
+    return pending is not None and request_id in (pending, None)
+
+
+def _executed(story: Story, command: c.RecordExecution) -> None:
+    if not story.order.executions.knows(command.exec_id):
+        story.tell(
+            e.OrderExecuted,
+            exec_id=command.exec_id,
+            quantity=command.quantity,
+            price=command.price,
+            leaves=command.leaves,
+            evidence=command.evidence,
+        )
+
+
+def _busted(story: Story, command: c.RecordBust) -> None:
+    if not story.order.executions.knows(command.exec_id):
+        story.tell(e.ExecutionBusted, exec_id=command.exec_id, ref_exec_id=command.ref_exec_id)
+
+
+def _corrected(story: Story, command: c.RecordCorrection) -> None:
+    if not story.order.executions.knows(command.exec_id):
+        story.tell(
+            e.ExecutionCorrected,
+            exec_id=command.exec_id,
+            ref_exec_id=command.ref_exec_id,
+            quantity=command.quantity,
+            price=command.price,
+        )
+
+
+def _expired(story: Story, command: c.RecordExpired) -> None:
+    if story.order.phase is Phase.OPEN:
+        story.tell(e.OrderExpired, evidence=command.evidence, reason=command.reason)
+
+
+VENUE_DECISIONS: dict[type[c.Command], Callable[[Story, Any], None]] = {
+    c.StartSubmit: _start_submit,
+    c.RecordSubmitFailed: _submit_failed,
+    c.RecordSubmitInDoubt: _submit_in_doubt,
+    c.RecordAccepted: _accepted,
+    c.RecordRejected: _rejected,
+    c.RecordCanceled: _canceled,
+    c.RecordCancelRejected: _cancel_rejected,
+    c.RecordReplaced: _replaced,
+    c.RecordReplaceRejected: _replace_rejected,
+    c.RecordExecution: _executed,
+    c.RecordBust: _busted,
+    c.RecordCorrection: _corrected,
+    c.RecordExpired: _expired,
+}

@@ -1,0 +1,107 @@
+"""What every event store promises.
+
+- A unit is one command's events of one stream; it is written whole or not at all.
+- Positions are 1..N without a hole, in commit order: a reader that has N has everything up to N.
+- Versions of a stream are 1..n without a hole. A unit whose first version exists is a conflict and writes nothing;
+  the other units of the same call are written all the same.
+- Nothing is ever changed or removed.
+
+    EventStoreError
+    ├── StoreUnavailable      the store cannot be reached or does not answer in time; nothing is known to be written
+    │   └── CommitUnknown     it may or may not be written: the time allowed ended before that could be settled
+    ├── StoreOverloaded       too many appends wait; nothing was written
+    ├── StoreClosed           the store drains or is closed; nothing was written
+    ├── UnknownEvent          a stored event whose name and schema version this release does not know
+    └── TooLarge              a unit that exceeds what one commit may carry
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from orders.domain.events import AnyEvent, Event
+
+
+class EventStoreError(Exception):
+    pass
+
+
+class StoreUnavailable(EventStoreError):
+    pass
+
+
+class CommitUnknown(StoreUnavailable):
+    pass
+
+
+class StoreOverloaded(EventStoreError):
+    pass
+
+
+class StoreClosed(EventStoreError):
+    pass
+
+
+class UnknownEvent(EventStoreError):
+    pass
+
+
+class TooLarge(EventStoreError):
+    pass
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """Events to append to a stream that the caller has read up to `expected_version` (0: a new stream)."""
+
+    stream_id: UUID
+    expected_version: int
+    events: tuple[Event, ...]
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """`position` is the first event's; the others follow it without a hole."""
+
+    position: int
+    last_position: int
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """The stream has moved on: read it again and decide again."""
+
+    stream_id: UUID
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    position: int
+    stream_id: UUID
+    version: int
+    event: AnyEvent
+
+
+class EventStore(Protocol):
+    """The blocking port. Thread-safe. Every call ends within the bounds of `orders.bounds`, or raises an
+    `EventStoreError`."""
+
+    def append(self, units: Sequence[Unit]) -> list[Appended | Conflict]:
+        """Writes the units in one commit, in order; one result a unit. At most one unit of a stream a call."""
+        ...
+
+    def read_stream(self, stream_id: UUID, *, after_version: int = 0, limit: int | None = None) -> list[Recorded]:
+        """The stream's events after a version, in order; empty where there are none."""
+        ...
+
+    def read_last(self, stream_id: UUID, *, as_of_position: int | None = None) -> Recorded | None:
+        """The stream's last event (up to a position of the log); None where there is none."""
+        ...
+
+    def read_log(self, *, after: int, limit: int) -> list[Recorded]:
+        """All events after a position, in order."""
+        ...
+
+    def head(self) -> int:
+        """The last position; 0 where the log is empty."""
+        ...
