@@ -1,0 +1,207 @@
+"""Load, decide, append, and again when the stream has moved on.
+
+`CommandHandler` is what every giver of commands shares (API, adapter, other doors). It keeps the orders that it folded
+lately by version, so that an order with ten thousand fills is not folded anew for each; a stale one costs a conflict and
+a read of what is new, never a wrong decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from orders.bounds import CACHED_ORDERS, COMMAND_ATTEMPTS, MAX_STREAM_READ
+from orders.domain.commands import Command, PlaceOrder
+from orders.domain.decide import decide
+from orders.domain.errors import InvalidOrder, KeyReused, Refusal, UnknownOrder
+from orders.domain.events import Event, OrderEvent, OrderPlaced
+from orders.domain.order import Order, evolve
+from orders.domain.terms import Rules
+from orders.eventstore.port import Appended, Conflict, EventStore, Recorded, StoreUnavailable, Unit
+
+T = TypeVar("T")
+MakeCommands = Callable[[Order], Sequence[Command]]
+
+
+class Appender(Protocol):
+    """Makes units durable; `orders.eventstore.group_commit.Writer` is the one in use."""
+
+    async def append(self, unit: Unit) -> Appended | Conflict: ...
+
+
+class Done(Struct, frozen=True):
+    """`order` is the order after the command, `events` what it added (empty: it changed nothing)."""
+
+    order: Order
+    events: tuple[Recorded, ...]
+
+
+class Placed(Struct, frozen=True):
+    """`last` is the order's last event; `repeated`: the key named it before."""
+
+    last: Recorded
+    repeated: bool
+
+
+class FoldedOrders:
+    """The orders folded lately, bounded; the least recently used one leaves first."""
+
+    def __init__(self, limit: int = CACHED_ORDERS) -> None:
+        self._orders: OrderedDict[UUID, Order] = OrderedDict()
+        self._limit = limit
+
+    def get(self, order_id: UUID) -> Order | None:
+        order = self._orders.get(order_id)
+        if order is not None:
+            self._orders.move_to_end(order_id)
+        return order
+
+    def keep(self, order: Order) -> None:
+        kept = self._orders.get(order.id)
+        if kept is not None and kept.version > order.version:
+            return
+        self._orders[order.id] = order
+        self._orders.move_to_end(order.id)
+        if len(self._orders) > self._limit:
+            self._orders.popitem(last=False)
+
+
+class CommandHandler:
+    """Runs on an event loop; reads of the store run in `threads`."""
+
+    def __init__(self, store: EventStore, appender: Appender, rules: Rules, threads: Executor) -> None:
+        self.rules = rules
+        self._store = store
+        self._appender = appender
+        self._threads = threads
+        self._folded = FoldedOrders()
+
+    async def place(self, command: PlaceOrder) -> Placed:
+        """Durable when it returns. With a key that named an order before: that order as it is now.
+
+        Raises: InvalidOrder, KeyReused, EventStoreError.
+        """
+        try:
+            events = decide(None, command, self.rules)
+        except InvalidOrder:
+            repeated = await self._named_before(command)
+            if repeated is None:
+                raise
+            return repeated
+        answer = await self._appender.append(Unit(command.order_id, 0, tuple(events)))
+        if isinstance(answer, Appended):
+            placed = evolve(command.order_id, None, events[0])
+            self._folded.keep(placed)
+            return Placed(_recorded(command.order_id, answer, 0, events)[-1], repeated=False)
+        repeated = await self._named_before(command)
+        if repeated is None:
+            raise StoreUnavailable(f"order {command.order_id} is in conflict, and cannot be read")
+        return repeated
+
+    async def execute(self, command: Command) -> Done:
+        """Raises: the command's Refusal, EventStoreError."""
+        return await self.execute_all(command.order_id, lambda order: [command])
+
+    async def execute_all(self, order_id: UUID, make: MakeCommands) -> Done:
+        """Several commands of one order as one unit: `make` is asked again each time the order has moved on.
+
+        It starts from the order as folded last; a refusal, or nothing to do, is believed of the present order only.
+
+        Raises: UnknownOrder, the first command's Refusal, EventStoreError.
+        """
+        order = await self.load(order_id)
+        for _ in range(COMMAND_ATTEMPTS):
+            try:
+                events, after = self._decided(order, make)
+            except Refusal:
+                newer = await self.current(order_id)
+                if newer.version == order.version:
+                    raise
+                order = newer
+                continue
+            if events:
+                answer = await self._appender.append(Unit(order_id, order.version, tuple(events)))
+                if isinstance(answer, Appended):
+                    self._folded.keep(after)
+                    return Done(after, tuple(_recorded(order_id, answer, order.version, events)))
+            newer = await self.current(order_id)
+            if not events and newer.version == order.version:
+                return Done(newer, ())
+            order = newer
+        raise StoreUnavailable(f"order {order_id} changed {COMMAND_ATTEMPTS} times while a command was decided")
+
+    async def load(self, order_id: UUID) -> Order:
+        """The order, possibly a little behind the log. Raises UnknownOrder."""
+        order = self._folded.get(order_id)
+        if order is None:
+            order = await self._fold(order_id, None)
+        if order is None:
+            raise UnknownOrder(order_id)
+        return order
+
+    async def current(self, order_id: UUID) -> Order:
+        """The order as the log has it now. Raises UnknownOrder."""
+        order = await self._fold(order_id, self._folded.get(order_id))
+        if order is None:
+            raise UnknownOrder(order_id)
+        return order
+
+    async def last(self, order_id: UUID) -> Recorded | None:
+        """The order's last event, straight from the log."""
+        return await self._in_thread(lambda: self._store.read_last(order_id))
+
+    async def events_after(self, order_id: UUID, version: int) -> list[Recorded]:
+        return await self._in_thread(lambda: self._store.read_stream(order_id, after_version=version))
+
+    def _decided(self, order: Order, make: MakeCommands) -> tuple[list[OrderEvent], Order]:
+        events: list[OrderEvent] = []
+        for command in make(order):
+            for event in decide(order, command, self.rules):
+                events.append(event)
+                order = evolve(order.id, order, event)
+        return events, order
+
+    async def _fold(self, order_id: UUID, order: Order | None) -> Order | None:
+        """In pages, so that an order of any length costs bounded memory."""
+        while True:
+            version = 0 if order is None else order.version
+            read = partial(self._store.read_stream, order_id, after_version=version, limit=MAX_STREAM_READ)
+            page = await self._in_thread(read)
+            for recorded in page:
+                assert isinstance(recorded.event, OrderEvent)
+                order = evolve(order_id, order, recorded.event)
+            if len(page) < MAX_STREAM_READ:
+                break
+        if order is not None:
+            self._folded.keep(order)
+        return order
+
+    async def _named_before(self, command: PlaceOrder) -> Placed | None:
+        """The order that the key named before. Raises KeyReused where its content was another."""
+        if command.client_order_id is None:
+            return None
+        first = await self._in_thread(lambda: self._store.read_stream(command.order_id, limit=1))
+        if not first or not isinstance(first[0].event, OrderPlaced):
+            return None
+        if evolve(command.order_id, None, first[0].event).placed != command.terms:
+            raise KeyReused(command.client_order_id, command.order_id)
+        last = await self.last(command.order_id)
+        assert last is not None
+        return Placed(last, repeated=True)
+
+    def _in_thread(self, read: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, read)
+
+
+def _recorded(order_id: UUID, answer: Appended, version: int, events: Sequence[Event]) -> list[Recorded]:
+    return [
+        Recorded(answer.position + index, order_id, version + index + 1, event)  # type: ignore[arg-type]
+        for index, event in enumerate(events)
+    ]

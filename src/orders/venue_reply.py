@@ -1,0 +1,45 @@
+"""Waits, up to a bound, for the venue's reply to a cancel or replace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from uuid import UUID
+
+from orders.domain.order import Order
+from orders.eventstore.port import Recorded
+from orders.handlers import CommandHandler
+
+
+class OrderChanges:
+    """Tells waiters that an order has changed; fed with the live log, on the event loop. Memory: one entry a waiter."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+
+    def publish(self, batch: Iterable[Recorded]) -> None:
+        if not self._waiting:
+            return
+        for recorded in batch:
+            for changed in self._waiting.get(recorded.stream_id, ()):
+                changed.set()
+
+    async def until(
+        self, handler: CommandHandler, order_id: UUID, settled: Callable[[Order], bool], timeout_s: float
+    ) -> Order:
+        """The order as soon as it is `settled`, or as it is when the time has run out."""
+        changed = asyncio.Event()
+        self._waiting[order_id].add(changed)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not settled(order := await handler.current(order_id)):
+                    await changed.wait()
+                    changed.clear()
+                return order
+        except TimeoutError:
+            return await handler.current(order_id)
+        finally:
+            self._waiting[order_id].discard(changed)
+            if not self._waiting[order_id]:
+                del self._waiting[order_id]
