@@ -1,7 +1,7 @@
 """Load, decide, append, and again when the stream has moved on.
 
 `CommandHandler` is what every giver of commands shares (API, adapter, other doors). It keeps the orders that it folded
-lately by version, so that an order with ten thousand fills is not folded anew for each; a stale one costs a conflict and
+`CommandHandler` is what every giver of commands shares (API, adapter, other doors). It keeps the orders folded
 a read of what is new, never a wrong decision.
 """
 
