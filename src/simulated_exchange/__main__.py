@@ -1,0 +1,3 @@
+from simulated_exchange.main import cli
+
+cli()

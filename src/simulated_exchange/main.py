@@ -1,0 +1,87 @@
+"""Starts an exchange from plain settings: `run` for the service's own command line, `cli` for this package's."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from simulated_exchange import server
+from simulated_exchange.bounds import MAX_LATENCY_S
+from simulated_exchange.config import ExchangeConfig, parse_address, parse_fill_delay, parse_range_s
+from simulated_exchange.errors import ExchangeError
+from simulated_exchange.faults import FaultPlan
+
+
+def run(
+    *,
+    data_dir: Path,
+    address: str = "",
+    seed: int = 0,
+    fill_delay: str = "4-6",
+    error_rate: float = 0.0,
+    latency: str = "0",
+    hang_rate: float = 0.0,
+    drop_rate: float = 0.0,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT. Raises ExchangeError with one line for a person, and its `exit_code`.
+
+    `address` is a socket's path or host:port, empty for a socket in the data folder; `fill_delay` and `latency` are
+    seconds like "4-6" or "4". `ready` gets the address once clients can connect.
+    """
+    plan = FaultPlan(error_rate, hang_rate, drop_rate, parse_range_s("latency", latency, MAX_LATENCY_S))
+    config = ExchangeConfig(
+        data_dir=data_dir,
+        address=parse_address(address, data_dir),
+        seed=seed,
+        fill_delay_s=parse_fill_delay(fill_delay),
+        faults=plan.checked(),
+    )
+    server.run(config, ready)
+
+
+def cli() -> None:
+    """`python -m simulated_exchange`."""
+    import click  # not needed where another command line calls `run`
+
+    @click.command(help="A simulated exchange: orders in, execution reports out, over a socket.")
+    @click.option("--data-dir", type=click.Path(path_type=Path), required=True, help="Journal, lock and socket.")
+    @click.option("--address", default="", help="A socket's path, or host:port. [default: a socket in the data folder]")
+    @click.option("--seed", default=0, show_default=True, help="Prices, delays and faults follow from it.")
+    @click.option("--fill-delay", default="4-6", show_default=True, help="Seconds until the house fills.")
+    @click.option("--error-rate", default=0.0, help="Share of requests that are refused, 0 to 1.")
+    @click.option("--latency", default="0", help='Seconds before a request is looked at, like "0.1" or "0.1-0.5".')
+    @click.option("--hang-rate", default=0.0, help="Share of requests that are never looked at nor answered.")
+    @click.option("--drop-rate", default=0.0, help="Share carried out, with the connection cut in place of an answer.")
+    def command(
+        data_dir: Path,
+        address: str,
+        seed: int,
+        fill_delay: str,
+        error_rate: float,
+        latency: str,
+        hang_rate: float,
+        drop_rate: float,
+    ) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+        try:
+            run(
+                data_dir=data_dir,
+                address=address,
+                seed=seed,
+                fill_delay=fill_delay,
+                error_rate=error_rate,
+                latency=latency,
+                hang_rate=hang_rate,
+                drop_rate=drop_rate,
+                ready=lambda where: click.echo(f"The simulated exchange listens on {where}"),
+            )
+        except ExchangeError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    command(prog_name="python -m simulated_exchange")
