@@ -1,0 +1,296 @@
+"""The settings: environment variables over a `.env` file, all checked at once, each error naming its setting."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from order_service.bounds import MAX_SOCKET_PATH_BYTES
+from order_service.errors import SettingsError, WrongSetting
+from orders.domain.instruments import BUILT_IN, Catalogue
+
+NAMES = (
+    "BASE_URL",
+    "LISTEN",
+    "TRUSTED_PROXY",
+    "ENVIRONMENT",
+    "DATABASE_URL",
+    "DATABASE_DIRECT_URL",
+    "ORDERS_DATA_DIR",
+    "AMQP_URL",
+    "EXCHANGE",
+    "EXCHANGE_ADDRESS",
+    "VENUE_CALL_TIMEOUT_S",
+    "PARK_AFTER_ATTEMPTS",
+    "EXCHANGE_FILL_DELAY",
+    "INSTRUMENTS",
+    "DEFAULT_SYMBOL",
+)
+"""Every setting, in the order of `.env.example`."""
+
+ROOT_DATA_DIR = "/var/lib/orders"
+_PRODUCTION = "production"
+_ENVIRONMENTS = ("development", _PRODUCTION)
+
+
+class Address(Struct, frozen=True):
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Checked values; `database_url` is empty where the embedded PostgreSQL serves."""
+
+    base_url: str
+    listen: Address
+    trusted_proxy: str
+    environment: str
+    database_url: str
+    database_direct_url: str
+    data_dir: Path
+    exchange: str
+    exchange_address: str
+    venue_call_timeout_s: float
+    park_after_attempts: int
+    exchange_fill_delay: tuple[float, float]
+    catalogue: Catalogue
+    default_symbol: str | None
+
+    @property
+    def production(self) -> bool:
+        return self.environment == _PRODUCTION
+
+    @property
+    def simulates_exchange(self) -> bool:
+        return self.exchange == "simulated"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
+    """Settings from the environment (default: this process's) over the file (default: `.env` in the current folder).
+
+    Raises SettingsError, which lists every wrong setting.
+    """
+    environ = os.environ if environ is None else environ
+    env_file = Path(".env") if env_file is None else env_file
+    raw = {**_read_env_file(env_file), **{k: v for k, v in environ.items() if k in NAMES}}
+    return _Check({name: raw.get(name, "").strip() for name in NAMES}).settings()
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    try:
+        values = dotenv_values(path, interpolate=False) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([WrongSetting(str(path), f"cannot be read: {error}")]) from None
+    return {key: value or "" for key, value in values.items()}
+
+
+class _Check:
+    """Reads each setting, and keeps what is wrong, so that a person mends all at once."""
+
+    def __init__(self, raw: dict[str, str]) -> None:
+        self._raw = raw
+        self._wrong: list[WrongSetting] = []
+
+    def settings(self) -> Settings:
+        environment = self._one_of("ENVIRONMENT", _ENVIRONMENTS)
+        base_url = self._base_url(default_port=80 if environment == _PRODUCTION else 8000)
+        data_dir = self._data_dir()
+        catalogue = self._catalogue()
+        self._nothing_yet("AMQP_URL", "RabbitMQ as the carrier of the adapter's work is not available in this release")
+        checked: dict[str, Any] = {
+            "base_url": base_url,
+            "listen": self._listen(base_url),
+            "trusted_proxy": self._raw["TRUSTED_PROXY"],
+            "environment": environment,
+            "database_url": self._postgres_url("DATABASE_URL"),
+            "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
+            "data_dir": data_dir,
+            "exchange": self._exchange(),
+            "exchange_address": self._exchange_address(data_dir),
+            "venue_call_timeout_s": self._number("VENUE_CALL_TIMEOUT_S", 10.0, least=0.05, most=600.0),
+            "park_after_attempts": int(self._number("PARK_AFTER_ATTEMPTS", 8, least=1, most=1000, whole=True)),
+            "exchange_fill_delay": self._range("EXCHANGE_FILL_DELAY", (4.0, 6.0), most=3600.0),
+            "catalogue": catalogue,
+            "default_symbol": self._default_symbol(catalogue),
+        }
+        if self._wrong:
+            raise SettingsError(self._wrong)
+        return Settings(**checked)
+
+    def _refuse(self, name: str, what: str) -> None:
+        self._wrong.append(WrongSetting(name, what))
+
+    def _one_of(self, name: str, allowed: tuple[str, ...]) -> str:
+        value = self._raw[name] or allowed[0]
+        if value not in allowed:
+            self._refuse(name, f"{value!r} is none of {', '.join(allowed)}")
+        return value
+
+    def _nothing_yet(self, name: str, why: str) -> None:
+        if self._raw[name]:
+            self._refuse(name, why)
+
+    def _base_url(self, default_port: int) -> str:
+        given = self._raw["BASE_URL"] or f"http://127.0.0.1:{default_port}"
+        try:
+            parts = urlsplit(given)
+            port = parts.port
+        except ValueError as error:
+            self._refuse("BASE_URL", f"{given!r}: {error}")
+            return given
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or port == 0:
+            self._refuse("BASE_URL", f"{given!r} is not like http://127.0.0.1:8000")
+        return given.rstrip("/")
+
+    def _listen(self, base_url: str) -> Address:
+        given = self._raw["LISTEN"]
+        if given:
+            address = _address(given)
+            if address is None:
+                self._refuse("LISTEN", f"{given!r} is not host:port")
+                return Address("127.0.0.1", 0)
+        else:
+            try:
+                parts = urlsplit(base_url)
+                address = Address(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+            except ValueError:
+                return Address("127.0.0.1", 0)  # _base_url has said it
+        if not _is_loopback(address.host) and not self._raw["TRUSTED_PROXY"]:
+            self._refuse(
+                "LISTEN" if given else "BASE_URL",
+                f"{address.host} is not a loopback address: without authentication only 127.0.0.1, ::1 or localhost"
+                " are served, or set TRUSTED_PROXY to the proxy that authenticates",
+            )
+        return address
+
+    def _postgres_url(self, name: str) -> str:
+        given = self._raw[name]
+        if given and urlsplit(given).scheme not in ("postgresql", "postgres"):
+            self._refuse(name, "is not like postgresql://user:password@host:5432/name")
+        return given
+
+    def _data_dir(self) -> Path:
+        given = self._raw["ORDERS_DATA_DIR"]
+        if not given:
+            return default_data_dir()
+        path = Path(given).expanduser()
+        return path if path.is_absolute() else Path.cwd() / path
+
+    def _exchange(self) -> str:
+        given = self._raw["EXCHANGE"] or "simulated"
+        module, _, name = given.partition(":")
+        dotted = all(part.isidentifier() for part in module.split("."))
+        if given != "simulated" and not (dotted and name.isidentifier()):
+            self._refuse("EXCHANGE", f"{given!r} is neither simulated nor module:function nor module:Class")
+        return given
+
+    def _exchange_address(self, data_dir: Path) -> str:
+        given = self._raw["EXCHANGE_ADDRESS"]
+        if given and "/" not in given and _address(given) is None:
+            self._refuse("EXCHANGE_ADDRESS", f"{given!r} is neither a socket's path nor host:port")
+        path = given or str(data_dir / "exchange.sock")
+        if "/" in path and len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+            name = "EXCHANGE_ADDRESS" if given else "ORDERS_DATA_DIR"
+            self._refuse(
+                name,
+                f"the socket's path {path} is longer than {MAX_SOCKET_PATH_BYTES} bytes: choose a shorter one"
+                " (EXCHANGE_ADDRESS)",
+            )
+        return path
+
+    def _number(self, name: str, default: float, *, least: float, most: float, whole: bool = False) -> float:
+        given = self._raw[name]
+        try:
+            value = (int(given) if whole else float(given)) if given else default
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            kind = "a whole number" if whole else "a number"
+            self._refuse(name, f"{given!r} is not {kind} from {least:g} to {most:g}")
+            return default
+        return value
+
+    def _range(self, name: str, default: tuple[float, float], *, most: float) -> tuple[float, float]:
+        given = self._raw[name]
+        if not given:
+            return default
+        low, _, high = given.partition("-")
+        try:
+            pair = (float(low), float(high or low))
+        except ValueError:
+            pair = (1.0, 0.0)
+        if not 0 <= pair[0] <= pair[1] <= most:
+            self._refuse(name, f"{given!r} is not a range of seconds like 4-6, from 0 to {most:g}")
+            return default
+        return pair
+
+    def _catalogue(self) -> Catalogue:
+        given = self._raw["INSTRUMENTS"]
+        if not given:
+            return BUILT_IN
+        try:
+            return read_catalogue(Path(given))
+        except (OSError, ValueError) as error:
+            self._refuse("INSTRUMENTS", f"{given}: {error}")
+            return BUILT_IN
+
+    def _default_symbol(self, catalogue: Catalogue) -> str | None:
+        given = self._raw["DEFAULT_SYMBOL"]
+        if given and catalogue.named(given) is None:
+            self._refuse("DEFAULT_SYMBOL", f"{given!r} is not in the catalogue ({', '.join(catalogue.symbols)})")
+        return given or None
+
+
+def default_data_dir() -> Path:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return Path(ROOT_DATA_DIR)
+    from platformdirs import user_data_path
+
+    return user_data_path("orders", appauthor=False)
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """A catalogue from TOML: a table `[symbols.NAME]` with `decimals`, `lot`, `tick_size` for each symbol, and at the
+    top `accepts_codes`, `code_decimals`, `code_lot`, `checks_isin`. Raises ValueError or OSError."""
+    read = tomllib.loads(path.read_text(), parse_float=Decimal)
+    symbols = read.get("symbols")
+    if not isinstance(symbols, dict):
+        raise ValueError("has no [symbols.NAME] table")
+    for name, terms in symbols.items():
+        if isinstance(terms, dict):
+            terms.setdefault("symbol", name)
+    catalogue = msgspec.convert(read, Catalogue)
+    for name, instrument in catalogue.symbols.items():
+        if instrument.tick <= 0 or instrument.lot <= 0 or not 0 <= instrument.decimals <= 12:
+            raise ValueError(f"symbols.{name}: tick_size and lot must be above zero, decimals from 0 to 12")
+    return catalogue
+
+
+def _address(given: str) -> Address | None:
+    host, _, port = given.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        return None
+    return Address(host.strip("[]"), int(port))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
