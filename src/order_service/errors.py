@@ -1,7 +1,13 @@
 """What can end or prevent a start; each is one clear line for a person, and an exit code.
 
     ServiceError
-    └── SettingsError         settings that are wrong, all of them
+    ├── SettingsError         settings that are wrong, all of them
+    ├── RefusedError          the API refused what a command asked for
+    ├── NotFoundError         there is no such order
+    ├── ConflictError         it is in conflict with what is under way
+    ├── UnreachableError      something needed is not reachable: API, database, exchange
+    ├── AddressInUse          another process listens where we should
+    └── PartFailed            a part of the service does not start
 """
 
 from __future__ import annotations
@@ -27,3 +33,27 @@ class SettingsError(ServiceError):
     def __init__(self, wrong: Sequence[WrongSetting]) -> None:
         super().__init__("; ".join(str(one) for one in wrong))
         self.wrong = tuple(wrong)
+
+
+class RefusedError(ServiceError):
+    pass
+
+
+class NotFoundError(ServiceError):
+    pass
+
+
+class ConflictError(ServiceError):
+    pass
+
+
+class UnreachableError(ServiceError):
+    pass
+
+
+class AddressInUse(ServiceError):
+    pass
+
+
+class PartFailed(ServiceError):
+    pass
