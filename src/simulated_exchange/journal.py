@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
-from msgspec import Struct
 
 from simulated_exchange.bounds import JOURNAL_READ_BYTES
 from simulated_exchange.entries import FORMAT, Entry, Header, encode_header
@@ -47,44 +46,44 @@ class Journal:
         self._file.close()
 
 
-class Scan(Struct, frozen=True):
-    """What a journal holds: its header (None: not even that), its whole lines' size, and what a crash cut off."""
-
-    header: Header | None
-    size: int
-    torn_bytes: int
-
-
-def scan_journal(path: Path, on_entry: Callable[[Entry, int], None]) -> Scan:
-    """Reads a journal from its start, giving each entry with the offset of its line.
+class JournalReader:
+    """Iterates over a journal's entries, each with the offset of its line.
 
     A crash leaves at most a tail that was never answered: lines that are cut off or unreadable with nothing readable
-    after them. Anything else is damage, and JournalDamaged says where.
+    after them. It is left out, and counted in `torn_bytes`. Anything else is damage, and JournalDamaged says where.
     """
-    header: Header | None = None
-    size = entries = seq = 0
-    broken = ""
-    with path.open("rb", buffering=JOURNAL_READ_BYTES) as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{path}: line {number}"
-            try:
-                if not line.endswith(b"\n"):
-                    raise msgspec.DecodeError("it is cut off")
-                if number == 1:
-                    header = _decode_header(line, path)
-                else:
-                    entry = _entry_decoder.decode(line)
-            except msgspec.DecodeError as error:
-                broken = broken or f"{where} is damaged ({error})"
-                continue
-            if broken:
-                raise JournalDamaged(f"{broken}, and more follows it")
-            if number > 1:
-                check_numbers(entry, entries, seq, where)
-                entries, seq = entry.n, seq + len(entry.reports)
-                on_entry(entry, size)
-            size += len(line)
-    return Scan(header, size, path.stat().st_size - size)
+
+    def __init__(self, path: Path) -> None:
+        self.header: Header | None = None
+        self.size = 0  # of the whole lines read so far
+        self.torn_bytes = 0
+        self._path = path
+
+    def __iter__(self) -> Iterator[tuple[int, Entry]]:
+        entries = seq = 0
+        broken = ""
+        with self._path.open("rb", buffering=JOURNAL_READ_BYTES) as file:
+            for number, line in enumerate(file, start=1):
+                where = f"{self._path}: line {number}"
+                entry: Entry | None = None
+                try:
+                    if not line.endswith(b"\n"):
+                        raise msgspec.DecodeError("it is cut off")
+                    if number == 1:
+                        self.header = _decode_header(line, self._path)
+                    else:
+                        entry = _entry_decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    broken = broken or f"{where} is damaged ({error})"
+                    self.torn_bytes += len(line)
+                    continue
+                if broken:
+                    raise JournalDamaged(f"{broken}, and more follows it")
+                if entry is not None:
+                    _check_numbers(entry, entries, seq, where)
+                    entries, seq = entry.n, seq + len(entry.reports)
+                    yield self.size, entry
+                self.size += len(line)
 
 
 def _decode_header(line: bytes, path: Path) -> Header:
@@ -94,7 +93,7 @@ def _decode_header(line: bytes, path: Path) -> Header:
     return header
 
 
-def check_numbers(entry: Entry, entries: int, seq: int, where: str) -> None:
+def _check_numbers(entry: Entry, entries: int, seq: int, where: str) -> None:
     """JournalDamaged where an entry or a report is missing before this one."""
     if entry.n != entries + 1:
         raise JournalDamaged(f"{where}: entry {entry.n} follows entry {entries}")
@@ -116,16 +115,16 @@ def prepare_journal(path: Path, new_id: str) -> Header:
     return header
 
 
-def open_journal(path: Path, scan: Scan) -> Journal:
-    """Opens a journal that was scanned for appending; a torn tail is dropped."""
+def open_journal(path: Path, size: int) -> Journal:
+    """Opens a journal for appending after so many bytes; a torn tail is dropped."""
     try:
         file = path.open("r+b", buffering=0)
-        file.truncate(scan.size)
+        file.truncate(size)
         file.seek(0, os.SEEK_END)
         os.fsync(file.fileno())
     except OSError as error:
         raise JournalUnwritable(f"{path} cannot be opened: {error.strerror}") from error
-    return Journal(file, scan.size)
+    return Journal(file, size)
 
 
 def _first_line(path: Path) -> Header | None:
@@ -160,6 +159,10 @@ def _create(path: Path, journal: str) -> None:
 
 def read_journal(path: Path) -> Iterator[Entry]:
     """The entries of a journal, also of one that is being written; a line that is cut off at the end is left out."""
-    entries: list[Entry] = []
-    scan_journal(path, lambda entry, _: entries.append(entry))
-    yield from entries
+    return (entry for _, entry in JournalReader(path))
+
+
+if __name__ == "__main__":
+    from simulated_exchange.audit import cli
+
+    cli()

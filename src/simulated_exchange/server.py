@@ -16,12 +16,11 @@ from simulated_exchange.bounds import STOP_WAIT_S
 from simulated_exchange.config import ExchangeConfig
 from simulated_exchange.connection import Connection
 from simulated_exchange.engine import Engine
-from simulated_exchange.entries import Entry
 from simulated_exchange.exchange import Exchange
 from simulated_exchange.faults import Faults
 from simulated_exchange.folder import locked_folder
 from simulated_exchange.group_commit import GroupCommit
-from simulated_exchange.journal import FILE_NAME, Journal, open_journal, prepare_journal, scan_journal
+from simulated_exchange.journal import FILE_NAME, Journal, JournalReader, open_journal, prepare_journal
 from simulated_exchange.listener import address_of, forget, inode_of, listen
 from simulated_exchange.report_log import ReportLog
 from simulated_exchange.state import ExchangeState
@@ -72,14 +71,13 @@ def replay(config: ExchangeConfig) -> tuple[ExchangeState, Journal, ReportLog]:
     state = ExchangeState(prepare_journal(path, str(uuid.uuid4())).journal)
     reports = ReportLog()
 
-    def on_entry(entry: Entry, offset: int) -> None:
+    reader = JournalReader(path)
+    for offset, entry in reader:
         state.apply(entry)
         reports.replayed(offset, len(entry.reports))
-
-    scan = scan_journal(path, on_entry)
-    if scan.torn_bytes:
-        logger.warning("the journal's end was cut off: %d bytes dropped, never answered", scan.torn_bytes)
-    journal = open_journal(path, scan)
+    if reader.torn_bytes:
+        logger.warning("the journal's end was cut off: %d bytes dropped, never answered", reader.torn_bytes)
+    journal = open_journal(path, reader.size)
     reports.opened(journal.fileno, journal.size)
     gc.freeze()  # what was replayed stays: the collector need not walk over it again
     return state, journal, reports
