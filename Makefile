@@ -18,7 +18,7 @@ CHECKS := check-format check-lint check-types check-imports check-tidy
 .PHONY: run test test-domain check $(CHECKS) bench load fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
-	@requirements/install run && exec $(BIN)/orders up
+	@exec requirements/install run $(BIN)/orders up
 
 test: install-dev test-domain ## run all tests; leaves tests/report.html and tests/junit.xml
 	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --junit-xml=tests/junit.xml \
@@ -67,4 +67,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
 install-run install-dev:
-	@requirements/install $(@:install-%=%)
+	@exec requirements/install $(@:install-%=%)

@@ -1,0 +1,93 @@
+"""The import contracts of pyproject.toml see the imports that they are there to refuse."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.tidy.tree import ROOT
+
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+ROOMS = {
+    "orders": ["api", "domain", "eventstore"],
+    "projections": ["api"],
+    "exchange_adapter": ["api"],
+    "simulated_exchange": [],
+    "order_service": [],
+}
+# What stands where, in a tree that keeps every rule.
+LEGAL = {
+    "order_service/bootstrap.py": "import litestar, orders.api, projections.api, exchange_adapter, simulated_exchange",
+    "orders/api/routes.py": "import litestar, orders.handlers",
+    "orders/handlers.py": "import orders.eventstore.postgres, orders.bounds",
+    "orders/follower.py": "import orders.eventstore",
+    "orders/bounds.py": "",
+    "orders/eventstore/postgres.py": "import eventsourcing, orders.domain, orders.bounds",
+    "projections/projector.py": "import orders.follower, orders.domain",
+    "projections/api/routes.py": "import litestar, projections.projector",
+    "exchange_adapter/dispatcher.py": "import orders.handlers, orders.follower",
+    "exchange_adapter/api/routes.py": "import litestar",
+}
+# A forbidden import, and the contracts that refuse it.
+FORBIDDEN = [
+    ("projections/a.py", "import order_service", {"rooms"}),
+    ("projections/a.py", "import exchange_adapter", {"rooms"}),
+    ("exchange_adapter/a.py", "import simulated_exchange", {"rooms"}),
+    ("orders/handlers.py", "import projections", {"rooms"}),
+    ("orders/domain/a.py", "import orders.eventstore", {"orders"}),
+    ("orders/eventstore/a.py", "import orders.handlers", {"orders"}),
+    ("orders/follower.py", "import orders.handlers", {"orders"}),
+    ("orders/sundries.py", "", {"orders"}),
+    ("projections/a.py", "import orders.api.routes", {"command-api"}),
+    ("exchange_adapter/a.py", "import projections.api", {"query-api", "rooms"}),
+    ("simulated_exchange/a.py", "import orders.domain", {"simulated-exchange"}),
+    ("orders/handlers.py", "import eventsourcing.postgres", {"eventsourcing"}),
+    ("projections/a.py", "from eventsourcing import persistence", {"eventsourcing"}),
+    ("orders/handlers.py", "import litestar", {"litestar"}),
+    ("projections/a.py", "from litestar.di import Provide", {"litestar"}),
+]
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{text}\n", encoding="utf-8")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for room, parts in ROOMS.items():
+        write(tmp_path / room / "__init__.py", "")
+        for part in parts:
+            write(tmp_path / room / part / "__init__.py", "")
+    for path, text in LEGAL.items():
+        write(tmp_path / path, text)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def broken_contracts(tree: Path) -> set[str]:
+    """The ids of the contracts that the tree breaks."""
+    environment = os.environ | {"PYTHONPATH": str(tree), "COLUMNS": "300"}
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo"]
+    outcome = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    verdicts = {c["id"]: f"{c['name']} BROKEN" in outcome.stdout for c in CONTRACTS}
+    assert all(f"{c['name']} " in outcome.stdout for c in CONTRACTS), outcome.stdout + outcome.stderr
+    return {contract for contract, broken in verdicts.items() if broken}
+
+
+def test_the_design_itself_breaks_no_contract(tree: Path) -> None:
+    assert broken_contracts(tree) == set()
+
+
+@pytest.mark.parametrize(("path", "text", "broken"), FORBIDDEN)
+def test_a_forbidden_import_breaks_its_contract(tree: Path, path: str, text: str, broken: set[str]) -> None:
+    write(tree / path, f"{LEGAL.get(path, '')}\n{text}")
+    assert broken_contracts(tree) == broken
+
+
+def test_every_contract_has_its_violation() -> None:
+    assert {contract["id"] for contract in CONTRACTS} == set().union(*(broken for _, _, broken in FORBIDDEN))

@@ -1,0 +1,108 @@
+"""The locks hold what pyproject.toml asks for, whole, with hashes, and no address of anybody's package index."""
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.tidy.tree import ROOT, project_files
+
+LOCKS = ("run", "dev", "uv")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+# In pieces, so that this file does not name them either.
+INDEX_HOSTS = [
+    name + "." + domain
+    for name, domain in [
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("npmjs", "org"),
+        ("deb.debian", "org"),
+        ("crates", "io"),
+    ]
+]
+PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^\]]*\])?==(?P<version>[^\s;]+)")
+
+
+def entries(text: str) -> list[str]:
+    """The lock's entries, continued lines joined and comments dropped."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return "\n".join(lines).replace("\\\n", " ").splitlines()
+
+
+def flaws(text: str) -> list[str]:
+    """What a lock must not have: a line without pin or hash, an option, an address."""
+    return [
+        entry.split(" ")[0]
+        for entry in entries(text)
+        if not PIN.match(entry) or "--hash=sha256:" not in entry or "://" in entry or " @ " in entry
+    ]
+
+
+def pins(lock: str) -> dict[str, set[str]]:
+    """Name to versions; a name may have several, each for its own platforms."""
+    found: dict[str, set[str]] = {}
+    for entry in entries((ROOT / f"requirements/{lock}.txt").read_text(encoding="utf-8")):
+        if pin := PIN.match(entry):
+            found.setdefault(canonicalize_name(pin["name"]), set()).add(pin["version"])
+    return found
+
+
+def unmet(requirements: list[str], locked: dict[str, set[str]]) -> list[str]:
+    """The requirements for which the lock has no version that they admit."""
+    wanted = [Requirement(text) for text in requirements]
+    return [str(r) for r in wanted if not any(map(r.specifier.contains, locked.get(canonicalize_name(r.name), ())))]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_entry_is_pinned_and_hashed_and_has_no_address(lock: str) -> None:
+    assert flaws((ROOT / f"requirements/{lock}.txt").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["--index-url https://example.test/simple", "a==1", "a>=1 --hash=sha256:00", "a @ https://example.test/a.whl"],
+)
+def test_an_entry_without_pin_or_hash_or_with_an_address_is_found(entry: str) -> None:
+    assert flaws(f"ok==1 \\\n    --hash=sha256:00\n    # via somebody\n{entry}\n") == [entry.split(" ")[0]]
+
+
+def test_the_run_lock_meets_the_project() -> None:
+    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["build"]]
+    assert unmet(wanted, pins("run")) == []
+
+
+def test_the_dev_lock_meets_its_group() -> None:
+    wanted = [entry for entry in PROJECT["dependency-groups"]["dev"] if isinstance(entry, str)]
+    assert unmet(wanted, pins("dev")) == []
+    assert unmet(PROJECT["dependency-groups"]["uv"], pins("uv")) == []
+
+
+def test_a_requirement_that_the_lock_does_not_meet_is_found() -> None:
+    assert unmet(["a>=2", "b", "c<3"], {"a": {"1.9"}, "c": {"2.1"}}) == ["a>=2", "b"]
+
+
+def test_the_dev_lock_holds_the_run_lock() -> None:
+    run, dev = pins("run"), pins("dev")
+    assert {name: versions for name, versions in run.items() if dev.get(name) != versions} == {}
+
+
+def hosts_named(text: str) -> list[str]:
+    return [host for host in INDEX_HOSTS if host in text.lower()]
+
+
+def test_no_file_names_a_package_index() -> None:
+    texts = {path: (ROOT / path).read_bytes().decode("utf-8", "replace") for path in project_files()}
+    assert {path: hosts_named(text) for path, text in texts.items() if hosts_named(text)} == {}
+
+
+def test_a_named_package_index_is_found() -> None:
+    assert hosts_named(f"--index-url https://{INDEX_HOSTS[0].upper()}/simple") == [INDEX_HOSTS[0]]
+
+
+def test_every_dependency_stands_with_its_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = text[text.index("dependencies = [") : text.index("[project.scripts]")].splitlines()[1:]
+    without = [line.strip() for line in dependencies if line.strip().startswith('"') and "  # " not in line]
+    assert without == []

@@ -1,0 +1,66 @@
+""".env.example lists every setting once, in order, each with a comment above it and its default as the value."""
+
+import importlib
+import importlib.util
+import re
+
+from tests.tidy.tree import ROOT
+
+SETTINGS_MODULE = "order_service.settings"
+# What operators were promised. A name here may not go, and a new one is added here too.
+PROMISED = {
+    "BASE_URL": "",
+    "LISTEN": "",
+    "TRUSTED_PROXY": "",
+    "ENVIRONMENT": "development",
+    "DATABASE_URL": "",
+    "DATABASE_DIRECT_URL": "",
+    "ORDERS_DATA_DIR": "",
+    "AMQP_URL": "",
+    "EXCHANGE": "simulated",
+    "EXCHANGE_ADDRESS": "",
+    "VENUE_CALL_TIMEOUT_S": "10",
+    "PARK_AFTER_ATTEMPTS": "8",
+    "EXCHANGE_FILL_DELAY": "4-6",
+    "INSTRUMENTS": "",
+    "DEFAULT_SYMBOL": "",
+}
+
+
+def assignments(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Z][A-Z0-9_]*)=(.*)$", text, re.MULTILINE))
+
+
+def without_comment(text: str) -> list[str]:
+    """The settings that no comment stands above."""
+    lines = text.splitlines()
+    return [
+        line
+        for above, line in zip(["", *lines], lines, strict=False)
+        if "=" in line.split(" ")[0] and not line.startswith("#") and not above.startswith("# ")
+    ]
+
+
+def example() -> str:
+    return (ROOT / ".env.example").read_text(encoding="utf-8")
+
+
+def test_the_example_has_every_promised_setting_with_its_default() -> None:
+    listed = assignments(example())
+    assert {name: listed.get(name) for name in PROMISED} == PROMISED
+
+
+def test_every_setting_has_a_comment() -> None:
+    assert without_comment(example()) == []
+    assert without_comment("# why\nA=1\n\nB=2\n") == ["B=2"]
+
+
+def test_the_example_lists_exactly_the_settings() -> None:
+    """A field of the settings struct is its variable in small letters."""
+    listed = set(assignments(example()))
+    if not (ROOT / "src/order_service").joinpath("settings.py").exists():
+        assert importlib.util.find_spec(SETTINGS_MODULE) is None, "settings moved: look there for the names"
+        assert listed == set(PROMISED)
+        return
+    settings = importlib.import_module(SETTINGS_MODULE).Settings
+    assert listed == {name.upper() for name in settings.__struct_fields__}
