@@ -2,3 +2,27 @@
 
 MAX_SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; PostgreSQL adds a name of its own
 CLIENT_TIMEOUT_S = 15.0  # a command's wait for the API: above its 8 s of a commit and its 5 s of a read
+PART_READY_S = 60.0  # a part's first start; the slowest of them reads its backlog first
+RESTART_FIRST_S = 0.1  # pause before a part that died is started again, doubled each time
+RESTART_MOST_S = 5.0  # longest such pause: the tenth start in a minute helps nobody
+STEADY_S = 10.0  # a part that ran this long starts again without a pause
+SUPERVISOR_POLL_S = 0.5  # the watch's wait; the end of a child ends it sooner
+
+CHILD_EXEC_TIMEOUT_S = 15.0  # a child becomes its program within 20 ms; a machine that swaps takes seconds
+
+# The embedded PostgreSQL.
+FOLDER_LOCK_WAIT_S = 10.0  # a running service stops within 10 s; who holds the folder longer, is not stopping
+DYING_POSTMASTER_WAIT_S = 60.0  # its last checkpoint, and backends that are busy, after its parent was killed
+INITDB_TIMEOUT_S = 120.0  # takes 0.6 s; minutes on a slow disk
+START_LIMIT_S = 600.0  # crash recovery replays at most max_wal_size, at some 10 MB/s on a slow disk
+START_STALL_S = 60.0  # a recovery logs its progress every 10 s
+FAST_STOP_S = 7.0  # ends sessions and writes a checkpoint; the whole service has 10 s
+IMMEDIATE_STOP_S = 6.0  # the postmaster kills children that linger for 5 s itself
+CONNECT_TIMEOUT_S = 10  # to a server on the same machine that says it is ready
+MAX_LOG_BYTES = 8 * 1024 * 1024  # one older file is kept, so twice this
+MAX_LOG_READ_BYTES = 64 * 1024  # the end of the log, where the reason of a failed start stands
+
+# Migrations.
+MIGRATION_LOCK_WAIT_S = 60.0  # for another process that migrates the same database
+MIGRATION_TABLE_LOCK_S = 10.0  # a migration that waits for a table holds up everyone behind it
+DYING_LISTENER_S = 10.0  # how long a port is waited for whose process lost its supervisor and is ending

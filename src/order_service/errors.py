@@ -57,3 +57,42 @@ class AddressInUse(ServiceError):
 
 class PartFailed(ServiceError):
     pass
+
+
+class ChildNotStarted(ServiceError):
+    """The program is missing or may not be run, or the account could not be taken on."""
+
+
+class EmbeddedPostgresError(ServiceError):
+    """Something prevents the embedded PostgreSQL; its line names the folder."""
+
+
+class BinariesNotFound(EmbeddedPostgresError): ...
+
+
+class DataFolderInUse(EmbeddedPostgresError): ...
+
+
+class DataFolderUnusable(EmbeddedPostgresError): ...
+
+
+class WrongDataVersion(EmbeddedPostgresError): ...
+
+
+class PostgresNotStarted(EmbeddedPostgresError): ...
+
+
+class MigrationError(ServiceError):
+    """Something prevents the migrations; its line names the file or the database."""
+
+
+class WrongMigrationFiles(MigrationError): ...
+
+
+class MigrationChanged(MigrationError): ...
+
+
+class UnknownMigration(MigrationError): ...
+
+
+class MigrationFailed(MigrationError): ...
