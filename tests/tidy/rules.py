@@ -137,7 +137,8 @@ def broad_excepts(source: Source) -> Iterator[str]:
             yield f"{source.path}:{line}: {function} catches everything; name what can happen"
 
 
-def _imported_modules(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
+def imported_modules(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
+    """Line and full name of everything that a module of the package imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -159,7 +160,7 @@ def pure_domain(source: Source) -> Iterator[str]:
     if not source.path.startswith(DOMAIN):
         return
     package = ".".join(PurePosixPath(source.path).parent.parts[1:])
-    for line, module in _imported_modules(source.tree, package):
+    for line, module in imported_modules(source.tree, package):
         top = module.split(".")[0]
         if not _is_within(module, DOMAIN_IMPORTS) and (top not in sys.stdlib_module_names or top in IMPURE_MODULES):
             yield f"{source.path}:{line}: the domain does not import {module}"

@@ -1,13 +1,16 @@
 """The locks hold what pyproject.toml asks for, whole, with hashes, and no address of anybody's package index."""
 
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.tidy.tree import ROOT, project_files
+from tests.tidy import rules
+from tests.tidy.tree import ROOT, project_files, python_sources
 
 LOCKS = ("run", "dev", "uv")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -86,6 +89,29 @@ def test_a_requirement_that_the_lock_does_not_meet_is_found() -> None:
 def test_the_dev_lock_holds_the_run_lock() -> None:
     run, dev = pins("run"), pins("dev")
     assert {name: versions for name, versions in run.items() if dev.get(name) != versions} == {}
+
+
+def undeclared(modules: set[str], declared: list[str]) -> set[str]:
+    """The third-party modules that none of the declared requirements brings itself."""
+    names = {canonicalize_name(Requirement(text).name) for text in declared}
+    distributions = packages_distributions()
+    return {m for m in modules if names.isdisjoint(map(canonicalize_name, distributions.get(m, [])))}
+
+
+def third_party_imports() -> set[str]:
+    own = {path.name for path in (ROOT / "src").iterdir()}
+    trees = [source.tree for source in python_sources() if source.path.startswith("src/")]
+    modules = {module.split(".")[0] for tree in trees for _, module in rules.imported_modules(tree, "orders")}
+    return modules - own - sys.stdlib_module_names
+
+
+def test_what_is_imported_is_declared() -> None:
+    assert undeclared(third_party_imports(), PROJECT["project"]["dependencies"]) == set()
+
+
+def test_an_import_that_only_another_package_brings_is_found() -> None:
+    assert "msgspec" in third_party_imports()
+    assert undeclared({"msgspec", "yaml", "no_such_module"}, ["msgspec>=0"]) == {"yaml", "no_such_module"}
 
 
 def hosts_named(text: str) -> list[str]:
