@@ -14,12 +14,15 @@ from typing import Any
 import msgspec
 
 from orders.domain.events import AnyEvent, Event
-from orders.eventstore.port import UnknownEvent
+from orders.eventstore.port import EncodedUnit, Unit, UnknownEvent
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 UPCASTERS: dict[str, Upcaster] = {}
 """By stored name, from one version to the next: the result's `event` names the next version."""
+
+EVENT_OVERHEAD_BYTES = 40
+"""What an event takes of a statement beside topic and state: stream id, version and four lengths."""
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
@@ -33,6 +36,13 @@ def topic_of(event: Event) -> str:
 
 def encode(event: Event) -> bytes:
     return _encoder.encode(event)
+
+
+def encode_unit(unit: Unit) -> EncodedUnit:
+    topics = tuple(topic_of(event) for event in unit.events)
+    states = tuple(_encoder.encode(event) for event in unit.events)
+    size_bytes = sum(map(len, topics)) + sum(map(len, states)) + EVENT_OVERHEAD_BYTES * len(states)
+    return EncodedUnit(unit.stream_id, unit.expected_version, topics, states, size_bytes)
 
 
 def decode(topic: str, state: bytes, *, upcasters: dict[str, Upcaster] | None = None) -> AnyEvent:

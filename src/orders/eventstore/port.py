@@ -2,8 +2,9 @@
 
 - A unit is one command's events of one stream; it is written whole or not at all.
 - Positions are 1..N without a hole, in commit order: a reader that has N has everything up to N.
-- Versions of a stream are 1..n without a hole. A unit whose first version exists is a conflict and writes nothing;
-  the other units of the same call are written all the same.
+- Versions of a stream are 1..n without a hole. A unit whose first version exists, or whose expected version does not
+  (its reader saw what a failover has lost), is a conflict and writes nothing; the other units of the same call are
+  written all the same.
 - Nothing is ever changed or removed.
 
     EventStoreError
@@ -12,7 +13,8 @@
     ├── StoreOverloaded       too many appends wait; nothing was written
     ├── StoreClosed           the store drains or is closed; nothing was written
     ├── UnknownEvent          a stored event whose name and schema version this release does not know
-    └── TooLarge              a unit that exceeds what one commit may carry
+    ├── TooLarge              what exceeds one commit's bounds; nothing was written
+    └── BrokenLog             a position is missing: an event was lost, or someone wrote past the append function
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from uuid import UUID
 
 import msgspec
 
+from orders.bounds import APPEND_TIMEOUT_S, MAX_APPEND_BYTES
 from orders.domain.events import AnyEvent, Event
 
 
@@ -54,12 +57,26 @@ class TooLarge(EventStoreError):
     pass
 
 
+class BrokenLog(EventStoreError):
+    pass
+
+
 class Unit(msgspec.Struct, frozen=True):
     """Events to append to a stream that the caller has read up to `expected_version` (0: a new stream)."""
 
     stream_id: UUID
     expected_version: int
     events: tuple[Event, ...]
+
+
+class EncodedUnit(msgspec.Struct, frozen=True):
+    """A unit as it is stored (`codec.encode_unit`); `size_bytes` is what it takes of a commit's bound."""
+
+    stream_id: UUID
+    expected_version: int
+    topics: tuple[str, ...]
+    states: tuple[bytes, ...]
+    size_bytes: int
 
 
 class Appended(msgspec.Struct, frozen=True):
@@ -70,7 +87,7 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 class Conflict(msgspec.Struct, frozen=True):
-    """The stream has moved on: read it again and decide again."""
+    """The stream is not where the caller thought: read it again and decide again."""
 
     stream_id: UUID
 
@@ -87,11 +104,22 @@ class EventStore(Protocol):
     `EventStoreError`."""
 
     def append(self, units: Sequence[Unit]) -> list[Appended | Conflict]:
-        """Writes the units in one commit, in order; one result a unit. At most one unit of a stream a call."""
+        """Writes the units in one commit, in order; one result a unit. At most one unit of a stream a call.
+
+        Raises: StoreUnavailable, CommitUnknown, StoreClosed, TooLarge; ValueError for two units of a stream, or a unit
+        without events.
+        """
+        ...
+
+    def append_encoded(
+        self, units: Sequence[EncodedUnit], *, timeout_s: float = APPEND_TIMEOUT_S
+    ) -> list[Appended | Conflict]:
+        """`append` of units that are encoded already. Ends within `timeout_s`, ambiguous commits included."""
         ...
 
     def read_stream(self, stream_id: UUID, *, after_version: int = 0, limit: int | None = None) -> list[Recorded]:
-        """The stream's events after a version, in order; empty where there are none."""
+        """The stream's events after a version, in order; empty where there are none. At most `limit`, or else
+        MAX_STREAM_READ."""
         ...
 
     def read_last(self, stream_id: UUID, *, as_of_position: int | None = None) -> Recorded | None:
@@ -105,3 +133,18 @@ class EventStore(Protocol):
     def head(self) -> int:
         """The last position; 0 where the log is empty."""
         ...
+
+    def close(self) -> None:
+        """Ends what the store holds open; later calls raise StoreClosed. It may be called again."""
+        ...
+
+
+def check_units(units: Sequence[EncodedUnit]) -> None:
+    """What every store refuses. Raises ValueError, TooLarge."""
+    if any(not unit.states or unit.expected_version < 0 for unit in units):
+        raise ValueError("a unit has at least one event, and expects version 0 or later")
+    if len({unit.stream_id for unit in units}) < len(units):
+        raise ValueError("a call takes at most one unit of a stream")
+    size_bytes = sum(unit.size_bytes for unit in units)
+    if size_bytes > MAX_APPEND_BYTES:
+        raise TooLarge(f"{size_bytes} bytes in one append, at most {MAX_APPEND_BYTES}")

@@ -1,0 +1,95 @@
+"""PostgreSQL connections of which no call waits for ever, and what their errors mean for the log."""
+
+from __future__ import annotations
+
+import select
+from typing import Any
+
+import psycopg
+from psycopg.abc import RV, PQGen
+from psycopg.errors import Diagnostic
+
+from orders.bounds import ANSWER_GRACE_S, CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from orders.eventstore.port import StoreUnavailable
+from orders.eventstore.sql import load
+
+_SQL = load("orders.eventstore", "postgres.sql")
+
+KEEPALIVE: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 3000,
+}
+"""libpq's parameters for TCP: a peer that is gone is noticed within 6 s idle and 3 s with data under way."""
+
+SESSION_SETTINGS = {
+    "statement_ms": str(round(STATEMENT_TIMEOUT_S * 1000)),
+    "lock_ms": str(round(LOCK_TIMEOUT_S * 1000)),
+}
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """Every wait for the server ends after `answer_within_s`, even where the server is frozen or the network silent.
+
+    The connection is then in the middle of an answer: close it.
+    """
+
+    answer_within_s = STATEMENT_TIMEOUT_S + ANSWER_GRACE_S
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        return super().wait(gen, interval, self.answer_within_s if timeout is None else timeout)
+
+
+def connect(url: str, *, application_name: str, within_s: float = CONNECT_TIMEOUT_S) -> BoundedConnection:
+    """A session of ours in autocommit. Raises psycopg.Error."""
+    connection = BoundedConnection.connect(
+        url,
+        autocommit=True,
+        application_name=application_name,
+        connect_timeout=max(2, round(within_s)),  # libpq takes whole seconds, 2 at least
+        **KEEPALIVE,
+    )
+    try:
+        configure(connection)
+    except psycopg.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def configure(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(_SQL["session"], SESSION_SETTINGS)
+
+
+def is_dead(connection: psycopg.Connection[Any]) -> bool:
+    """Whether an idle connection is closed, or has something to read: an end of file or the server's farewell."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def check_alive(connection: psycopg.Connection[Any]) -> None:
+    """For a pool: raises psycopg.OperationalError where the connection is of no use any more; no round trip."""
+    if is_dead(connection):
+        raise psycopg.OperationalError("the connection was lost while idle")
+
+
+def surely_undone(error: psycopg.Error) -> bool:
+    """Whether the server has said that the statement failed, so that its transaction is rolled back.
+
+    A FATAL error ends the session, possibly after its commit; without an answer nothing is known.
+    """
+    return error.sqlstate is not None and severity(error.diag) == "ERROR"
+
+
+def severity(diag: Diagnostic) -> str:
+    return diag.severity_nonlocalized or diag.severity or ""
+
+
+def unavailable(error: psycopg.Error, doing: str) -> StoreUnavailable:
+    code = f" ({error.sqlstate})" if error.sqlstate else ""
+    return StoreUnavailable(f"{doing}: {str(error).strip() or type(error).__name__}{code}")

@@ -1,0 +1,218 @@
+"""Rows that follow the log: a batch's rows and the checkpoint change in one transaction.
+
+A follower has a name. One process at a time runs it, under a session lock of that name that dies with its connection;
+others stand by. The lock only saves work: the checkpoint moves by compare-and-set on (position, generation) in the
+transaction of the rows, so one that lost its lock without noticing writes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+import msgspec
+import psycopg
+
+from orders.bounds import (
+    FIRST_BACKOFF_S,
+    FOLLOWER_BATCH_EVENTS,
+    FOLLOWER_LOCK_POLL_S,
+    FOLLOWER_SLOW_S,
+    MAX_BACKOFF_S,
+    POLL_INTERVAL_S,
+    STATEMENT_TIMEOUT_S,
+)
+from orders.eventstore.connections import BoundedConnection, connect, is_dead
+from orders.eventstore.port import EventStore, EventStoreError, Recorded
+from orders.eventstore.sql import load
+from orders.eventstore.subscription import Hints, Subscription
+
+log = logging.getLogger(__name__)
+
+_SQL = load("orders", "follower.sql")
+
+CHANNEL = "orders_followers"
+"""Where each batch is announced, as `name:position`."""
+
+Cursor = psycopg.Cursor[Any]
+Apply = Callable[[Cursor, list[Recorded]], None]
+
+
+class LostCheckpoint(Exception):
+    """The checkpoint is not where this follower left it: another one runs, or a rebuild was swapped in."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    position: int
+    generation: int
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The event at `position` cannot be applied, or the log not be read after it; tried again meanwhile."""
+
+    position: int
+    reason: str
+
+
+TIMEOUTS = {"57014", "25P03", "25P04"}
+"""PostgreSQL's codes: a statement, a wait inside a transaction, or a transaction took too long."""
+
+
+def read_checkpoint(cursor: Cursor | psycopg.Connection[Any], name: str) -> Checkpoint | None:
+    """None where a follower of that name never ran."""
+    row = cursor.execute(_SQL["read_checkpoint"], (name,)).fetchone()
+    return None if row is None else Checkpoint(row[0], row[1])
+
+
+class Follower:
+    """Applies the log to rows of its own, in order, without gap or repeat.
+
+    - `apply(cursor, events)` writes the rows of a batch in the transaction that moves the checkpoint; it does not commit.
+      It is called again with the same events, or fewer, where the transaction failed.
+    - `on_start(cursor, position)` is called each time the lock was got, before the first batch: who mirrors the rows
+      in memory loads them here. What it keeps from before is out of date.
+    - `on_commit(events)` is called after each commit, in order; if it raises, the follower starts again.
+    - `durable`: whether the rows' commits wait for the disk. What can be derived from the log again need not.
+
+    An event that cannot be applied stops this follower at its position; it goes on by itself once it can be.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: EventStore,
+        direct_url: str,
+        apply: Apply,
+        hints: Hints,
+        *,
+        on_start: Callable[[Cursor, int], None] | None = None,
+        on_commit: Callable[[list[Recorded]], None] | None = None,
+        batch_events: int = FOLLOWER_BATCH_EVENTS,
+        durable: bool = False,
+    ) -> None:
+        self.name = name
+        self.failure: Failure | None = None
+        self.checkpoint: Checkpoint | None = None
+        """Where it is; None while it stands by, or has no database."""
+        self._store = store
+        self._url = direct_url
+        self._apply = apply
+        self._hints = hints
+        self._on_start = on_start
+        self._on_commit = on_commit
+        self._most_events = batch_events
+        self._batch_events = batch_events
+        self._durable = durable
+        self._backoff_s = FIRST_BACKOFF_S
+
+    def run(self, stop: Event) -> None:
+        """Follows until `stop` is set; it ends within a batch's time then. For a thread of its own."""
+        while not stop.is_set():
+            try:
+                with connect(self._url, application_name=f"follower {self.name}") as connection:
+                    self._lead(connection, stop)
+            except LostCheckpoint as lost:
+                log.warning("follower %s starts again: %s", self.name, lost)
+            except (psycopg.Error, EventStoreError) as error:
+                log.warning("follower %s waits: %s", self.name, str(error).strip())
+            except Exception as error:
+                log.exception("follower %s starts again", self.name)
+                self._fail(error)
+            self.checkpoint = None
+            self._pause(stop)
+
+    def _lead(self, connection: BoundedConnection, stop: Event) -> None:
+        if not self._durable:
+            connection.execute(_SQL["weaken_commits"])
+        while not self._locked(connection):
+            if stop.wait(FOLLOWER_LOCK_POLL_S):
+                return
+        self.checkpoint = self._load(connection)
+        connection.execute(_SQL["bound_transactions"], (str(round(STATEMENT_TIMEOUT_S * 1000)),))
+        subscription = Subscription(self._store, after=self.checkpoint.position, hints=self._hints)
+        while not stop.is_set():
+            batch = subscription.next_batch(POLL_INTERVAL_S)
+            if not batch and is_dead(connection):
+                raise psycopg.OperationalError("the connection, and with it the lock, is lost")
+            while batch and not stop.is_set():
+                batch = batch[self._advance(connection, batch, stop) :]
+
+    def _locked(self, connection: BoundedConnection) -> bool:
+        return bool(connection.execute(_SQL["try_lock"], (self.name,)).fetchall()[0][0])
+
+    def _load(self, connection: BoundedConnection) -> Checkpoint:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(_SQL["add_checkpoint"], (self.name,))
+            checkpoint = read_checkpoint(cursor, self.name)
+            assert checkpoint is not None
+            if self._on_start is not None:
+                self._on_start(cursor, checkpoint.position)
+        return checkpoint
+
+    def _advance(self, connection: BoundedConnection, batch: list[Recorded], stop: Event) -> int:
+        """Commits the first of the batch, as many as may go into one transaction; returns how many."""
+        part = batch[: self._batch_events]
+        began_at = time.monotonic()
+        error = self._attempt(connection, part)
+        if error is not None:
+            self._judge(error, connection, part)
+            self._pause(stop)
+            return 0
+        self._adapt(len(part), time.monotonic() - began_at)
+        self._backoff_s = FIRST_BACKOFF_S
+        self.failure = None
+        if self._on_commit is not None:
+            self._on_commit(part)
+        return len(part)
+
+    def _attempt(self, connection: BoundedConnection, part: list[Recorded]) -> Exception | None:
+        """Rows and checkpoint of `part` in one transaction; what went wrong, if it was rolled back."""
+        assert self.checkpoint is not None
+        moved = Checkpoint(part[-1].position, self.checkpoint.generation)
+        move = {
+            "name": self.name,
+            "from": self.checkpoint.position,
+            "to": moved.position,
+            "generation": self.checkpoint.generation,
+        }
+        try:
+            with connection.transaction(), connection.cursor() as cursor:
+                self._apply(cursor, part)
+                if cursor.execute(_SQL["move_checkpoint"], move).fetchone() is None:
+                    raise LostCheckpoint(f"it is no longer at {self.checkpoint}")
+        except LostCheckpoint:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever `apply` raises, this follower alone stops for it
+            return error
+        self.checkpoint = moved
+        return None
+
+    def _judge(self, error: Exception, connection: BoundedConnection, part: list[Recorded]) -> None:
+        """Tries less at once; names the event where one alone fails. Raises where the connection is gone."""
+        timed_out = isinstance(error, psycopg.Error) and error.sqlstate in TIMEOUTS
+        gone = connection.closed or is_dead(connection)
+        if len(part) > 1:
+            self._batch_events = max(1, len(part) // 2)
+        elif timed_out or not gone:
+            log.error("follower %s stops at position %d", self.name, part[0].position, exc_info=error)
+            self.failure = Failure(part[0].position, f"{type(error).__name__}: {error}")
+        if gone:
+            raise psycopg.OperationalError(f"the connection is lost: {error}") from error
+
+    def _adapt(self, events: int, took_s: float) -> None:
+        """Halves what takes too long, well before the server ends it; grows again where there is room."""
+        if took_s > FOLLOWER_SLOW_S:
+            self._batch_events = max(1, events // 2)
+        elif took_s < FOLLOWER_SLOW_S / 4:
+            self._batch_events = min(self._most_events, max(self._batch_events, events * 2))
+
+    def _fail(self, error: Exception) -> None:
+        position = self.checkpoint.position if self.checkpoint else 0
+        self.failure = Failure(position, f"{type(error).__name__}: {error}")
+
+    def _pause(self, stop: Event) -> None:
+        stop.wait(self._backoff_s)
+        self._backoff_s = min(self._backoff_s * 2, MAX_BACKOFF_S)

@@ -1,0 +1,28 @@
+-- name: try_lock
+-- Held by the session: it ends with the connection.
+select pg_try_advisory_lock(hashtextextended('follower ' || %s, 0))
+
+-- name: add_checkpoint
+insert into public.follower_checkpoint (name) values (%s) on conflict (name) do nothing
+
+-- name: read_checkpoint
+select position, generation from public.follower_checkpoint where name = %s
+
+-- name: move_checkpoint
+-- No row: someone else has moved it, or a rebuild has raised the generation. The notification is a hint, given with the
+-- commit: who waits for this follower need not poll.
+with moved as (
+    update public.follower_checkpoint set position = %(to)s
+    where name = %(name)s and position = %(from)s and generation = %(generation)s
+    returning name, position
+)
+select pg_notify('orders_followers', name || ':' || position) from moved
+
+-- name: weaken_commits
+-- Rows and checkpoint can be made again from the log, and are lost together if they are: their commits need not wait for
+-- the disk. The log is ahead of them even after a crash, since an event was durable before it could be read.
+select set_config('synchronous_commit', 'off', false)
+
+-- name: bound_transactions
+-- PostgreSQL 17 and newer end a whole transaction; older ones each statement, and each wait between two.
+select set_config('transaction_timeout', %s, false) where current_setting('server_version_num')::int >= 170000
