@@ -1,0 +1,66 @@
+"""What a read, a projection or the feed refuses.
+
+ReadError                  `str()` is fit for the client
+├── InvalidParameters      lists every wrong parameter
+├── UnknownBook            no such symbol
+├── NotCaughtUp            the wait ran out before the projection held what was asked for
+├── TooManyReads           too many reads wait already
+└── ReadsUnavailable       the database does not answer, or the tables are not there yet
+ProjectionError            a projection cannot go on; it stops alone
+├── MissingRow             an event of an order whose row is not there
+└── ForeignTables          the tables are those of another release
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from orders.domain.errors import FieldError
+
+
+class ReadError(Exception):
+    pass
+
+
+class InvalidParameters(ReadError):
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = tuple(errors)
+
+
+class UnknownBook(ReadError):
+    def __init__(self, symbol: str) -> None:
+        super().__init__(f"Symbol: {symbol} is not supported")
+
+
+class NotCaughtUp(ReadError):
+    def __init__(self, projection: str, wanted: int) -> None:
+        super().__init__(
+            f"{projection} does not hold position {wanted} yet; try again, or take what is there: wait_ms=0"
+        )
+
+
+class TooManyReads(ReadError):
+    def __init__(self) -> None:
+        super().__init__("Too many reads wait; try again")
+
+
+class ReadsUnavailable(ReadError):
+    def __init__(self) -> None:
+        super().__init__("The database does not answer; try again")
+
+
+class ProjectionError(Exception):
+    pass
+
+
+class MissingRow(ProjectionError):
+    def __init__(self, projection: str, order_ids: Sequence[UUID]) -> None:
+        shown = ", ".join(str(order_id) for order_id in order_ids[:3])
+        super().__init__(f"{projection} has no row for {len(order_ids)} changed orders: {shown}")
+
+
+class ForeignTables(ProjectionError):
+    def __init__(self, projection: str) -> None:
+        super().__init__(f"the tables of {projection} are those of another release, which rebuilds them")

@@ -1,0 +1,21 @@
+-- name: lock
+-- Two projectors that start at once make the tables one after the other.
+select pg_advisory_xact_lock(hashtextextended('projection tables ' || %s, 0))
+
+-- name: bound
+select set_config('lock_timeout', %s, true)
+
+-- name: fingerprint
+-- It is kept as the schema's comment, so that it goes wherever the tables go.
+select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s
+
+-- name: has_checkpoint
+select exists (select from public.follower_checkpoint where name = %s)
+
+-- name: start_over
+-- A raised generation keeps out whoever follows with the old tables in mind.
+insert into public.follower_checkpoint (name, position) values (%s, 0)
+on conflict (name) do update set position = 0, generation = follower_checkpoint.generation + 1
+
+-- name: use_schema
+select set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)

@@ -1,0 +1,53 @@
+-- name: tables
+-- One row a report (FIX ExecID, unique within its order): a fill, a correction, or a bust, which has quantity 0.
+-- A report counts unless another one refers to it; `reported` is false for one that was only referred to so far.
+create table fills (
+    order_id uuid not null,
+    exec_id text not null,
+    position bigint not null,
+    account text not null,
+    client_order_id text,
+    symbol text not null,
+    side text not null,
+    quantity bigint not null,
+    price numeric not null,
+    at timestamptz not null,
+    corrects text,
+    counts boolean not null,
+    reported boolean not null,
+    primary key (order_id, exec_id)
+);
+create unique index fills_newest on fills (account, position) where counts;
+create index fills_by_symbol on fills (account, symbol, position) where counts;
+create index fills_by_order on fills (order_id, position) where counts;
+
+-- name: report
+-- Only the first report with an id says anything. One that was referred to before it came is kept, and does not count.
+insert into fills (
+    order_id, exec_id, position, account, client_order_id, symbol, side, quantity, price, at, corrects, counts, reported
+)
+select new.*, true
+from unnest(
+    %b::uuid[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::numeric[],
+    %b::timestamptz[], %b::text[], %b::boolean[]
+) as new
+on conflict (order_id, exec_id) do update set
+    position = excluded.position,
+    quantity = excluded.quantity,
+    price = excluded.price,
+    at = excluded.at,
+    corrects = excluded.corrects,
+    reported = true
+where not fills.reported
+returning order_id, exec_id
+
+-- name: refer
+-- What a report refers to counts no more.
+insert into fills (
+    order_id, exec_id, position, account, client_order_id, symbol, side, quantity, price, at, corrects, counts, reported
+)
+select new.order_id, exec_id, position, account, client_order_id, symbol, side, 0, 0, at, null, false, false
+from unnest(
+    %b::uuid[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[]
+) as new (order_id, exec_id, position, account, client_order_id, symbol, side, at)
+on conflict (order_id, exec_id) do update set counts = false where fills.counts
