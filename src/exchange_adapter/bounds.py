@@ -1,0 +1,47 @@
+"""Every bound of the exchange adapter, each with its reason."""
+
+# Calls to the venue
+CALL_THREADS = 500  # calls in flight: 300 orders/s through a call of 0.5 s take 150, three times that is slack
+LOST_SHARE = 4  # one thread in so many lost in hung calls: the process drains and starts afresh
+START_BOUND_S = 2.0  # from before the claim's append to the call: past it the claim is given up as never sent
+IDLE_THREAD_S = 30.0  # a thread that had nothing to do for so long ends
+FIRST_RETRY_S = 0.35  # before the second attempt, times a factor of RETRY_SPREAD
+RETRY_CAP_S = 30.0  # longest distance of two attempts: half a minute after an outage all are tried again
+RETRY_SPREAD = (0.6, 1.4)  # so that what failed together is not tried again together
+MAX_DOUBLINGS = 16  # past it the cap has long been reached; keeps the power small
+
+# Work
+SHARDS = 64  # owned one by one: enough for a dozen adapters to share evenly
+WINDOW_DUTIES = 10_000  # open duties held in memory, about 10 MB; the others wait in the table
+REFILL_BELOW = 2_500  # duties left in the window when it is filled again from the table
+REFILL_POLL_S = 0.25  # how late another adapter's follower may tell of a duty
+SWEEP_S = 5.0  # a full window, too, looks at the table again so often: nothing is forgotten
+OWNERSHIP_POLL_S = 1.0  # how soon a dead adapter's shards are taken over, once its connection is gone
+MAX_RECORD_TASKS = 2_000  # late outcomes waiting to be recorded; past it the claim of new work waits
+LOG_HELD_EVERY_S = 60.0  # a line on what is held, not one an order
+
+# Retries of our own database
+DATABASE_RETRY_S = (0.1, 3.0)  # first and longest wait; it is local or near, and an outage is felt by clients
+
+# Circuit breaker
+BREAKER_OPENS_AFTER = 20  # failures in a row: at one error in ten, once in 10**20 calls
+BREAKER_PROBE_S = (0.5, 5.0)  # first and longest time until one call probes the venue again
+
+# Reports
+REPORT_BATCH = 1_000  # reports taken together: their fills become one or two commits
+REPORT_UNITS_IN_FLIGHT = 512  # orders of a batch being recorded at once: one commit's worth; reading waits meanwhile
+REPORT_SILENCE_S = 5.0  # the exchange says something each second: past it the link is dead
+REPORT_RETRY_S = (0.2, 5.0)  # waits before the stream is opened again
+UNMATCHED_LOOKBACK = 2_000  # events of the venue's stream in which a repeat of an unmatched report is looked for
+
+# The simulated exchange's client
+CONNECT_TIMEOUT_S = 2.0  # it is on this machine or near
+RECONNECT_S = (0.05, 2.0)  # waits between attempts to connect; calls meanwhile are surely not sent
+MAX_LINE_BYTES = 262_144  # an answer or a report line, by its protocol
+RECEIVE_BYTES = 262_144  # read at once
+ANSWER_MARGIN_S = 0.1  # a call gives up so much before the dispatcher would
+
+# The process
+STOP_WAIT_S = 5.0  # running calls may end so long after a stop; what still runs is left in doubt
+CLOSE_WAIT_S = 2.0  # for the writer, the follower and the report reader to end after that
+READ_THREADS = 4  # reads of single orders; each takes a millisecond
