@@ -22,9 +22,6 @@ create table public.order_events (
 -- Filled at its right end only, so its pages may be full.
 create unique index order_events_position_key on public.order_events (notification_id) with (fillfactor = 100);
 
--- The states are short JSON: compressing each row costs more than it saves.
-alter table public.order_events alter column state set storage external;
-
 create function public.refuse_change() returns trigger
     language plpgsql
     set search_path = pg_catalog
