@@ -1,25 +1,26 @@
 """What can end or prevent a start; each is one clear line for a person, and an exit code.
 
-    ServiceError
-    ├── SettingsError         settings that are wrong, all of them
-    ├── RefusedError          the API refused what a command asked for
-    ├── NotFoundError         there is no such order
-    ├── ConflictError         it is in conflict with what is under way
-    ├── UnreachableError      something needed is not reachable: API, database, exchange
-    ├── AddressInUse          another process listens where we should
-    ├── PartFailed            a part of the service does not start
-    ├── ChildNotStarted       a process of ours could not be started
-    ├── EmbeddedPostgresError
-    │   ├── BinariesNotFound      there is no PostgreSQL for this machine in the wheel
-    │   ├── DataFolderInUse       another service, or a PostgreSQL that does not end, has the data folder
-    │   ├── DataFolderUnusable    wrong owner, no right to it, full disk, not a folder
-    │   ├── WrongDataVersion      the data was written by another major version of PostgreSQL
-    │   └── PostgresNotStarted    it ended or hung while it started; its log says why
-    └── MigrationError
-        ├── WrongMigrationFiles   a name that cannot be, two files of one number, one before what is applied
-        ├── MigrationChanged      a file differs from what was applied
-        ├── UnknownMigration      the database was migrated by a newer version of the service
-        └── MigrationFailed       the database refused a migration
+ServiceError
+├── SettingsError         settings that are wrong, all of them
+├── RefusedError          the API refused what a command asked for
+├── NotFoundError         there is no such order
+├── ConflictError         it is in conflict with what is under way
+├── UnreachableError      something needed is not reachable: API, database, exchange
+├── AddressInUse          another process listens where we should
+├── PartFailed            a part of the service does not start
+├── ChildNotStarted       a process of ours could not be started
+├── EmbeddedPostgresError
+│   ├── BinariesNotFound      there is no PostgreSQL for this machine in the wheel
+│   ├── DataFolderInUse       another service, or a PostgreSQL that does not end, has the data folder
+│   ├── DataFolderUnusable    wrong owner, no right to it, full disk, not a folder
+│   ├── WrongDataVersion      the data was written by another major version of PostgreSQL
+│   ├── PostgresNotStarted    it ended or hung while it started; its log says why
+│   └── StartAbandoned        its start was given up on request
+└── MigrationError
+    ├── WrongMigrationFiles   a name that cannot be, two files of one number, one before what is applied
+    ├── MigrationChanged      a file differs from what was applied
+    ├── UnknownMigration      the database was migrated by a newer version of the service
+    └── MigrationFailed       the database refused a migration
 """
 
 from __future__ import annotations
@@ -92,6 +93,9 @@ class WrongDataVersion(EmbeddedPostgresError): ...
 
 
 class PostgresNotStarted(EmbeddedPostgresError): ...
+
+
+class StartAbandoned(EmbeddedPostgresError): ...
 
 
 class MigrationError(ServiceError):

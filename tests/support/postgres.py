@@ -4,9 +4,12 @@ A database is a copy of a migrated template, which takes some 30 ms. The server 
 nothing here outlives the test run. Tests of durability start an `EmbeddedPostgres` of their own.
 """
 
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -20,17 +23,25 @@ _TEMPLATE = "template_migrated"
 _numbers = count(1)
 
 
+@contextmanager
+def passable_folder() -> Iterator[Path]:
+    """An empty folder that every account may pass, as /var/lib is; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="orders-test-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres_server() -> Iterator[EmbeddedPostgres]:
     """The shared server. `.url` is its own database: use `database_url` for tests that write."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+    with passable_folder() as folder, EmbeddedPostgres(folder, durable=False) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: EmbeddedPostgres) -> str:
     """The name of a database with all migrations applied. Nobody connects to it: a copy needs it alone."""
-    _execute(postgres_server.url, "create database {}", _TEMPLATE)
+    _execute_named(postgres_server.url, "create database {}", _TEMPLATE)
     migrate(url_of_database(postgres_server.url, _TEMPLATE))
     return _TEMPLATE
 
@@ -67,7 +78,29 @@ def new_database_url(postgres_server: EmbeddedPostgres, migrated_template: str) 
 
     yield make
     for name in made:
-        _execute(postgres_server.url, "drop database {} with (force)", name)
+        _execute_named(postgres_server.url, "drop database {} with (force)", name)
+
+
+@pytest.fixture(scope="session")
+def first_data_dir() -> Iterator[Path]:
+    """A data folder after its first start, with a table `kept (line text)`: for copies only."""
+    with passable_folder() as folder:
+        with EmbeddedPostgres(folder / "data", durable=False) as server:
+            execute(server.url, "create table kept (line text)")
+        yield folder / "data"
+
+
+@pytest.fixture
+def data_dir(first_data_dir: Path) -> Iterator[Path]:
+    """A data folder of this test's own, stopped, with the table `kept`: a copy saves an initdb."""
+    with passable_folder() as folder:
+        yield copy_data_dir(first_data_dir, folder / "data")
+
+
+def copy_data_dir(original: Path, copy: Path) -> Path:
+    """With its owners and modes."""
+    subprocess.run(["cp", "-a", str(original), str(copy)], check=True)
+    return copy
 
 
 @contextmanager
@@ -75,7 +108,7 @@ def fresh_database(server_url: str, template: str) -> Iterator[str]:
     """The URL of a copy of `template`; dropped at the end, whoever is still connected."""
     name = _create(server_url, template)
     yield url_of_database(server_url, name)
-    _execute(server_url, "drop database {} with (force)", name)
+    _execute_named(server_url, "drop database {} with (force)", name)
 
 
 def url_of_database(url: str, name: str) -> str:
@@ -83,12 +116,25 @@ def url_of_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
+def execute(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def value(url: str, query: str) -> object:
+    """The first column of the first row."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row, query
+    return row[0]
+
+
 def _create(server_url: str, template: str) -> str:
     name = f"test_{next(_numbers)}"
-    _execute(server_url, "create database {} template {}", name, template)
+    _execute_named(server_url, "create database {} template {}", name, template)
     return name
 
 
-def _execute(url: str, statement: str, *names: str) -> None:
+def _execute_named(url: str, statement: str, *names: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from order_service.bounds import INITDB_TIMEOUT_S, START_LIMIT_S
 from order_service.errors import WrongDataVersion
 from order_service.postgres.binaries import MAJOR_VERSION
-from order_service.postgres.layout import DATABASE, ROLE, SUPERUSER, Layout, make_password, sync_folder
+from order_service.postgres.layout import DATABASE, ROLE, SUPERUSER, Layout, sync_folder, write_password
 from order_service.postgres.programs import Programs
 
 _WORK_PREFIX = "initdb-"
+_PASSWORD_BYTES = 24
 # What a person may tune, in postgresql.conf. What our promises rest on stands on the command line (server.py).
 _TUNABLE = {
     "shared_buffers": "256MB",
@@ -51,7 +54,7 @@ def _check_version(layout: Layout) -> None:
 
 def _make_cluster(layout: Layout, programs: Programs, *, durable: bool) -> None:
     """In a folder of its own, which then gets its name: a killed initdb leaves only what the next start removes."""
-    password = make_password(layout)
+    password = secrets.token_hex(_PASSWORD_BYTES)
     work = Path(tempfile.mkdtemp(prefix=_WORK_PREFIX, dir=layout.home))
     data, password_file = work / "data", work / "password"
     password_file.write_text(f"{password}\n")
@@ -77,20 +80,20 @@ def _make_cluster(layout: Layout, programs: Programs, *, durable: bool) -> None:
     )
     role = f"create role {ROLE} login createdb password '{password}';\n"
     _run_single(programs, data, f"{role}create database {DATABASE} owner {ROLE};\n")
+    write_password(layout, password)
     data.rename(layout.data)
-    sync_folder(layout.home)
+    for folder in (layout.home, layout.data_dir, layout.data_dir.parent):
+        with suppress(PermissionError):  # a folder above ours, which we may pass but not open
+            sync_folder(folder)
     shutil.rmtree(work)
 
 
 def _renew_password(layout: Layout, programs: Programs) -> None:
     """Somebody removed the file. Whoever may write it owns the data, so a new one takes nothing from anyone."""
-    password = make_password(layout)
-    try:
-        for role in (ROLE, SUPERUSER):
-            _run_single(programs, layout.data, f"alter role {role} password '{password}';\n")
-    except BaseException:
-        layout.password_file.unlink()
-        raise
+    password = secrets.token_hex(_PASSWORD_BYTES)
+    statements = [f"alter role {role} password '{password}';\n" for role in (ROLE, SUPERUSER)]
+    _run_single(programs, layout.data, "".join(statements))
+    write_password(layout, password)
 
 
 def _run_single(programs: Programs, data: Path, statements: str) -> None:

@@ -15,9 +15,8 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
-import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -32,6 +31,8 @@ DATABASE = "orders"
 SUPERUSER = "postgres"
 PORT = 5432  # only the name of the socket's file
 _LOCK_POLL_S = 0.05
+
+Pause = Callable[[float], None]  # sleeps for seconds, or raises if the start is to be given up
 
 
 class Layout(Struct, frozen=True):
@@ -110,7 +111,7 @@ def _name_of(uid: int) -> str:
         return f"uid {uid}"
 
 
-def lock_home(layout: Layout, *, wait_s: float) -> int:
+def lock_home(layout: Layout, *, wait_s: float, pause: Pause) -> int:
     """The lock's descriptor: it is held until that is closed or this process ends, however it ends.
 
     DataFolderInUse if another process holds it for longer than `wait_s`.
@@ -125,7 +126,7 @@ def lock_home(layout: Layout, *, wait_s: float) -> int:
                     f"ORDERS_DATA_DIR {layout.data_dir} is in use by another running service (pid {holder}): "
                     "stop that one, or set ORDERS_DATA_DIR to another folder"
                 )
-            time.sleep(_LOCK_POLL_S)
+            pause(_LOCK_POLL_S)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except BaseException:
@@ -142,9 +143,8 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def make_password(layout: Layout) -> str:
-    """A new one, durable before anything uses it."""
-    password = secrets.token_hex(24)
+def write_password(layout: Layout, password: str) -> None:
+    """Whole and durable, or not there."""
     draft = layout.password_file.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -154,7 +154,6 @@ def make_password(layout: Layout) -> str:
         os.fsync(descriptor)
     draft.rename(layout.password_file)
     sync_folder(layout.home)
-    return password
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from order_service.errors import DataFolderInUse
-from order_service.postgres.layout import Layout
+from order_service.postgres.layout import Layout, Pause
 
 _STATUS_LINE = 7  # pg_ctl.c: LOCK_FILE_LINE_PM_STATUS - 1
 _PROC = Path("/proc")
@@ -60,7 +60,7 @@ def runs_on(postmaster: Postmaster, data: Path) -> bool:
         return False  # ended, or a zombie, which has no folder any more
 
 
-def wait_for_predecessor(layout: Layout, *, give_up_at: float) -> None:
+def wait_for_predecessor(layout: Layout, *, give_up_at: float, pause: Pause) -> None:
     """Returns when no server has the data folder; DataFolderInUse if one does at `give_up_at` (monotonic seconds).
 
     A file whose pid is now somebody else is removed, since PostgreSQL would take that process for a server.
@@ -72,7 +72,7 @@ def wait_for_predecessor(layout: Layout, *, give_up_at: float) -> None:
             return
         if time.monotonic() >= give_up_at:
             raise in_use(layout)
-        time.sleep(_POLL_S)
+        pause(_POLL_S)
 
 
 def in_use(layout: Layout) -> DataFolderInUse:

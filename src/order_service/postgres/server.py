@@ -7,6 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -14,10 +16,10 @@ import psycopg
 from psycopg.pq import PGconn, Ping
 
 from order_service import bounds
-from order_service.errors import PostgresNotStarted
+from order_service.errors import PostgresNotStarted, StartAbandoned
 from order_service.postgres.account import database_account
 from order_service.postgres.cluster import ensure_cluster
-from order_service.postgres.layout import PORT, Layout, layout_of, lock_home, naming_the_folder, prepare_home
+from order_service.postgres.layout import PORT, Pause, layout_of, lock_home, naming_the_folder, prepare_home
 from order_service.postgres.postmaster import in_use, read_postmaster, runs_on, wait_for_predecessor
 from order_service.postgres.programs import Programs, reason_in
 from order_service.postgres.socket_folder import prepare_socket_folder, remove_socket_folder
@@ -52,10 +54,19 @@ class EmbeddedPostgres:
 
     It ends when we end, however we end. Everything is called from the main thread (`child_processes.spawn`). Errors
     are EmbeddedPostgresError, each one clear line. `durable=False` is for tests: what is committed may be lost, and a
-    crash of the machine may ruin the folder.
+    crash of the machine may ruin the folder. The waits are those of `start`, in seconds.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        lock_wait_s: float = bounds.FOLDER_LOCK_WAIT_S,
+        predecessor_wait_s: float = bounds.DYING_POSTMASTER_WAIT_S,
+    ) -> None:
+        self._lock_wait_s = lock_wait_s
+        self._predecessor_wait_s = predecessor_wait_s
         self._layout = layout_of(data_dir)
         self._durable = durable
         self._account = database_account()
@@ -89,28 +100,35 @@ class EmbeddedPostgres:
         self._bound_log()
         return self._child.poll()
 
-    def start(self) -> None:
+    def start(self, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Returns when it takes connections; makes the data folder at the first start. Does nothing if it runs.
 
         Waits for another service that stops (10 s) and a server that dies (60 s), else DataFolderInUse; and for crash
-        recovery as long as that gets on, 10 minutes at most.
+        recovery as long as that gets on, 10 minutes at most. Once `stopping()` is true it waits no longer: it raises
+        StartAbandoned, and nothing runs.
         """
         if self._child and self._child.poll() is None:
             return
         layout = self._layout
+
+        def pause(seconds: float) -> None:
+            if stopping():
+                raise StartAbandoned(f"PostgreSQL was told to stop while it started in {layout.data_dir}")
+            time.sleep(seconds)
+
         try:
             with naming_the_folder(layout.data_dir):
                 prepare_home(layout, self._account)
                 if self._lock is None:
-                    self._lock = lock_home(layout, wait_s=bounds.FOLDER_LOCK_WAIT_S)
-                free_by = time.monotonic() + bounds.DYING_POSTMASTER_WAIT_S
+                    self._lock = lock_home(layout, wait_s=self._lock_wait_s, pause=pause)
+                free_by = time.monotonic() + self._predecessor_wait_s
                 with Programs(layout, self._account) as programs:
-                    wait_for_predecessor(layout, give_up_at=free_by)
+                    wait_for_predecessor(layout, give_up_at=free_by, pause=pause)
                     ensure_cluster(layout, programs, durable=self._durable)
-                    while not self._try_start(programs):
+                    while not self._try_start(programs, pause):
                         if time.monotonic() >= free_by:
                             raise in_use(layout)
-                        time.sleep(_RETRY_S)
+                        pause(_RETRY_S)
                 self._url = layout.url()
             self._expect_login()
         except BaseException:
@@ -133,7 +151,7 @@ class EmbeddedPostgres:
             os.close(self._lock)
             self._lock = None
 
-    def _try_start(self, programs: Programs) -> bool:
+    def _try_start(self, programs: Programs, pause: Pause) -> bool:
         """False if processes of an earlier server still hold the folder."""
         layout = self._layout
         folder = prepare_socket_folder(layout, self._account)
@@ -146,9 +164,9 @@ class EmbeddedPostgres:
             self._child = programs.spawn("postgres", "-D", programs.path(layout.data), *options, stdout=log)
         finally:
             os.close(log)
-        return self._wait_ready(self._child, began_at)
+        return self._wait_ready(self._child, began_at, pause)
 
-    def _wait_ready(self, child: subprocess.Popen[bytes], began_at: int) -> bool:
+    def _wait_ready(self, child: subprocess.Popen[bytes], began_at: int, pause: Pause) -> bool:
         now = time.monotonic()
         limit, stalled_at, seen = now + bounds.START_LIMIT_S, now + bounds.START_STALL_S, began_at
         while child.poll() is None:
@@ -160,7 +178,7 @@ class EmbeddedPostgres:
                 stalled_at, seen = now + bounds.START_STALL_S, size
             if now >= min(limit, stalled_at):
                 raise self._not_started("it does not get on")
-            time.sleep(_POLL_S)
+            pause(_POLL_S)
         said = self._said_since(began_at)
         if any(words in said for words in _NOT_YET_FREE):
             return False
@@ -186,9 +204,11 @@ class EmbeddedPostgres:
     def _bound_log(self) -> None:
         """The server appends to what is the same file before and after; lines in between may be lost."""
         log = self._layout.log
-        if log.stat().st_size > bounds.MAX_LOG_BYTES:
-            shutil.copyfile(log, log.with_suffix(".log.1"))
-            os.truncate(log, 0)
+        with suppress(OSError):  # a full disk or a removed file is no reason to end
+            if log.stat().st_size > bounds.MAX_LOG_BYTES:
+                with suppress(OSError):
+                    shutil.copyfile(log, log.with_suffix(".log.1"))
+                os.truncate(log, 0)
 
 
 def running_url(data_dir: Path) -> str | None:
@@ -204,6 +224,3 @@ def running_url(data_dir: Path) -> str | None:
         url = layout.url()
     answer = PGconn.ping(f"{url}&connect_timeout={bounds.CONNECT_TIMEOUT_S}".encode())
     return url if answer == Ping.OK else None
-
-
-__all__ = ["EmbeddedPostgres", "Layout", "running_url"]
