@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ WARM_S = 0.3  # what the installation may add to a start that finds everything i
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> BareMachine:
-    return BareMachine(tmp_path)
+def machine(tmp_path: Path) -> Iterator[BareMachine]:
+    bare = BareMachine(tmp_path)
+    yield bare
+    bare.end()
 
 
 def test_the_first_start_installs_what_is_locked_with_hashes_and_nothing_else(machine: BareMachine) -> None:
@@ -135,10 +138,9 @@ def test_sigterm_to_make_alone_ends_the_installation(machine: BareMachine) -> No
 
 
 def test_a_kill_in_the_middle_is_repaired(machine: BareMachine) -> None:
-    started = machine.start("make", "run", HANG="uv")
+    machine.start("make", "run", HANG="uv")
     wait_until(lambda: any(call.startswith("pid ") for call in machine.calls()), what="uv to hang")
-    os.killpg(started.process.pid, signal.SIGKILL)
-    started.ended()
+    machine.end()
     assert machine.install("run").returncode == 0
     assert any("-m venv" in call for call in machine.calls())
 
@@ -174,8 +176,6 @@ def test_a_missing_python_is_named_in_one_line(machine: BareMachine) -> None:
 def test_another_environment_does_not_leak_in(machine: BareMachine) -> None:
     started = machine.start("make", "run", VIRTUAL_ENV="/elsewhere", PYTHONPATH="/elsewhere", PYTHONHOME="/elsewhere")
     assert started.wait_for("up ").split()[2:] == ["up"]
-    os.killpg(started.process.pid, signal.SIGTERM)
-    started.ended()
 
 
 def is_quiet(started: Started) -> bool:

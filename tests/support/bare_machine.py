@@ -7,6 +7,7 @@ list of its calls. FAIL names what goes wrong: `old`, `venv`, `uv-fetch`, `uv`, 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -37,7 +38,11 @@ case $call in
 esac
 """
 
-ORDERS = f"""#!{sys.executable} -I
+# Not by a first line naming the interpreter: its path may hold a space.
+ORDERS = f"""#!/usr/bin/env bash
+exec '{sys.executable}' -I "$SERVICE" "$@"
+"""
+SERVICE = """
 import os, signal, sys, time
 signals = (signal.SIGTERM, signal.SIGINT)
 signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -57,6 +62,7 @@ class BareMachine:
     clone: Path = field(init=False)
     environment: dict[str, str] = field(init=False)
     _seen: int = 0
+    _started: list["Started"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.clone = self.folder / "a clone"
@@ -70,11 +76,13 @@ class BareMachine:
                 (programs / tool).symlink_to(found)
         self._write(programs / "python3", PYTHON)
         self._write(self.folder / "orders", ORDERS)
+        self._write(self.folder / "service.py", SERVICE)
         self.environment = {
             "PATH": str(programs),
             "HOME": str(self.folder),
             "CALLS": str(self.folder / "calls"),
             "ORDERS": str(self.folder / "orders"),
+            "SERVICE": str(self.folder / "service.py"),
         }
 
     @staticmethod
@@ -110,7 +118,15 @@ class BareMachine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Started(process, log)
+        self._started.append(Started(process, log))
+        return self._started[-1]
+
+    def end(self) -> None:
+        """Kills what is left of everything that was started."""
+        for started in self._started:
+            if not started.group_is_gone():
+                os.killpg(started.process.pid, signal.SIGKILL)
+            started.ended()
 
 
 @dataclass

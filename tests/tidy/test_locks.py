@@ -91,10 +91,16 @@ def test_the_dev_lock_holds_the_run_lock() -> None:
     assert {name: versions for name, versions in run.items() if dev.get(name) != versions} == {}
 
 
-def undeclared(modules: set[str], declared: list[str]) -> set[str]:
-    """The third-party modules that none of the declared requirements brings itself."""
-    names = {canonicalize_name(Requirement(text).name) for text in declared}
-    distributions = packages_distributions()
+def declared_names(requirements: list[str]) -> set[str]:
+    """The distributions that the requirements name, those of their extras included (psycopg[pool]: psycopg-pool)."""
+    parsed = [Requirement(text) for text in requirements]
+    extras = {name for r in parsed for extra in r.extras for name in (extra, f"{r.name}-{extra}")}
+    return {canonicalize_name(name) for name in {r.name for r in parsed} | extras}
+
+
+def undeclared(modules: set[str], requirements: list[str]) -> set[str]:
+    """The third-party modules that none of the requirements names."""
+    names, distributions = declared_names(requirements), packages_distributions()
     return {m for m in modules if names.isdisjoint(map(canonicalize_name, distributions.get(m, [])))}
 
 
@@ -111,7 +117,11 @@ def test_what_is_imported_is_declared() -> None:
 
 def test_an_import_that_only_another_package_brings_is_found() -> None:
     assert "msgspec" in third_party_imports()
-    assert undeclared({"msgspec", "yaml", "no_such_module"}, ["msgspec>=0"]) == {"yaml", "no_such_module"}
+    imported = {"msgspec", "psycopg_pool", "yaml", "no_such_module"}
+    assert undeclared(imported, ["msgspec>=0", "psycopg[pool]"]) == {
+        "yaml",
+        "no_such_module",
+    }
 
 
 def hosts_named(text: str) -> list[str]:
