@@ -53,11 +53,11 @@ class ExchangeState:
         self._timers: list[tuple[int, int, int, str]] = []
 
     def next_timer(self) -> tuple[int, int, VenueOrder] | None:
-        """When, which and for whom the next timer is; forgets those that no longer apply."""
+        """When, which and for whom the next timer is; forgets those of orders that are done."""
         while self._timers:
             due, kind, _, order_id = self._timers[0]
             order = self.orders[order_id]
-            if order.state == "working" and due == (order.house_due if kind == HOUSE else order.expires_at):
+            if order.state == "working":
                 return due, kind, order
             heappop(self._timers)
         return None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulated_exchange.protocol import FilledReport
 from tests.support.exchange_floor import SECOND, Floor
 
 
@@ -44,6 +45,18 @@ def test_what_a_crossing_order_does_not_get_rests_at_its_own_price(floor: Floor)
     assert floor.resting("sell") == []
     floor.sell("next", 6, "1.05")
     assert floor.fills()[0] == ("next", 6, "1.09000")
+
+
+def test_an_order_that_meets_several_counts_up_what_it_got(floor: Floor) -> None:
+    for name in ("a", "b", "c"):
+        floor.sell(name, 2, "1.08")
+    floor.buy("taker", 10, "1.08")
+    got = [
+        (report.filled, report.leaves)
+        for report in floor.reports
+        if isinstance(report, FilledReport) and report.order_id == "taker"
+    ]
+    assert got == [(2, 8), (4, 6), (6, 4)]
 
 
 def test_books_of_different_instruments_do_not_meet(floor: Floor) -> None:
