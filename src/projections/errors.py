@@ -5,7 +5,8 @@ ReadError                  `str()` is fit for the client
 ├── UnknownBook            no such symbol
 ├── NotCaughtUp            the wait ran out before the projection held what was asked for
 ├── TooManyReads           too many reads wait already
-└── ReadsUnavailable       the database does not answer, or the tables are not there yet
+└── ReadsUnavailable       the database does not answer
+    └── TablesMissing      no projector has made the tables yet, or another release made others
 ProjectionError            a projection cannot go on; it stops alone
 ├── MissingRow             an event of an order whose row is not there
 └── ForeignTables          the tables are those of another release
@@ -49,6 +50,10 @@ class TooManyReads(ReadError):
 class ReadsUnavailable(ReadError):
     def __init__(self) -> None:
         super().__init__("The database does not answer; try again")
+
+
+class TablesMissing(ReadsUnavailable):
+    pass
 
 
 class ProjectionError(Exception):

@@ -1,0 +1,60 @@
+"""The query parameters as the OpenAPI document shows them. They are read by `parameters.py`, not by Litestar, whose
+conversions are lenient and whose answers to wrong values are others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Operation, Parameter, Schema
+
+from orders.domain.values import Side, Status
+from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE, MAX_WAIT_MS
+
+_POSITION = Schema(type=OpenAPIType.INTEGER, minimum=0)
+_TEXT = Schema(type=OpenAPIType.STRING)
+_TIME = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.DATE_TIME)
+_ID = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
+_MILLISECONDS = Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=MAX_WAIT_MS, default=MAX_WAIT_MS)
+_PAGE = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_PAGE, default=MAX_PAGE)
+_LEVELS = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_BOOK_LEVELS, default=DEFAULT_BOOK_LEVELS)
+_STATUS = Schema(type=OpenAPIType.STRING, enum=[status.value for status in Status])
+_SIDE = Schema(type=OpenAPIType.STRING, enum=[side.value for side in Side])
+
+
+def _query(name: str, schema: Schema, description: str) -> Parameter:
+    return Parameter(name=name, param_in="query", schema=schema, description=description, required=False)
+
+
+FRESHNESS = [
+    _query("min_position", _POSITION, "The answer holds the log up to this position; beyond its end: 422."),
+    _query("wait_ms", _MILLISECONDS, "How long to wait for that; 0 takes what is there."),
+]
+PAGING = [
+    _query("limit", _PAGE, "How many at most."),
+    _query("cursor", _TEXT, "From the Link header (rel=next) of the page before."),
+]
+AS_OF = [_query("as_of", _TEXT, "As it was after this position of the log, or at this time (RFC 3339).")]
+ORDERS = [
+    _query("status", _STATUS, "Only orders of this status."),
+    _query("symbol", _TEXT, "Only orders of this symbol or instrument."),
+    _query("side", _SIDE, "Only orders of this side."),
+    _query("client_order_id", _TEXT, "Only the order with this key."),
+    _query("placed_after", _TIME, "Only orders placed later than this."),
+    _query("placed_before", _TIME, "Only orders placed earlier than this."),
+]
+TRADES = [
+    _query("order_id", _ID, "Only fills of this order."),
+    _query("symbol", _TEXT, "Only fills of this symbol or instrument."),
+]
+BOOK = [_query("levels", _LEVELS, "How many price levels a side, the best ones.")]
+
+
+def operation(*parameters: Parameter) -> type[Operation]:
+    """An operation whose query parameters are these, beside those of its path."""
+
+    @dataclass
+    class WithParameters(Operation):
+        def __post_init__(self) -> None:
+            self.parameters = [*(self.parameters or []), *parameters]
+
+    return WithParameters

@@ -1,0 +1,19 @@
+"""What the refusals of the read side are over HTTP (RFC 9457): status and title.
+
+`InvalidParameters` brings its `errors`, a list of FieldError. Every 503 goes with Retry-After.
+"""
+
+from __future__ import annotations
+
+from projections import errors
+
+RETRY_AFTER_S = 1  # a projector that restarts needs about that
+
+PROBLEMS: dict[type[Exception], tuple[int, str]] = {
+    errors.InvalidParameters: (422, "Wrong parameters"),
+    errors.UnknownBook: (404, "Not found"),
+    errors.NotCaughtUp: (503, "Not caught up yet"),
+    errors.TooManyReads: (503, "Overloaded"),
+    errors.ReadsUnavailable: (503, "Database unavailable"),
+    errors.TablesMissing: (503, "Not caught up yet"),
+}

@@ -1,0 +1,202 @@
+"""GET routes: orders, one order and its history, trades, books, the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, Router, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+
+from orders.domain.instruments import Catalogue
+from orders.domain.resource import OrderResource
+from orders.domain.values import Status
+from projections.api import documentation as doc
+from projections.api.listed_instruments import ListedInstrument, listed
+from projections.api.parameters import Parameters, existing_id
+from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE
+from projections.order_book import Book
+from projections.order_reads import HistoryEvent, OrderReads
+from projections.paging import cursor_of, place_of
+from projections.queries import Answer, BookQuery, HistoryQuery, OrderQuery, OrdersQuery, Trade, TradesQuery
+from projections.reads import Reads
+
+T = TypeVar("T")
+AnyRequest = Request[Any, Any, Any]
+AccountOf = Callable[[AnyRequest], str]
+
+POSITION_HEADER = "Orders-Position"
+LOCAL_ACCOUNT = "local"
+
+
+def local_account(request: AnyRequest) -> str:
+    """Without credentials everybody is the same account."""
+    return LOCAL_ACCOUNT
+
+
+def query_router(
+    reads: Reads,
+    order_reads: OrderReads,
+    catalogue: Catalogue,
+    *,
+    problem: type[msgspec.Struct] | None = None,
+    account_of: AccountOf = local_account,
+) -> Router:
+    """`problem` describes a problem's body in the OpenAPI document. The handlers raise what `problems.py` lists, and
+    UnknownOrder and EventStoreError."""
+    handlers = [
+        *_lists(reads, account_of, _problems(problem, 422, 503)),
+        *_one_order(order_reads, account_of, _problems(problem, 404, 422, 503)),
+        _book(reads, account_of, _problems(problem, 404, 422, 503)),
+        _instruments(reads, catalogue, _problems(problem, 422)),
+    ]
+    return Router(path="/", route_handlers=handlers)
+
+
+_Problems = dict[int, ResponseSpec]
+
+
+def _problems(problem: type[msgspec.Struct] | None, *statuses: int) -> _Problems:
+    texts = {404: "There is no such thing", 422: "Wrong parameters", 503: "Not now: see Retry-After"}
+    if problem is None:
+        return {}
+    return {
+        status: ResponseSpec(
+            problem, description=texts[status], media_type="application/problem+json", generate_examples=False
+        )
+        for status in statuses
+    }
+
+
+def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any]:
+    @get(
+        ["/orders", "/order"],
+        summary="Orders, newest first",
+        responses=problems,
+        operation_class=doc.operation(*doc.ORDERS, *doc.PAGING, *doc.FRESHNESS),
+    )
+    async def list_orders(request: AnyRequest) -> Response[list[OrderResource]]:
+        given = Parameters(request.query_params.multi_items())
+        asked = given.asked()
+        query = OrdersQuery(
+            account=account_of(request),
+            status=given.one_of("status", Status),
+            symbol=given.symbol("symbol"),
+            side=given.side("side"),
+            client_order_id=given.client_order_id("client_order_id"),
+            placed_after=given.time("placed_after"),
+            placed_before=given.time("placed_before"),
+        )
+        limit, before = _page(given, query)
+        answer = await reads.orders(msgspec.structs.replace(query, limit=limit, before=before), asked)
+        return _paged(request, answer, query)
+
+    @get(
+        "/trades",
+        summary="Fills that count, newest first",
+        responses=problems,
+        operation_class=doc.operation(*doc.TRADES, *doc.PAGING, *doc.FRESHNESS),
+    )
+    async def list_trades(request: AnyRequest) -> Response[list[Trade]]:
+        given = Parameters(request.query_params.multi_items())
+        asked = given.asked()
+        query = TradesQuery(
+            account=account_of(request), order_id=given.order_id("order_id"), symbol=given.symbol("symbol")
+        )
+        limit, before = _page(given, query)
+        answer = await reads.trades(msgspec.structs.replace(query, limit=limit, before=before), asked)
+        return _paged(request, answer, query)
+
+    return [list_orders, list_trades]
+
+
+def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Problems) -> list[Any]:
+    @get(
+        ["/orders/{order_id:str}", "/order/{order_id:str}"],
+        summary="One order, never stale",
+        responses=problems,
+        operation_class=doc.operation(*doc.AS_OF, *doc.FRESHNESS),
+    )
+    async def show_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
+        given = Parameters(request.query_params.multi_items())
+        asked, as_of = given.asked(), given.position_or_time("as_of")
+        given.check()
+        query = OrderQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
+        return _answered(await order_reads.order(query, asked))
+
+    @get(
+        ["/orders/{order_id:str}/events", "/order/{order_id:str}/events"],
+        summary="What happened to an order, oldest first",
+        responses=problems,
+        operation_class=doc.operation(*doc.AS_OF, *doc.PAGING, *doc.FRESHNESS),
+    )
+    async def show_history(request: AnyRequest, order_id: FromPath[str]) -> Response[list[HistoryEvent]]:
+        given = Parameters(request.query_params.multi_items())
+        asked, as_of = given.asked(), given.position_or_time("as_of")
+        query = HistoryQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
+        limit, after = _page(given, query)
+        answer = await order_reads.history(msgspec.structs.replace(query, limit=limit, after_version=after or 0), asked)
+        return _paged(request, answer, query)
+
+    return [show_order, show_history]
+
+
+def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:
+    @get(
+        "/books/{symbol:str}",
+        summary="Price levels of open limit orders",
+        responses=problems,
+        operation_class=doc.operation(*doc.BOOK, *doc.FRESHNESS),
+    )
+    async def show_book(request: AnyRequest, symbol: FromPath[str]) -> Response[Book]:
+        given = Parameters(request.query_params.multi_items())
+        asked, levels = given.asked(), given.number("levels", 1, MAX_BOOK_LEVELS)
+        given.check()
+        query = BookQuery(account=account_of(request), symbol=symbol, levels=levels or DEFAULT_BOOK_LEVELS)
+        return _answered(await reads.book(query, asked))
+
+    return show_book
+
+
+def _instruments(reads: Reads, catalogue: Catalogue, problems: _Problems) -> Any:
+    content = listed(catalogue)
+
+    @get(
+        "/instruments",
+        summary="What can be traded",
+        responses=problems,
+        operation_class=doc.operation(*doc.FRESHNESS),
+    )
+    async def list_instruments(request: AnyRequest) -> Response[list[ListedInstrument]]:
+        given = Parameters(request.query_params.multi_items())
+        asked = given.asked()
+        given.check()
+        return _answered(Answer(content=content, position=await reads.position(asked)))
+
+    return list_instruments
+
+
+def _page(given: Parameters, filters: msgspec.Struct) -> tuple[int, int | None]:
+    """`limit` and `cursor`, the last parameters to take. Raises InvalidParameters for all that is wrong."""
+    limit = given.number("limit", 1, MAX_PAGE)
+    place = given.take(
+        "cursor", lambda text: place_of(text, filters), "the cursor of a Link header, with the filters of that request"
+    )
+    given.check()
+    return limit or MAX_PAGE, place
+
+
+def _answered(answer: Answer[T]) -> Response[T]:
+    return Response(answer.content, headers={POSITION_HEADER: str(answer.position)})
+
+
+def _paged(request: AnyRequest, answer: Answer[T], filters: msgspec.Struct) -> Response[T]:
+    response = _answered(answer)
+    if answer.next is not None:
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        query = urlencode([*kept, ("cursor", cursor_of(answer.next, filters))])
+        response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+    return response

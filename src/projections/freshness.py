@@ -1,0 +1,79 @@
+"""Reads that keep their word: an answer holds what this process has committed and what the client asks for.
+
+It waits for that, up to a bound, and refuses when the wait runs out: never an old answer passed off as new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from orders.bounds import POLL_INTERVAL_S
+from orders.domain.errors import FieldError
+from projections.checkpoints import Checkpoints
+from projections.errors import InvalidParameters, NotCaughtUp, TablesMissing
+from projections.queries import Answer, Asked
+
+T = TypeVar("T")
+
+
+class Freshness:
+    """`committed()` is the highest position that this process has committed, `head()` reads the log's last one."""
+
+    def __init__(
+        self, checkpoints: Checkpoints, committed: Callable[[], int], head: Callable[[], Awaitable[int]]
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._committed = committed
+        self._head = head
+        self._head_at_start: int | None = None
+        self._answered: dict[str, int] = {}
+
+    async def require(self, asked: Asked) -> int:
+        """The position that an answer straight from the log may claim at least. Raises InvalidParameters beyond its
+        head."""
+        known = self._committed()
+        wanted = asked.min_position
+        if wanted is None or wanted <= known:
+            return max(known, wanted or 0)
+        head = await self._head()
+        if wanted > head:
+            text = f"Position {wanted} is beyond the log's last position {head}"
+            raise InvalidParameters([FieldError("min_position", text)])
+        return wanted
+
+    async def read(self, projection: str, asked: Asked, query: Callable[[], Awaitable[Answer[T]]]) -> Answer[T]:
+        """The query's answer, as soon as it is fresh enough; with wait_ms=0 what is there.
+
+        Raises: InvalidParameters, NotCaughtUp, TooManyReads, ReadsUnavailable.
+        """
+        required = await self.require(asked)
+        if asked.wait_ms == 0:
+            return await query()
+        wanted = max(required, await self._floor(projection))
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + asked.wait_ms / 1000
+        while True:
+            left_s = give_up_at - loop.time()
+            if left_s <= 0 or not await self._checkpoints.wait_for(projection, wanted, left_s):
+                raise NotCaughtUp(projection, wanted)
+            position = 0
+            try:
+                answer = await query()
+                position = answer.position
+            except TablesMissing:
+                pass
+            else:
+                if position >= wanted:
+                    self._answered[projection] = max(position, self._answered.get(projection, 0))
+                    return answer
+            # It was thrown back to be filled again. The pause keeps this from turning hot, whatever the reason is.
+            self._checkpoints.correct(projection, position)
+            await asyncio.sleep(min(POLL_INTERVAL_S, max(0.0, give_up_at - loop.time())))
+
+    async def _floor(self, projection: str) -> int:
+        """No answer is older than what was there when this process started, nor than an answer that it gave."""
+        if self._head_at_start is None:
+            self._head_at_start = await self._head()
+        return max(self._head_at_start, self._answered.get(projection, 0))

@@ -1,0 +1,99 @@
+"""What can be asked of the read side, and what is answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from orders.domain.values import Side, Status
+from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_PAGE, MAX_WAIT_MS
+
+T = TypeVar("T")
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """How fresh an answer must be: it holds `min_position`, for which it may wait. Without waiting it is as it is."""
+
+    min_position: int | None = None
+    wait_ms: int = MAX_WAIT_MS
+
+
+class OrdersQuery(Struct, frozen=True, kw_only=True):
+    """Filters are None where they let everything pass; `before` is where the last page ended."""
+
+    account: str
+    status: Status | None = None
+    symbol: str | None = None
+    side: Side | None = None
+    client_order_id: str | None = None
+    placed_after: datetime | None = None
+    placed_before: datetime | None = None
+    limit: int = MAX_PAGE
+    before: int | None = None
+
+
+class TradesQuery(Struct, frozen=True, kw_only=True):
+    account: str
+    order_id: UUID | None = None
+    symbol: str | None = None
+    limit: int = MAX_PAGE
+    before: int | None = None
+
+
+class BookQuery(Struct, frozen=True, kw_only=True):
+    account: str
+    symbol: str
+    levels: int = DEFAULT_BOOK_LEVELS
+
+
+class OrderQuery(Struct, frozen=True, kw_only=True):
+    """One order: as it is, or as it was after a position of the log or at a time."""
+
+    account: str
+    order_id: UUID
+    as_of: int | datetime | None = None
+
+
+class HistoryQuery(Struct, frozen=True, kw_only=True):
+    """One order's events after a version, oldest first."""
+
+    account: str
+    order_id: UUID
+    as_of: int | datetime | None = None
+    limit: int = MAX_PAGE
+    after_version: int = 0
+
+
+class Answer(Struct, Generic[T], frozen=True, kw_only=True):
+    """`content` is what the log says up to `position`, at least; `next` is where a following page begins."""
+
+    content: T
+    position: int
+    next: int | None = None
+
+
+class Trade(Struct, frozen=True, kw_only=True):
+    """A fill that counts. `corrects` is the exec_id of the fill whose place it took."""
+
+    exec_id: str
+    order_id: UUID
+    client_order_id: str | None
+    symbol: str
+    side: Side
+    quantity: int
+    price: str
+    time: datetime
+    position: int
+    corrects: str | None
+
+
+class Lag(Struct, frozen=True, kw_only=True):
+    """How far a projection is behind the log, in events, and whether a projector keeps it just now."""
+
+    projection: str
+    position: int
+    lag_events: int
+    followed: bool

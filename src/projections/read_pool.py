@@ -1,0 +1,75 @@
+"""Connections for queries: few, read-only, and no query takes longer than its bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, TooManyRequests
+
+from orders.bounds import ANSWER_GRACE_S, CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from orders.eventstore.connections import KEEPALIVE, check_alive
+from orders.eventstore.sql import load
+from projections.bounds import MAX_QUEUED_QUERIES, READ_CONNECTIONS
+from projections.errors import ReadsUnavailable, TablesMissing, TooManyReads
+
+SQL = load("projections", "reads.sql")
+
+_MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
+
+
+class ReadPool:
+    """For one event loop. Without `prepare` it goes through a pooler, which gives sessions to others."""
+
+    def __init__(self, database_url: str, *, prepare: bool = True) -> None:
+        self._prepare = prepare
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+            database_url,
+            kwargs={
+                "autocommit": True,
+                "application_name": "orders reads",
+                "connect_timeout": round(CONNECT_TIMEOUT_S),
+                "prepare_threshold": 2 if prepare else None,
+                **KEEPALIVE,
+            },
+            min_size=0,
+            max_size=READ_CONNECTIONS,
+            max_waiting=MAX_QUEUED_QUERIES,
+            timeout=CONNECT_TIMEOUT_S,
+            reconnect_timeout=CONNECT_TIMEOUT_S,
+            configure=_configure,
+            check=_check,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Does not wait for the database."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def rows(self, statement: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+        """Raises: ReadsUnavailable, TablesMissing, TooManyReads."""
+        try:
+            async with self._pool.connection() as connection, asyncio.timeout(STATEMENT_TIMEOUT_S + ANSWER_GRACE_S):
+                cursor = await connection.execute(statement, params, binary=True)
+                return await cursor.fetchall()
+        except TooManyRequests as error:
+            raise TooManyReads from error
+        except _MISSING as error:
+            raise TablesMissing from error
+        except (psycopg.OperationalError, TimeoutError) as error:
+            raise ReadsUnavailable from error
+
+
+async def _configure(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(SQL["session"], {"statement_ms": str(round(STATEMENT_TIMEOUT_S * 1000))})
+
+
+async def _check(connection: AsyncConnection[Any]) -> None:
+    # What it asks of a connection is the same for both kinds, and takes no round trip.
+    check_alive(cast("psycopg.Connection[Any]", connection))

@@ -1,0 +1,58 @@
+"""The reads of an API process, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from msgspec import Struct
+
+from orders.domain.instruments import Catalogue
+from orders.eventstore.port import EventStore
+from projections.checkpoints import Checkpoints
+from projections.freshness import Freshness
+from projections.order_reads import OrderReads
+from projections.read_pool import ReadPool
+from projections.reads import Reads
+
+
+class ReadSide(Struct, frozen=True):
+    """Start it on the event loop that reads; neither call waits for the database."""
+
+    reads: Reads
+    order_reads: OrderReads
+    pool: ReadPool
+    checkpoints: Checkpoints
+
+    async def start(self) -> None:
+        await self.pool.open()
+        await self.checkpoints.start()
+
+    async def close(self) -> None:
+        await self.checkpoints.close()
+        await self.pool.close()
+
+
+def read_side(
+    database_url: str,
+    direct_url: str,
+    store: EventStore,
+    catalogue: Catalogue,
+    threads: Executor,
+    committed: Callable[[], int],
+) -> ReadSide:
+    """`committed()` is the highest position that this process has committed; reads of the store run in `threads`."""
+
+    async def head() -> int:
+        return await asyncio.get_running_loop().run_in_executor(threads, store.head)
+
+    pool = ReadPool(database_url, prepare=database_url == direct_url)
+    checkpoints = Checkpoints(pool, direct_url)
+    freshness = Freshness(checkpoints, committed, head)
+    return ReadSide(
+        Reads(pool, freshness, catalogue),
+        OrderReads(store, freshness, catalogue, threads),
+        pool,
+        checkpoints,
+    )

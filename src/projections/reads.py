@@ -1,0 +1,144 @@
+"""The lists: orders, trades and the order book, from the projections' tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from orders.domain.instruments import Catalogue
+from orders.domain.resource import OrderResource, resource
+from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce
+from projections import order_status, trades
+from projections.errors import TablesMissing, UnknownBook
+from projections.freshness import Freshness
+from projections.order_book import Book, book_of
+from projections.queries import Answer, Asked, BookQuery, Lag, OrdersQuery, Trade, TradesQuery
+from projections.read_pool import SQL, ReadPool
+from projections.registry import PROJECTIONS
+
+_FILTERS = {
+    "orders": ("before", "status", "symbol", "side", "client_order_id", "placed_after", "placed_before"),
+    "trades": ("before", "order_id", "symbol"),
+}
+
+
+class Reads:
+    """All methods raise, beside what they name: InvalidParameters for a position beyond the log's head, NotCaughtUp,
+    TooManyReads, ReadsUnavailable, EventStoreError."""
+
+    def __init__(self, pool: ReadPool, freshness: Freshness, catalogue: Catalogue) -> None:
+        self._pool = pool
+        self._freshness = freshness
+        self._catalogue = catalogue
+
+    async def orders(self, query: OrdersQuery, asked: Asked) -> Answer[list[OrderResource]]:
+        """Newest first."""
+
+        async def read() -> Answer[list[OrderResource]]:
+            position, rows = await self._page("orders", query)
+            shown = [self._order(row) for row in rows[: query.limit]]
+            return Answer(content=shown, position=position, next=_next(rows, query.limit))
+
+        return await self._freshness.read(order_status.NAME, asked, read)
+
+    async def trades(self, query: TradesQuery, asked: Asked) -> Answer[list[Trade]]:
+        """The fills that count, newest first."""
+
+        async def read() -> Answer[list[Trade]]:
+            position, rows = await self._page("trades", query)
+            shown = [self._trade(row) for row in rows[: query.limit]]
+            return Answer(content=shown, position=position, next=_next(rows, query.limit))
+
+        return await self._freshness.read(trades.NAME, asked, read)
+
+    async def book(self, query: BookQuery, asked: Asked) -> Answer[Book]:
+        """Raises UnknownBook."""
+        instrument = self._catalogue.find(query.symbol)
+        if instrument is None:
+            raise UnknownBook(query.symbol)
+
+        async def read() -> Answer[Book]:
+            position, rows = await self._rows(SQL["book"], msgspec.structs.asdict(query))
+            return Answer(content=book_of(instrument, position, rows), position=position)
+
+        return await self._freshness.read(order_status.NAME, asked, read)
+
+    async def position(self, asked: Asked) -> int:
+        """What an answer that needs no table may claim to hold."""
+        return await self._freshness.require(asked)
+
+    async def lags(self) -> list[Lag]:
+        """How far each projection is. For health: it waits for nothing but the query."""
+        rows = await self._pool.rows(SQL["lags"], {"names": [one.name for one in PROJECTIONS]})
+        return [
+            Lag(projection=name, position=position, lag_events=max(0, head - position), followed=followed)
+            for name, position, head, followed in rows
+        ]
+
+    async def _page(self, statement: str, query: OrdersQuery | TradesQuery) -> tuple[int, list[tuple[Any, ...]]]:
+        """The position, and one row more than asked for where there are more."""
+        params = msgspec.structs.asdict(query)
+        params["limit"] = query.limit + 1
+        filters = " ".join(SQL[f"{statement}_{name}"] for name in _FILTERS[statement] if params[name] is not None)
+        return await self._rows(SQL[statement].replace("{filters}", filters), params)
+
+    async def _rows(self, statement: str, params: Mapping[str, object]) -> tuple[int, list[tuple[Any, ...]]]:
+        """The position that the rows are from, and the rows without it; a line of nulls is no row."""
+        rows = await self._pool.rows(statement, params)
+        position = rows[0][0]
+        if position is None:
+            raise TablesMissing
+        return position, [row[1:] for row in rows if row[1] is not None]
+
+    def _order(self, row: tuple[Any, ...]) -> OrderResource:
+        _, order_id, position, version, account, client_order_id, symbol, instrument, side, order_type, *rest = row
+        limit_price, quantity, time_in_force, status, ord_status, filled, average, delivery, *times = rest
+        created_at, updated_at, executed_at = times
+        view = OrderView(
+            account=account,
+            symbol=symbol,
+            quantity=quantity,
+            side=Side(side),
+            type=OrderType(order_type),
+            client_order_id=client_order_id,
+            instrument=instrument,
+            limit_price=limit_price,
+            time_in_force=TimeInForce(time_in_force),
+            filled_quantity=filled,
+            average_price=average,
+            status=Status(status),
+            ord_status=OrdStatus(ord_status),
+            delivery=Delivery(delivery),
+            created_at=created_at,
+            executed_at=executed_at,
+        )
+        return resource(order_id, view, self._catalogue, version=version, position=position, updated_at=updated_at)
+
+    def _trade(self, row: tuple[Any, ...]) -> Trade:
+        position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects = row
+        return Trade(
+            exec_id=exec_id,
+            order_id=order_id,
+            client_order_id=client_order_id,
+            symbol=symbol,
+            side=Side(side),
+            quantity=quantity,
+            price=printed(self._catalogue, symbol, price),
+            time=at,
+            position=position,
+            corrects=corrects,
+        )
+
+
+def printed(catalogue: Catalogue, symbol: str, price: Decimal) -> str:
+    """The price with the instrument's decimals; as it is where the instrument left the catalogue."""
+    instrument = catalogue.find(symbol)
+    return instrument.printed(price) if instrument else f"{price:f}"
+
+
+def _next(rows: list[tuple[Any, ...]], limit: int) -> int | None:
+    """Where the page after these rows begins: both lists have what they are sorted by in front."""
+    return rows[limit - 1][0] if len(rows) > limit else None

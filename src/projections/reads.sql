@@ -1,0 +1,105 @@
+-- name: session
+-- What bounds every query, whatever the role's or the server's defaults are; times come out in UTC.
+select
+    set_config('statement_timeout', %(statement_ms)s, false),
+    set_config('lock_timeout', %(statement_ms)s, false),
+    set_config('default_transaction_read_only', 'on', false),
+    set_config('TimeZone', 'UTC', false)
+
+-- name: checkpoints
+select name, position from public.follower_checkpoint
+
+-- name: lags
+-- How far each projection has come, and whether a projector holds its lock (taken as orders/follower.sql does).
+select
+    asked.name,
+    coalesce(reached.position, 0),
+    (select coalesce(max(notification_id), 0) from public.order_events),
+    exists (
+        select from pg_locks
+        where locktype = 'advisory' and granted and objsubid = 1
+            and database = (select oid from pg_database where datname = current_database())
+            and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
+    )
+from unnest(%(names)s::text[]) with ordinality as asked (name, place)
+left join public.follower_checkpoint reached on reached.name = asked.name
+order by asked.place
+
+-- name: orders
+-- One statement is one snapshot: the rows are those of the position that it returns. Without rows it returns one line.
+select reached.position, found.*
+from (values ((select position from public.follower_checkpoint where name = 'order_status'))) as reached (position)
+left join lateral (
+    select
+        placed_position, order_id, position, version, account, client_order_id, symbol, instrument, side, type,
+        limit_price, quantity, time_in_force, status, ord_status, filled_quantity, average_price, delivery,
+        created_at, updated_at, executed_at
+    from projection_order_status.orders
+    where account = %(account)s {filters}
+    order by placed_position desc
+    limit %(limit)s
+) found on true
+order by found.placed_position desc
+
+-- name: orders_before
+and placed_position < %(before)s
+-- name: orders_status
+and status = %(status)s
+-- name: orders_symbol
+and symbol = %(symbol)s
+-- name: orders_side
+and side = %(side)s
+-- name: orders_client_order_id
+and client_order_id = %(client_order_id)s
+-- name: orders_placed_after
+and created_at > %(placed_after)s
+-- name: orders_placed_before
+and created_at < %(placed_before)s
+
+-- name: trades
+select reached.position, found.*
+from (values ((select position from public.follower_checkpoint where name = 'trades'))) as reached (position)
+left join lateral (
+    select position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects
+    from projection_trades.fills
+    where counts and account = %(account)s {filters}
+    order by position desc
+    limit %(limit)s
+) found on true
+order by found.position desc
+
+-- name: trades_before
+and position < %(before)s
+-- name: trades_order_id
+and order_id = %(order_id)s
+-- name: trades_symbol
+and symbol = %(symbol)s
+
+-- name: book
+-- The best levels of each side: the index gives the orders by price, so no more of them are read than are in those.
+select reached.position, found.*
+from (values ((select position from public.follower_checkpoint where name = 'order_status'))) as reached (position)
+left join lateral (
+    (
+        select side, limit_price, sum(greatest(quantity - filled_quantity, 0))::bigint, count(*)
+        from projection_order_status.orders
+        where account = %(account)s and symbol = %(symbol)s and side = 'buy'
+            and status = 'Placed' and type = 'limit'
+        group by side, limit_price
+        having sum(greatest(quantity - filled_quantity, 0)) > 0
+        order by limit_price desc
+        limit %(levels)s
+    )
+    union all
+    (
+        select side, limit_price, sum(greatest(quantity - filled_quantity, 0))::bigint, count(*)
+        from projection_order_status.orders
+        where account = %(account)s and symbol = %(symbol)s and side = 'sell'
+            and status = 'Placed' and type = 'limit'
+        group by side, limit_price
+        having sum(greatest(quantity - filled_quantity, 0)) > 0
+        order by limit_price
+        limit %(levels)s
+    )
+) as found (side, price, quantity, orders) on true
+order by found.side, case found.side when 'buy' then -found.price else found.price end
