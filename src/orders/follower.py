@@ -70,8 +70,8 @@ def read_checkpoint(cursor: Cursor | psycopg.Connection[Any], name: str) -> Chec
 class Follower:
     """Applies the log to rows of its own, in order, without gap or repeat.
 
-    - `apply(cursor, events)` writes the rows of a batch in the transaction that moves the checkpoint; it does not commit.
-      It is called again with the same events, or fewer, where the transaction failed.
+    - `apply(cursor, events)` writes the rows of a batch in the transaction that moves the checkpoint, which it does not
+      end. It is called again with the same events, or fewer, where the transaction failed.
     - `on_start(cursor, position)` is called each time the lock was got, before the first batch: who mirrors the rows
       in memory loads them here. What it keeps from before is out of date.
     - `on_commit(events)` is called after each commit, in order; if it raises, the follower starts again.

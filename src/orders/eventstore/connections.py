@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
 
 from orders.bounds import ANSWER_GRACE_S, CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
 from orders.eventstore.port import StoreUnavailable
@@ -33,13 +34,20 @@ SESSION_SETTINGS = {
 class BoundedConnection(psycopg.Connection[Any]):
     """Every wait for the server ends after `answer_within_s`, even where the server is frozen or the network silent.
 
-    The connection is then in the middle of an answer: close it.
+    In the middle of an answer it is of no use any more, and is closed.
     """
 
     answer_within_s = STATEMENT_TIMEOUT_S + ANSWER_GRACE_S
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        return super().wait(gen, interval, self.answer_within_s if timeout is None else timeout)
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        try:
+            return super().wait(gen, interval, self.answer_within_s)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.close()
+            raise
 
 
 def connect(url: str, *, application_name: str, within_s: float = CONNECT_TIMEOUT_S) -> BoundedConnection:
@@ -73,8 +81,12 @@ def is_dead(connection: psycopg.Connection[Any]) -> bool:
 
 
 def check_alive(connection: psycopg.Connection[Any]) -> None:
-    """For a pool: raises psycopg.OperationalError where the connection is of no use any more; no round trip."""
+    """For a pool: raises psycopg.OperationalError where the connection is of no use any more; no round trip.
+
+    The pool keeps one that it is not told to be closed.
+    """
     if is_dead(connection):
+        connection.close()
         raise psycopg.OperationalError("the connection was lost while idle")
 
 

@@ -1,0 +1,313 @@
+"""Rows that follow the log: with their checkpoint, once each, whatever fails."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import psycopg
+import pytest
+
+from orders.eventstore.port import Recorded
+from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.subscription import MemoryHints
+from orders.follower import CHANNEL, Checkpoint, Cursor, Failure, Follower, read_checkpoint
+from tests.support.log_events import unit
+from tests.support.waiting import wait_until
+
+NAME = "copied"
+
+
+class Copy:
+    """A follower that copies positions into a table, in a thread; `apply` may be replaced."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url = url
+        self.store = PostgresEventStore(url)
+        self.batches: list[int] = []
+        self.apply: Callable[[Cursor, list[Recorded]], None] = insert
+        self._stop = Event()
+        self.follower = Follower(NAME, self.store, url, self._apply, MemoryHints(), **options)
+        self._thread = Thread(target=self.follower.run, args=(self._stop,), daemon=True)
+
+    def _apply(self, cursor: Cursor, events: list[Recorded]) -> None:
+        self.batches.append(len(events))
+        self.apply(cursor, events)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.ident:
+            self._thread.join(10)
+            assert not self._thread.is_alive()
+        self.store.close()
+
+    def append(self, events: int) -> None:
+        self.store.append([unit(events=events)])
+
+    def rows(self) -> list[int]:
+        return [position for (position,) in query(self.url, "select position from copied order by place")]
+
+    def has(self, events: int) -> None:
+        wait_until(lambda: self.rows() == list(range(1, events + 1)), what=f"{events} rows")
+
+
+def insert(cursor: Cursor, events: list[Recorded]) -> None:
+    cursor.executemany("insert into copied (position) values (%s)", [(event.position,) for event in events])
+
+
+def query(url: str, statement: str) -> list[Any]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    query(database_url, "create table copied (place bigserial, position bigint)")
+    return database_url
+
+
+@pytest.fixture
+def copies(url: str) -> Iterator[Callable[..., Copy]]:
+    made: list[Copy] = []
+
+    def make(**options: Any) -> Copy:
+        made.append(Copy(url, **options))
+        return made[-1]
+
+    yield make
+    for copy in made:
+        copy.stop()
+
+
+@contextmanager
+def listening(url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"listen {CHANNEL}")
+        yield connection
+
+
+def lock_holder(url: str) -> int | None:
+    rows = query(
+        url,
+        "select pid from pg_locks where locktype = 'advisory' and granted"
+        " and database = (select oid from pg_database where datname = current_database())",
+    )
+    return rows[0][0] if rows else None
+
+
+def test_every_event_becomes_a_row_once_and_in_order(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+    copy.append(3)
+    copy.start()
+    copy.has(3)
+    copy.append(1_200)
+    copy.has(1_203)
+    with psycopg.connect(url) as connection:
+        assert read_checkpoint(connection, NAME) == Checkpoint(1_203, 1)
+        assert read_checkpoint(connection.cursor(), "nobody") is None
+
+
+def test_a_follower_goes_on_where_it_stopped(copies: Callable[..., Copy]) -> None:
+    first = copies()
+    first.append(3)
+    first.start()
+    first.has(3)
+    first.stop()
+    second = copies()
+    second.append(2)
+    second.start()
+    second.has(5)
+    assert sum(second.batches) == 2
+
+
+def test_each_batch_is_announced_with_its_commit(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+    copy.start()
+    with listening(url) as connection:
+        copy.append(2)
+        (heard,) = connection.notifies(timeout=10, stop_after=1)
+        assert heard.payload == f"{NAME}:2"
+        assert copy.rows() == [1, 2]
+
+
+def test_a_rolled_back_batch_leaves_neither_rows_nor_checkpoint(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+    written = Event()
+
+    def write_and_fail(cursor: Cursor, events: list[Recorded]) -> None:
+        insert(cursor, events)
+        written.set()
+        raise ZeroDivisionError
+
+    copy.apply = write_and_fail
+    copy.append(2)
+    copy.start()
+    wait_until(lambda: copy.follower.failure, what="the failure")
+    assert written.is_set()
+    assert copy.rows() == []
+    with psycopg.connect(url) as connection:
+        assert read_checkpoint(connection, NAME) == Checkpoint(0, 1)
+
+
+def test_an_event_that_fails_stops_its_follower_there_until_it_no_longer_does(copies: Callable[..., Copy]) -> None:
+    copy = copies()
+    bad = {7}
+
+    def fails_at_seven(cursor: Cursor, events: list[Recorded]) -> None:
+        if bad & {event.position for event in events}:
+            raise ValueError("no such column")
+        insert(cursor, events)
+
+    copy.apply = fails_at_seven
+    copy.append(10)
+    copy.start()
+    failure = wait_until(lambda: copy.follower.failure, what="the failure")
+    assert failure == Failure(7, "ValueError: no such column")
+    copy.has(6)
+    bad.clear()
+    copy.has(10)
+    wait_until(lambda: copy.follower.failure is None, what="the failure to be over")
+
+
+def test_a_failing_follower_does_not_stop_another_one(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+    copy.apply = lambda cursor, events: cursor.execute("select * from no_such_table") and None
+    copy.append(2)
+    copy.start()
+    other_rows: list[int] = []
+    stop = Event()
+    other = Follower(
+        "other",
+        copy.store,
+        url,
+        lambda _, events: None,
+        MemoryHints(),
+        on_commit=lambda events: other_rows.extend(event.position for event in events),
+    )
+    thread = Thread(target=other.run, args=(stop,), daemon=True)
+    thread.start()
+    wait_until(lambda: copy.follower.failure, what="the failure")
+    wait_until(lambda: other_rows == [1, 2], what="the other follower")
+    stop.set()
+    thread.join(10)
+
+
+def test_one_runs_while_another_stands_by_and_takes_over(copies: Callable[..., Copy]) -> None:
+    first, second = copies(), copies()
+    first.start()
+    wait_until(lambda: first.follower.checkpoint, what="the first to lead")
+    second.start()
+    first.append(5)
+    first.has(5)
+    assert second.follower.checkpoint is None
+    first.stop()
+    second.append(5)
+    second.has(10)
+    assert sum(second.batches) == 5
+
+
+def test_a_follower_whose_session_ends_starts_again_without_gap_or_repeat(
+    copies: Callable[..., Copy], url: str
+) -> None:
+    starts: list[int] = []
+    copy = copies(on_start=lambda cursor, position: starts.append(position))
+    copy.start()
+    copy.append(3)
+    copy.has(3)
+    query(url, f"select pg_terminate_backend({lock_holder(url)}, 5000)")
+    copy.append(3)
+    copy.has(6)
+    assert starts == [0, 3]
+
+
+@pytest.mark.parametrize(
+    "change", ["position = position + 1", "generation = generation + 1"], ids=["position", "generation"]
+)
+def test_a_checkpoint_that_someone_else_moved_ends_the_transaction(
+    copies: Callable[..., Copy], url: str, change: str
+) -> None:
+    copy = copies()
+    copy.append(2)
+    copy.start()
+    copy.has(2)
+    moved = Event()
+
+    def moved_meanwhile(cursor: Cursor, events: list[Recorded]) -> None:
+        if not moved.is_set():
+            query(url, f"update follower_checkpoint set {change} where name = '{NAME}'")
+            moved.set()
+        insert(cursor, events)
+
+    copy.apply = moved_meanwhile
+    copy.append(2)
+    expected = [1, 2, 4] if "position" in change else [1, 2, 3, 4]
+    wait_until(lambda: copy.rows() == expected, what=f"rows {expected}")
+    assert copy.follower.failure is None
+
+
+def test_what_a_follower_kept_in_memory_is_loaded_again_at_each_start(copies: Callable[..., Copy]) -> None:
+    mirror: list[int] = []
+
+    def load(cursor: Cursor, position: int) -> None:
+        rows = cursor.execute("select position from copied order by place").fetchall()
+        mirror[:] = [row[0] for row in rows]
+        assert len(mirror) == position
+
+    def commit(events: list[Recorded]) -> None:
+        mirror.extend(event.position for event in events)
+        if mirror[-1] == 3:
+            raise RuntimeError("the mirror broke")
+
+    copy = copies(on_start=load, on_commit=commit)
+    copy.start()
+    copy.append(2)
+    copy.has(2)
+    copy.append(1)
+    copy.append(1)
+    wait_until(lambda: mirror == [1, 2, 3, 4], what="the mirror")
+    copy.has(4)
+
+
+def test_a_batch_that_takes_too_long_is_tried_in_halves(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+
+    def slow_above_three(cursor: Cursor, events: list[Recorded]) -> None:
+        if len(events) > 3:
+            cursor.execute("set local statement_timeout = '20ms'; select pg_sleep(5)")
+        insert(cursor, events)
+
+    copy.apply = slow_above_three
+    copy.append(16)
+    copy.start()
+    copy.has(16)
+    assert copy.batches[:4] == [16, 8, 4, 2]
+
+
+def test_a_transaction_that_outlasts_its_time_is_ended_and_tried_with_less(
+    copies: Callable[..., Copy], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orders.follower.STATEMENT_TIMEOUT_S", 0.1)
+    copy = copies()
+
+    def slow_above_three(cursor: Cursor, events: list[Recorded]) -> None:
+        for _ in range(30 if len(events) > 3 else 0):
+            cursor.execute("select pg_sleep(0.01)")
+        insert(cursor, events)
+
+    copy.apply = slow_above_three
+    copy.append(8)
+    copy.start()
+    copy.has(8)
+    assert copy.batches[:3] == [8, 4, 2]
+
+
+def test_a_stopped_follower_gives_up_its_lock(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+    copy.start()
+    wait_until(lambda: lock_holder(url), what="the lock")
+    copy.stop()
+    wait_until(lambda: lock_holder(url) is None, what="the lock to be free")
