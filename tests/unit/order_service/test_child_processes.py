@@ -20,6 +20,7 @@ from tests.support.processes import has_ended
 from tests.support.waiting import wait_until
 
 ENVIRONMENT = {"PATH": os.defpath}
+C_LIBRARY_SIGNALS = 0b11 << 31  # 32 and 33: glibc lets no program set them, and what make starts inherits them ignored
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take on another account")
 
 # A parent that starts a child which writes the signal that ends it, then says so and waits for its own end.
@@ -75,7 +76,7 @@ def test_a_child_gets_exactly_the_environment_given(monkeypatch: pytest.MonkeyPa
 def test_a_child_ignores_and_blocks_no_signal(field: str) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
-        assert int(status_of_child(field), 16) == 0
+        assert int(status_of_child(field), 16) & ~C_LIBRARY_SIGNALS == 0
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
