@@ -32,3 +32,4 @@ FOLLOWER_BATCH_EVENTS = 500  # events a transaction of a follower, at most: some
 FOLLOWER_LOCK_POLL_S = 0.5  # how often a follower that stands by looks whether the lock is free
 FOLLOWER_SLOW_S = 1.0  # a transaction of a follower that takes longer halves its batch: 5 s end it
 HELD_UNITS = 512  # later units of streams that are in the present batch; past it the drain stops looking
+RETRY_AFTER_S = 1  # what a client is told to wait: a database that restarts needs about that

@@ -27,7 +27,7 @@ _ENDED_AS = {
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One wrong field of a request: its name as the client wrote it, and what is wrong in a person's words."""
+    """One wrong field of a request: its name in the API, and what is wrong in a person's words."""
 
     field: str
     message: str

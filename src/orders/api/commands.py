@@ -1,0 +1,183 @@
+"""What the command routes do, apart from HTTP: from a body's bytes to a durable event and the order as it is then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+from orders.api.errors import VenueRefused
+from orders.api.order_fields import Placing, read_new_terms, read_placing
+from orders.bounds import VENUE_WAIT_S
+from orders.domain.commands import CancelOrder, Command, PlaceOrder, ReplaceOrder
+from orders.domain.errors import OrderEnded, UnknownOrder
+from orders.domain.events import (
+    CancelRejected,
+    CancelRequested,
+    OrderCanceled,
+    OrderEvent,
+    OrderReplaced,
+    ReplaceRejected,
+    ReplaceRequested,
+)
+from orders.domain.order import Order
+from orders.domain.resource import OrderResource, resource
+from orders.domain.values import Phase, order_id_for_key
+from orders.eventstore.port import Recorded
+from orders.handlers import CommandHandler, Done
+from orders.venue_reply import OrderChanges
+
+_REQUESTS = (CancelRequested, ReplaceRequested)
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: the account that its credentials say, and the trace that its request belongs to."""
+
+    account: str
+    trace_id: str | None = None
+
+    @property
+    def by(self) -> str:
+        return f"client:{self.account}"
+
+
+class Accepted(Struct, frozen=True):
+    """`repeated`: the key named it before; `pending`: the venue has not answered yet."""
+
+    order: OrderResource
+    repeated: bool = False
+    pending: bool = False
+
+
+class OrderCommands:
+    """`new_id` makes time-ordered ids (UUIDv7), `now` UTC times."""
+
+    def __init__(
+        self,
+        handler: CommandHandler,
+        changes: OrderChanges,
+        *,
+        new_id: Callable[[], UUID],
+        now: Callable[[], datetime],
+        default_symbol: str | None,
+        venue_wait_s: float = VENUE_WAIT_S,
+    ) -> None:
+        self._handler = handler
+        self._changes = changes
+        self._new_id = new_id
+        self._now = now
+        self._default_symbol = default_symbol
+        self._venue_wait_s = venue_wait_s
+
+    def read(self, body: bytes, key: str | None, default_symbol: str | None = None) -> Placing:
+        """What POST /orders asks for. Raises: MalformedBody, InvalidOrder."""
+        return read_placing(body, key, self._handler.rules, self._default_symbol or default_symbol)
+
+    def order_id(self, caller: Caller, placing: Placing) -> UUID:
+        """Derived from account and key, so that a repeat meets the first; without a key a new one."""
+        return self._new_id() if placing.key is None else order_id_for_key(caller.account, placing.key)
+
+    async def place(self, caller: Caller, order_id: UUID, placing: Placing) -> Accepted:
+        """Raises: InvalidOrder, KeyReused, EventStoreError."""
+        placed = await self._handler.place(
+            PlaceOrder(
+                order_id=order_id,
+                command_id=self._new_id(),
+                at=self._now(),
+                by=caller.by,
+                trace_id=caller.trace_id,
+                account=caller.account,
+                terms=placing.terms,
+                client_order_id=placing.key,
+            )
+        )
+        return Accepted(self._resource(placed.last), repeated=placed.repeated)
+
+    async def cancel(self, caller: Caller, order_id: UUID) -> Accepted:
+        """Raises: UnknownOrder, OrderEnded, RequestPending, VenueCannot, VenueRefused, EventStoreError."""
+        await self._require_own(caller, order_id)
+        return await self._carry_out(self._command(CancelOrder, caller, order_id))
+
+    async def replace(self, caller: Caller, order_id: UUID, body: bytes) -> Accepted:
+        """Raises: what `cancel` does, and MalformedBody, InvalidOrder."""
+        await self._require_own(caller, order_id)
+        new = read_new_terms(body)
+        command = self._command(ReplaceOrder, caller, order_id, quantity=new.quantity, limit_price=new.limit_price)
+        return await self._carry_out(command)
+
+    async def _require_own(self, caller: Caller, order_id: UUID) -> None:
+        if (await self._handler.load(order_id)).account != caller.account:
+            raise UnknownOrder(order_id)
+
+    async def _carry_out(self, command: Command) -> Accepted:
+        done = await self._handler.execute(command)
+        if done.events and isinstance(done.events[-1].event, _REQUESTS):
+            return await self._wait_for_venue(done)
+        if done.events:
+            return Accepted(self._resource(done.events[-1]))
+        return Accepted(await self._last(command.order_id))
+
+    async def _wait_for_venue(self, done: Done) -> Accepted:
+        request = done.events[-1].event
+        order = await self._changes.until(
+            self._handler, done.order.id, lambda order: not _waits(order, request.event_id), self._venue_wait_s
+        )
+        last = await self._last(order.id)
+        if _waits(order, request.event_id):
+            return Accepted(last, pending=True)
+        reply = await self._reply(done.events[-1])
+        if isinstance(reply, OrderCanceled | OrderReplaced):
+            return Accepted(last)
+        if order.phase is not Phase.OPEN:
+            raise OrderEnded(order.id, order.phase)
+        if isinstance(reply, CancelRejected | ReplaceRejected):
+            raise VenueRefused(reply.reason)
+        return Accepted(last, pending=True)
+
+    async def _reply(self, request: Recorded) -> OrderEvent | None:
+        """The event that settled the request: its own reply, or what ended the order."""
+        wanted = (
+            (OrderCanceled, CancelRejected)
+            if isinstance(request.event, CancelRequested)
+            else (OrderReplaced, ReplaceRejected)
+        )
+        for later in await self._handler.events_after(request.stream_id, request.version):
+            event = later.event
+            if isinstance(event, wanted) and event.request_id in (request.event.event_id, None):
+                return event
+        return None
+
+    def _command(self, kind: type[Command], caller: Caller, order_id: UUID, **terms: object) -> Command:
+        return kind(
+            order_id=order_id,
+            command_id=self._new_id(),
+            at=self._now(),
+            by=caller.by,
+            trace_id=caller.trace_id,
+            **terms,
+        )
+
+    async def _last(self, order_id: UUID) -> OrderResource:
+        last = await self._handler.last(order_id)
+        if last is None:
+            raise UnknownOrder(order_id)
+        return self._resource(last)
+
+    def _resource(self, recorded: Recorded) -> OrderResource:
+        event = recorded.event
+        assert isinstance(event, OrderEvent)
+        return resource(
+            recorded.stream_id,
+            event.after,
+            self._handler.rules.catalogue,
+            version=recorded.version,
+            position=recorded.position,
+            updated_at=event.at,
+        )
+
+
+def _waits(order: Order, request_id: UUID) -> bool:
+    pending = order.pending_replace
+    return order.pending_cancel == request_id or (pending is not None and pending.request_id == request_id)

@@ -1,0 +1,77 @@
+"""The request bodies as the OpenAPI document shows them; `order_fields.py` has the structs, and reads the bodies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    Reference,
+    RequestBody,
+    Schema,
+)
+
+from orders.api.order_fields import KEY_HEADER, PlaceBody, ReplaceBody
+from orders.bounds import MAX_CLIENT_ORDER_ID
+
+REFUSED = {
+    400: "Malformed, or the order has ended",
+    404: "There is no such order",
+    409: "In conflict with what is there, or pending",
+    413: "The body is too large",
+    415: "The body is no JSON",
+    422: "Wrong fields; `errors` lists each",
+    500: "The order could not be made durable",
+    503: "Not now: see Retry-After",
+}
+_PLACE_EXAMPLES = {
+    "market": {"symbol": "EURUSD", "quantity": 10},
+    "limit": {
+        "symbol": "EURUSD",
+        "side": "sell",
+        "quantity": 10,
+        "limit_price": "1.10000",
+        "client_order_id": "mine-1",
+    },
+    "instrument": {"instrument": "US0378331005", "quantity": 5, "limit_price": 200.5, "time_in_force": "day"},
+}
+
+
+class NotPlaced(msgspec.Struct, frozen=True):
+    """The exact body of a 500."""
+
+    message: str = "Internal server error while placing the order"
+
+
+def body_schemas() -> dict[str, Any]:
+    """The components that the request bodies refer to."""
+    _, components = msgspec.json.schema_components([PlaceBody, ReplaceBody], ref_template="#/components/schemas/{name}")
+    return components
+
+
+def _body(name: str, examples: dict[str, Any]) -> RequestBody:
+    shown: dict[str, Example | Reference] = {title: Example(value=value) for title, value in examples.items()}
+    media_type = OpenAPIMediaType(schema=Reference(ref=f"#/components/schemas/{name}"), examples=shown)
+    return RequestBody(content={"application/json": media_type}, required=True)
+
+
+@dataclass
+class PlaceOperation(Operation):
+    def __post_init__(self) -> None:
+        key = Schema(type=OpenAPIType.STRING, min_length=1, max_length=MAX_CLIENT_ORDER_ID)
+        text = "The same thing as `client_order_id`: a repeat with it finds the same order."
+        header = Parameter(name=KEY_HEADER, param_in="header", schema=key, description=text, required=False)
+        self.parameters = [*(self.parameters or []), header]
+        self.request_body = _body("PlaceBody", _PLACE_EXAMPLES)
+
+
+@dataclass
+class ReplaceOperation(Operation):
+    def __post_init__(self) -> None:
+        self.request_body = _body("ReplaceBody", {"both": {"quantity": 20, "limit_price": "1.10010"}})

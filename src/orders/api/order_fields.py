@@ -1,0 +1,229 @@
+"""The fields of a request: read from JSON strictly, with every wrong one named in words that clients know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from orders.api.strict_json import decode_object
+from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_QUANTITY
+from orders.domain.commands import Terms
+from orders.domain.errors import FieldError, InvalidOrder
+from orders.domain.terms import Rules, refused_terms
+from orders.domain.values import OrderType, Side, TimeInForce
+
+KEY_HEADER = "Idempotency-Key"
+_KEY = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
+_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_SIDES: dict[str | int, Side] = {"buy": Side.BUY, "sell": Side.SELL, 1: Side.BUY, -1: Side.SELL}
+_REQUIRED = "Field required"
+_TRADED = {"symbol", "instrument"}
+_PRICED = {"type", "limit_price", "price"}
+
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY, description="A whole number; of a replace the new total.")]
+Price = Annotated[Decimal, Meta(description="A positive decimal on the instrument's tick, as a number or a string.")]
+Key = Annotated[
+    str, Meta(pattern="^[!-~]+$", min_length=1, max_length=MAX_CLIENT_ORDER_ID, description="Unique per account.")
+]
+
+
+class PlaceBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /orders. Exactly one of `symbol` and `instrument`; `price` is the same as `limit_price`."""
+
+    symbol: str | None = None
+    instrument: str | None = None
+    quantity: Quantity
+    side: Literal["buy", "sell", 1, -1] | None = None
+    type: OrderType | None = None
+    limit_price: Price | None = None
+    price: Price | None = None
+    time_in_force: TimeInForce | None = None
+    client_order_id: Key | None = None
+
+
+class ReplaceBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """PUT or PATCH of an order: what is not given stays as it is."""
+
+    quantity: Quantity | None = None
+    limit_price: Price | None = None
+    price: Price | None = None
+
+
+class Placing(Struct, frozen=True):
+    """What POST /orders asks for, after defaults and normalization."""
+
+    terms: Terms
+    key: str | None
+
+
+class NewTerms(Struct, frozen=True):
+    quantity: int | None
+    limit_price: Decimal | None
+
+
+def read_placing(body: bytes, key_header: str | None, rules: Rules, default_symbol: str | None) -> Placing:
+    """Raises: MalformedBody; InvalidOrder with everything that is wrong, the catalogue's and venue's rules included
+    where a field's type is wrong already (else those are judged later: a known key is looked up before)."""
+    fields = _Fields(decode_object(body), PlaceBody)
+    symbol = fields.read("symbol", _text)
+    instrument = fields.read("instrument", _text)
+    if symbol is not None and instrument is not None:
+        fields.refuse("instrument", "Give either `symbol` or `instrument`, not both")
+    if symbol is None and instrument is None and not fields.is_wrong("symbol", "instrument"):
+        symbol = default_symbol
+        if symbol is None:
+            fields.refuse("symbol", _REQUIRED)
+    quantity = fields.read("quantity", _quantity, required=True)
+    side = fields.read("side", _side)
+    order_type = fields.read("type", _order_type)
+    price = fields.read_price()
+    time_in_force = fields.read("time_in_force", _time_in_force)
+    key = _one_key(fields, key_header)
+    if order_type is None:
+        order_type = OrderType.MARKET if price is None else OrderType.LIMIT
+    terms = Terms(
+        symbol=symbol,
+        instrument=instrument,
+        quantity=1 if quantity is None else quantity,
+        side=side or Side.BUY,
+        type=order_type,
+        limit_price=price,
+        time_in_force=time_in_force or TimeInForce.GTC,
+    )
+    if fields.errors:
+        fields.add_rules(refused_terms(terms, rules))
+        raise fields.refusal()
+    return Placing(terms, key)
+
+
+def read_new_terms(body: bytes) -> NewTerms:
+    """Raises: MalformedBody, InvalidOrder."""
+    fields = _Fields(decode_object(body), ReplaceBody)
+    quantity = fields.read("quantity", _quantity)
+    price = fields.read_price()
+    if not fields.errors and quantity is None and price is None:
+        fields.refuse("quantity", "Give a new `quantity`, a new `limit_price`, or both")
+    if fields.errors:
+        raise fields.refusal()
+    return NewTerms(quantity, price)
+
+
+class _Fields:
+    """The fields of one body. Null is the same as absent."""
+
+    def __init__(self, given: Mapping[str, Any], schema: type[Struct]) -> None:
+        self.errors: list[FieldError] = []
+        self._given = given
+        self._names = schema.__struct_fields__
+        for name in given:
+            if name not in self._names:
+                self.refuse(name, f"Unknown field `{name}`")
+
+    def refuse(self, field: str, message: str) -> None:
+        self.errors.append(FieldError(field, message))
+
+    def is_wrong(self, *fields: str) -> bool:
+        return any(error.field in fields for error in self.errors)
+
+    def read(self, name: str, convert: Callable[[Any], Any], *, required: bool = False) -> Any:
+        value = self._given.get(name)
+        if value is None:
+            if required:
+                self.refuse(name, _REQUIRED)
+            return None
+        try:
+            return convert(value)
+        except ValueError as error:
+            self.refuse(name, str(error))
+            return None
+
+    def read_price(self) -> Decimal | None:
+        price: Decimal | None = self.read("price", _price)
+        limit_price: Decimal | None = self.read("limit_price", _price)
+        if price is not None and limit_price is not None:
+            self.refuse("price", "Give either `price` or `limit_price`, not both")
+        return price if price is not None else limit_price
+
+    def add_rules(self, errors: tuple[FieldError, ...]) -> None:
+        """What the rules say of fields that are right by themselves, and do not hang on one that is wrong."""
+        wrong = {error.field for error in self.errors}
+        for together in (_TRADED, _PRICED):
+            if wrong & together:
+                wrong |= together
+        self.errors += [error for error in errors if error.field not in wrong]
+
+    def refusal(self) -> InvalidOrder:
+        """Its errors in the order of the schema's fields: the first, the problem's detail, is always the same."""
+        places = {name: place for place, name in enumerate(self._names)}
+        return InvalidOrder(tuple(sorted(self.errors, key=lambda error: places.get(error.field, len(places)))))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("Input should be a valid string")
+    return value
+
+
+def _quantity(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("Quantity must be an integer")
+    return value
+
+
+def _side(value: Any) -> Side:
+    if isinstance(value, str | int) and not isinstance(value, bool) and value in _SIDES:
+        return _SIDES[value]
+    raise ValueError("Side must be buy or sell (or 1 or -1)")
+
+
+def _order_type(value: Any) -> OrderType:
+    member: OrderType = _member(value, OrderType, "Type must be market or limit")
+    return member
+
+
+def _time_in_force(value: Any) -> TimeInForce:
+    member: TimeInForce = _member(value, TimeInForce, "Time in force must be gtc, day, ioc or fok")
+    return member
+
+
+def _member(value: Any, kind: Any, message: str) -> Any:
+    try:
+        return msgspec.convert(value, kind, strict=True)
+    except msgspec.ValidationError:
+        raise ValueError(message) from None
+
+
+def _price(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Decimal(value)
+    raise ValueError("Limit price must be a decimal number")
+
+
+def _client_order_id(value: Any) -> str:
+    if not _KEY.fullmatch(_text(value)):
+        raise ValueError(f"A key must have 1 to {MAX_CLIENT_ORDER_ID} characters from ! to ~")
+    return str(value)
+
+
+def _one_key(fields: _Fields, header: str | None) -> str | None:
+    """The key, from body or header: they are the same thing."""
+    key: str | None = fields.read("client_order_id", _client_order_id)
+    if header is None:
+        return key
+    try:
+        named = _client_order_id(header)
+    except ValueError as error:
+        fields.refuse(KEY_HEADER, str(error))
+        return key
+    if key is not None and key != named:
+        fields.refuse(KEY_HEADER, f"`{KEY_HEADER}` and `client_order_id` differ")
+    return named

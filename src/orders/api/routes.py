@@ -1,0 +1,176 @@
+"""POST, PUT, PATCH and DELETE of orders. Bodies are read by `order_fields`, not by Litestar; refusals are raised, and
+become problems by the table in `problems.py`."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import HttpMethod, MediaType, Request, Response, Router, delete, post, route
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
+
+from orders.api import documentation as doc
+from orders.api.commands import Accepted, Caller, OrderCommands
+from orders.api.errors import WrongMediaType
+from orders.api.order_fields import KEY_HEADER
+from orders.bounds import MAX_BODY_BYTES, RETRY_AFTER_S
+from orders.domain.errors import UnknownOrder
+from orders.domain.resource import OrderResource
+from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, UnknownEvent
+
+log = logging.getLogger(__name__)
+
+AnyRequest = Request[Any, Any, Any]
+AccountOf = Callable[[AnyRequest], str]
+
+POSITION_HEADER = "Orders-Position"
+TRACE_HEADER = "X-Trace-Id"
+SINGULAR_SYMBOL = "EURUSD"
+"""What /order trades where no symbol is given and DEFAULT_SYMBOL is empty: its clients have no field for it."""
+
+NOT_PLACED = b'{"message": "Internal server error while placing the order"}'
+_OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, BrokenLog)
+"""What no table turns into a problem on POST; what a client or an overload caused keeps its own answer."""
+
+_TRACE_DIGITS = 32  # W3C Trace Context: version-traceid-parentid-flags
+_JSON = ("", "application/json")
+
+
+def local_account(request: AnyRequest) -> str:
+    """Without credentials everybody is the same account."""
+    return "local"
+
+
+def command_router(
+    commands: OrderCommands, *, problem: type[msgspec.Struct] | None = None, account_of: AccountOf = local_account
+) -> Router:
+    """`problem` describes a problem's body in the OpenAPI document. The handlers raise what `problems.py` lists."""
+    handlers = [_placing(commands, problem, account_of), *_changing(commands, problem, account_of)]
+    return Router(path="/", route_handlers=handlers, request_max_body_size=MAX_BODY_BYTES)
+
+
+def _placing(commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf) -> Any:
+    @post(
+        ["/orders", "/order"],
+        summary="Place an order",
+        description="201: it is durable, and its placing at the exchange is guaranteed. 200: the key named it before.",
+        responses=_responses(problem, {200: "The key named this order before"}, 400, 409, 413, 415, 422, 500, 503),
+        operation_class=doc.PlaceOperation,
+        exception_handlers=dict.fromkeys(_OURS, _not_placed),
+    )
+    async def place_order(request: AnyRequest) -> Response[OrderResource]:
+        body = await _json_body(request)
+        default = SINGULAR_SYMBOL if _is_singular(request) else None
+        placing = commands.read(body, request.headers.get(KEY_HEADER), default)
+        caller = _caller(request, account_of)
+        order_id = commands.order_id(caller, placing)
+        request.scope["state"]["order_id"] = order_id
+        accepted = await commands.place(caller, order_id, placing)
+        response = _answer(accepted, 200 if accepted.repeated else 201)
+        response.headers["Location"] = f"/orders/{order_id}"
+        if accepted.repeated:
+            response.headers["Idempotent-Replayed"] = "true"
+        return response
+
+    return place_order
+
+
+def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf) -> list[Any]:
+    paths = ["/orders/{order_id:str}", "/order/{order_id:str}"]
+    pending = {202: "The exchange has not answered yet"}
+
+    @route(
+        paths,
+        http_method=[HttpMethod.PUT, HttpMethod.PATCH],
+        status_code=200,
+        summary="Change quantity or limit price",
+        description="Waits up to 2 s for the exchange.",
+        responses=_responses(problem, pending, 400, 404, 409, 413, 415, 422, 503),
+        operation_class=doc.ReplaceOperation,
+    )
+    async def replace_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
+        body = await _json_body(request)
+        accepted = await commands.replace(_caller(request, account_of), existing_id(order_id), body)
+        return _answer(accepted, 202 if accepted.pending else 200)
+
+    @delete(
+        paths,
+        status_code=200,
+        summary="Cancel an order",
+        description="Waits up to 2 s for the exchange.",
+        responses=_responses(problem, pending, 400, 404, 409, 503),
+    )
+    async def cancel_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
+        accepted = await commands.cancel(_caller(request, account_of), existing_id(order_id))
+        return _answer(accepted, 202 if accepted.pending else 200)
+
+    return [replace_order, cancel_order]
+
+
+def existing_id(text: str) -> UUID:
+    """Raises UnknownOrder where it is no id at all: no order has it."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        raise UnknownOrder(text) from None
+    if str(found) != text.lower():
+        raise UnknownOrder(text)
+    return found
+
+
+def trace_id_of(request: AnyRequest) -> str | None:
+    """The caller's trace (W3C Trace Context), if it sent one."""
+    parts = request.headers.get("traceparent", "").split("-")
+    if len(parts) == 4 and len(parts[1]) == _TRACE_DIGITS and parts[1].isalnum():
+        return parts[1]
+    return None
+
+
+def _caller(request: AnyRequest, account_of: AccountOf) -> Caller:
+    return Caller(account=account_of(request), trace_id=trace_id_of(request))
+
+
+def _is_singular(request: AnyRequest) -> bool:
+    return bool(request.scope["path"].rstrip("/") == "/order")
+
+
+async def _json_body(request: AnyRequest) -> bytes:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in _JSON and not given.endswith("+json"):
+        raise WrongMediaType(given)
+    return await request.body()
+
+
+def _answer(accepted: Accepted, status: int) -> Response[OrderResource]:
+    headers = {POSITION_HEADER: str(accepted.order.position)}
+    return Response(accepted.order, status_code=status, headers=headers, media_type=MediaType.JSON)
+
+
+def _not_placed(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Whatever of ours kept the order from being durable: exactly this body."""
+    trace_id = trace_id_of(request) or secrets.token_hex(_TRACE_DIGITS // 2)
+    headers = {"Retry-After": str(RETRY_AFTER_S), TRACE_HEADER: trace_id}
+    if isinstance(error, CommitUnknown):
+        headers["Location"] = f"/orders/{request.scope['state']['order_id']}"
+    log.error("order not placed: %s", error, extra={"trace_id": trace_id}, exc_info=error)
+    return Response(NOT_PLACED, status_code=500, headers=headers, media_type=MediaType.JSON)
+
+
+def _responses(problem: type[msgspec.Struct] | None, others: dict[int, str], *statuses: int) -> dict[int, ResponseSpec]:
+    found = {
+        status: ResponseSpec(OrderResource, description=text, generate_examples=False)
+        for status, text in others.items()
+    }
+    for status in statuses:
+        if status == 500:
+            found[status] = ResponseSpec(doc.NotPlaced, description=doc.REFUSED[status], generate_examples=False)
+        elif problem is not None:
+            media_type = "application/problem+json"
+            text = doc.REFUSED[status]
+            found[status] = ResponseSpec(problem, description=text, media_type=media_type, generate_examples=False)
+    return found
