@@ -21,6 +21,7 @@ from order_service.postgres import EmbeddedPostgres, running_url
 from order_service.postgres.account import database_account
 from order_service.postgres.layout import SUPERUSER
 from tests.support.postgres import copy_data_dir, execute, passable_folder, value
+from tests.support.waiting import wait_until
 
 AS_ROOT = os.geteuid() == 0
 
@@ -117,7 +118,7 @@ def test_a_server_that_died_is_started_again_by_the_same_supervisor(data_dir: Pa
         execute(server.url, "insert into kept values ('before')")
         assert server.pid
         os.kill(server.pid, signal.SIGKILL)
-        assert wait_until(server.poll, what="the server\'s end") == -signal.SIGKILL
+        assert wait_until(server.poll, what="the server's end") == -signal.SIGKILL
         server.start()
         assert value(server.url, "select line from kept") == "before"
 

@@ -34,13 +34,19 @@ _TUNABLE = {
 
 def ensure_cluster(layout: Layout, programs: Programs, *, durable: bool) -> None:
     """Makes the data folder if there is none. No server may run on it, and the home must be locked."""
-    for leftover in layout.home.glob(f"{_WORK_PREFIX}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _remove_drafts(layout)
     if not layout.data.exists():
         _make_cluster(layout, programs, durable=durable)
+        _remove_drafts(layout)
     _check_version(layout)
     if not layout.password_file.exists():
         _renew_password(layout, programs)
+
+
+def _remove_drafts(layout: Layout) -> None:
+    """As far as it goes: the initdb of a killed start may still write to its own, which the next start removes."""
+    for draft in layout.home.glob(f"{_WORK_PREFIX}*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _check_version(layout: Layout) -> None:
@@ -85,7 +91,6 @@ def _make_cluster(layout: Layout, programs: Programs, *, durable: bool) -> None:
     for folder in (layout.home, layout.data_dir, layout.data_dir.parent):
         with suppress(PermissionError):  # a folder above ours, which we may pass but not open
             sync_folder(folder)
-    shutil.rmtree(work)
 
 
 def _renew_password(layout: Layout, programs: Programs) -> None:
