@@ -19,7 +19,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[EventStore]:
     if request.param == "memory":
         store = MemoryEventStore()
     else:
-        store = PostgresEventStore(request.getfixturevalue("database_url"))
+        store = PostgresEventStore(request.getfixturevalue("renewed_database_url"))
     yield store
     store.close()
 
@@ -40,7 +40,7 @@ def test_positions_and_versions_start_at_one_and_have_no_hole(store: EventStore)
 
 
 def test_what_is_read_is_what_was_appended(store: EventStore) -> None:
-    events = (placed(1, client_order_id="é\x00\"\\"), placed(1_000_000_000))
+    events = (placed(1, client_order_id='é\x00"\\'), placed(1_000_000_000))
     appended = Unit(uuid4(), 0, events)
     store.append([appended])
     stream = store.read_stream(appended.stream_id)

@@ -24,8 +24,13 @@ SLOW_INSERT = """
 
 
 @pytest.fixture
-def proxy(database_url: str) -> Iterator[PostgresProxy]:
-    with PostgresProxy(database_url) as proxy:
+def url(renewed_database_url: str) -> str:
+    return renewed_database_url
+
+
+@pytest.fixture
+def proxy(url: str) -> Iterator[PostgresProxy]:
+    with PostgresProxy(url) as proxy:
         yield proxy
 
 
@@ -93,9 +98,9 @@ def test_an_append_whose_connection_breaks_is_written_once(
 
 
 def test_an_append_that_is_still_under_way_on_the_broken_connection_is_waited_for(
-    store: PostgresEventStore, proxy: PostgresProxy, database_url: str
+    store: PostgresEventStore, proxy: PostgresProxy, url: str
 ) -> None:
-    execute(database_url, SLOW_INSERT)
+    execute(url, SLOW_INSERT)
     one = unit(events=2)
     proxy.arm(Fault.BREAK_AFTER_REQUEST)
     assert store.append([one]) == [Appended(2, 3)]
@@ -103,9 +108,7 @@ def test_an_append_that_is_still_under_way_on_the_broken_connection_is_waited_fo
     assert versions(store, one) == [1, 2]
 
 
-def test_a_batch_in_doubt_is_settled_unit_by_unit(
-    store: PostgresEventStore, proxy: PostgresProxy, database_url: str
-) -> None:
+def test_a_batch_in_doubt_is_settled_unit_by_unit(store: PostgresEventStore, proxy: PostgresProxy, url: str) -> None:
     taken = unit()
     store.append([taken])
     kept, stale = unit(events=2), unit(taken.stream_id)
@@ -115,14 +118,14 @@ def test_a_batch_in_doubt_is_settled_unit_by_unit(
 
 
 def test_another_writers_event_at_the_version_in_doubt_is_a_conflict(
-    store: PostgresEventStore, proxy: PostgresProxy, database_url: str, threads: ThreadPoolExecutor
+    store: PostgresEventStore, proxy: PostgresProxy, url: str, threads: ThreadPoolExecutor
 ) -> None:
     stream_id = uuid4()
     proxy.refuses = True
     proxy.arm(Fault.LOSE_REQUEST)
     future = threads.submit(store.append, [unit(stream_id, events=2)])
     assert proxy.struck.wait(WITHIN_S)
-    rival = PostgresEventStore(database_url)
+    rival = PostgresEventStore(url)
     assert rival.append([unit(stream_id)]) == [Appended(2, 2)]
     rival.close()
     proxy.refuses = False
@@ -131,22 +134,22 @@ def test_another_writers_event_at_the_version_in_doubt_is_a_conflict(
 
 
 def test_a_session_that_is_terminated_during_an_append_leaves_no_doubt(
-    store: PostgresEventStore, database_url: str, threads: ThreadPoolExecutor
+    store: PostgresEventStore, url: str, threads: ThreadPoolExecutor
 ) -> None:
-    execute(database_url, SLOW_INSERT)
+    execute(url, SLOW_INSERT)
     one = unit(events=2)
     future = threads.submit(store.append, [one])
-    (pid,) = wait_until(lambda: appenders(database_url, waiting=False), what="the append")
-    execute(database_url, f"select pg_terminate_backend({pid})")
+    (pid,) = wait_until(lambda: appenders(url, waiting=False), what="the append")
+    execute(url, f"select pg_terminate_backend({pid})")
     assert future.result(WITHIN_S) == [Appended(2, 3)]
     assert versions(store, one) == [1, 2]
 
 
 def test_doubt_that_cannot_be_settled_in_time_is_told_as_unknown(
-    store: PostgresEventStore, proxy: PostgresProxy, database_url: str
+    store: PostgresEventStore, proxy: PostgresProxy, url: str
 ) -> None:
     one = encode_unit(unit())
-    with append_lock_held(database_url):
+    with append_lock_held(url):
         proxy.arm(Fault.LOSE_REQUEST)
         with pytest.raises(CommitUnknown):
             store.append_encoded([one], timeout_s=0.5)
@@ -175,18 +178,18 @@ def test_a_connection_that_falls_silent_holds_an_append_no_longer_than_allowed(
     assert store.append([unit()]) == [Appended(3, 3)]
 
 
-def test_waiting_in_vain_for_the_append_lock_leaves_no_doubt(store: PostgresEventStore, database_url: str) -> None:
-    execute(database_url, "alter function append_events set lock_timeout = '50ms'")
-    with append_lock_held(database_url), pytest.raises(StoreUnavailable, match="55P03") as caught:
+def test_waiting_in_vain_for_the_append_lock_leaves_no_doubt(store: PostgresEventStore, url: str) -> None:
+    execute(url, "alter function append_events set lock_timeout = '50ms'")
+    with append_lock_held(url), pytest.raises(StoreUnavailable, match="55P03") as caught:
         store.append([unit()])
     assert not isinstance(caught.value, CommitUnknown)
     assert store.append([unit()]) == [Appended(2, 2)]
 
 
 def test_a_connection_that_was_lost_while_idle_raises_no_doubt(
-    store: PostgresEventStore, proxy: PostgresProxy, database_url: str
+    store: PostgresEventStore, proxy: PostgresProxy, url: str
 ) -> None:
-    end_session(database_url)
+    end_session(url)
     proxy.refuses = True
     with pytest.raises(StoreUnavailable, match="no connection") as caught:
         store.append_encoded([encode_unit(unit())], timeout_s=0.2)
@@ -196,16 +199,16 @@ def test_a_connection_that_was_lost_while_idle_raises_no_doubt(
 
 
 def test_a_database_that_has_become_read_only_is_unavailable_until_it_is_not(
-    store: PostgresEventStore, database_url: str
+    store: PostgresEventStore, url: str
 ) -> None:
-    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
-    execute(database_url, f"alter database {name} set default_transaction_read_only = on")
-    end_session(database_url)
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    execute(url, f"alter database {name} set default_transaction_read_only = on")
+    end_session(url)
     with pytest.raises(StoreUnavailable, match="25006") as caught:
         store.append([unit()])
     assert not isinstance(caught.value, CommitUnknown)
     assert store.head() == 1
-    execute(f"{database_url}&options=-cdefault_transaction_read_only%3Doff", f"alter database {name} reset all")
+    execute(f"{url}&options=-cdefault_transaction_read_only%3Doff", f"alter database {name} reset all")
     assert store.append([unit()]) == [Appended(2, 2)]
 
 

@@ -65,9 +65,9 @@ def query(url: str, statement: str) -> list[Any]:
 
 
 @pytest.fixture
-def url(database_url: str) -> str:
-    query(database_url, "create table copied (place bigserial, position bigint)")
-    return database_url
+def url(renewed_database_url: str) -> str:
+    query(renewed_database_url, "create table copied (place bigserial, position bigint)")
+    return renewed_database_url
 
 
 @pytest.fixture

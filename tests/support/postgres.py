@@ -61,6 +61,19 @@ def module_database_url(postgres_server: EmbeddedPostgres, migrated_template: st
 
 
 @pytest.fixture
+def renewed_database_url(module_database_url: str) -> str:
+    """The module's database with empty tables, for one test: a fifth of the time that a database of its own takes."""
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+        )
+        connection.execute("drop schema public cascade; create schema public")
+    migrate(module_database_url)
+    return module_database_url
+
+
+@pytest.fixture
 def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """A fresh database without any table."""
     with fresh_database(postgres_server.url, "template1") as url:
