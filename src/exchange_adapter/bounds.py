@@ -17,7 +17,6 @@ REFILL_BELOW = 2_500  # duties left in the window when it is filled again from t
 REFILL_POLL_S = 0.25  # how late another adapter's follower may tell of a duty
 SWEEP_S = 5.0  # a full window, too, looks at the table again so often: nothing is forgotten
 OWNERSHIP_POLL_S = 1.0  # how soon a dead adapter's shards are taken over, once its connection is gone
-MAX_RECORD_TASKS = 2_000  # late outcomes waiting to be recorded; past it the claim of new work waits
 LOG_HELD_EVERY_S = 60.0  # a line on what is held, not one an order
 
 # Retries of our own database
@@ -26,10 +25,13 @@ DATABASE_RETRY_S = (0.1, 3.0)  # first and longest wait; it is local or near, an
 # Circuit breaker
 BREAKER_OPENS_AFTER = 20  # failures in a row: at one error in ten, once in 10**20 calls
 BREAKER_PROBE_S = (0.5, 5.0)  # first and longest time until one call probes the venue again
+PROBE_CHOICE = 100  # oldest orders of which the least tried one probes: one that always fails must not be the probe
 
 # Reports
 REPORT_BATCH = 1_000  # reports taken together: their fills become one or two commits
 REPORT_UNITS_IN_FLIGHT = 512  # orders of a batch being recorded at once: one commit's worth; reading waits meanwhile
+MAX_UNIT_REPORTS = 250  # of one order in one unit: some 150 kB of events
+REPORT_WAIT_S = 0.5  # for the first report of a batch; how late a stop or a lost lock is noticed
 REPORT_SILENCE_S = 5.0  # the exchange says something each second: past it the link is dead
 REPORT_RETRY_S = (0.2, 5.0)  # waits before the stream is opened again
 UNMATCHED_LOOKBACK = 2_000  # events of the venue's stream in which a repeat of an unmatched report is looked for

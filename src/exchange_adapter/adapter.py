@@ -1,0 +1,207 @@
+"""The adapter's process: its parts, started and stopped together.
+
+table of duties ──▶ feeder ──▶ window ──▶ dispatcher ──▶ venue
+      ▲                                       │
+   follower ◀── event log ◀── recorder ◀──────┴── reports ◀── venue
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from random import Random
+from threading import Event, Thread
+from uuid import UUID
+
+import structlog
+import uuid_utils
+from msgspec import Struct
+
+from exchange_adapter.bounds import CLOSE_WAIT_S, READ_THREADS
+from exchange_adapter.breaker import Breaker
+from exchange_adapter.call_pool import Calls
+from exchange_adapter.clock import Clock
+from exchange_adapter.dispatcher import Dispatcher
+from exchange_adapter.errors import RESTART_EXIT_CODE, PoolExhausted
+from exchange_adapter.ownership import Owned, Ownership
+from exchange_adapter.policy import Limits
+from exchange_adapter.recorder import Recorder
+from exchange_adapter.report_position import PostgresReportPositions
+from exchange_adapter.reports import ReportReader
+from exchange_adapter.unmatched import UnmatchedReports
+from exchange_adapter.venue import Venue
+from exchange_adapter.venue_calls import Submits, VenueCalls
+from exchange_adapter.venue_requests import Requests
+from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties
+from exchange_adapter.work.feeder import Feeder
+from exchange_adapter.work.window import DutyWindow
+from orders.domain.instruments import Catalogue
+from orders.domain.terms import Rules
+from orders.eventstore.group_commit import Writer
+from orders.eventstore.port import EventStore
+from orders.eventstore.subscription import Hints
+from orders.handlers import CommandHandler
+
+log = structlog.get_logger(__name__)
+
+
+class AdapterConfig(Struct, frozen=True, kw_only=True):
+    """`direct_url` reaches PostgreSQL without a pooler: locks need a session. `venue_name` keeps the positions and the
+    stream of several venues apart; it is stored."""
+
+    database_url: str
+    direct_url: str
+    venue_name: str
+    catalogue: Catalogue
+    limits: Limits = Limits()
+
+
+def run_adapter(
+    config: AdapterConfig,
+    *,
+    store: EventStore,
+    hints: Hints,
+    venue: Venue,
+    stop: Event,
+    ready: Callable[[], None] = lambda: None,
+) -> int:
+    """Works until `stop` is set; returns the process' exit code: RESTART_EXIT_CODE where it wants to be started afresh.
+
+    The caller closes the store and the hints. Ends within STOP_WAIT_S and CLOSE_WAIT_S.
+    """
+    return asyncio.run(_Adapter(config, store, hints, venue).run(stop, ready))
+
+
+def worker_id() -> str:
+    """Fresh for each process start; tells a person where to look."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
+
+
+def new_id() -> UUID:
+    return UUID(int=uuid_utils.uuid7().int)
+
+
+class _Adapter:
+    """The object graph of one process. Built on its event loop."""
+
+    def __init__(self, config: AdapterConfig, store: EventStore, hints: Hints, venue: Venue) -> None:
+        self._venue = venue
+        self._writer = Writer(store)
+        self._reads = ThreadPoolExecutor(READ_THREADS, "order-reads")
+        self._duty_reads = ThreadPoolExecutor(1, "duty-reads")
+        self._report_reads = ThreadPoolExecutor(1, "report-reads")
+        self._duties = PostgresDuties(config.database_url, venue.capabilities)
+        self._positions = PostgresReportPositions(config.database_url, config.venue_name)
+        self._clock = Clock()
+        self._worker = worker_id()
+        rules = Rules(catalogue=config.catalogue, venue=venue.capabilities)
+        handler = CommandHandler(store, self._writer, rules, self._reads)
+        recorder = Recorder(handler, new_id=new_id, utc=self._clock.utc)
+        window = DutyWindow()
+        self._dispatcher = self._dispatching(handler, recorder, window, config.limits)
+        self._feeder = Feeder(
+            duties=self._duties,
+            window=window,
+            venue=venue.capabilities,
+            wake=self._dispatcher.wake,
+            clock=self._clock,
+            threads=self._duty_reads,
+        )
+        unmatched = UnmatchedReports(config.venue_name, store, self._writer, self._reads, self._clock.utc)
+        self._reports = ReportReader(
+            venue=venue,
+            recorder=recorder,
+            positions=self._positions,
+            unmatched=unmatched,
+            thread=self._report_reads,
+        )
+        self._follower = DutyFollower(store, config.direct_url, hints, on_change=self._changed)
+        self._ownership = Ownership(config.direct_url, self._owned, reports=venue.capabilities.reports)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _dispatching(
+        self, handler: CommandHandler, recorder: Recorder, window: DutyWindow, limits: Limits
+    ) -> Dispatcher:
+        calls = VenueCalls(self._venue, recorder, limits, self._clock, Random())
+        return Dispatcher(
+            handler=handler,
+            venue=self._venue.capabilities,
+            window=window,
+            calls=Calls(),
+            submits=Submits(calls, handler, recorder, self._worker),
+            requests=Requests(calls, handler, recorder, self._claim_request),
+            recorder=recorder,
+            limits=limits,
+            clock=self._clock,
+            breaker=Breaker(),
+        )
+
+    async def run(self, stop: Event, ready: Callable[[], None]) -> int:
+        self._loop = asyncio.get_running_loop()
+        stopping, ended = asyncio.Event(), Event()
+        threads = [
+            Thread(target=self._follower.run, args=(ended,), name="duty follower", daemon=True),
+            Thread(target=self._ownership.run, args=(ended,), name="shard locks", daemon=True),
+        ]
+        Thread(target=self._pass_on, args=(stop, stopping), name="stop", daemon=True).start()
+        self._writer.start()
+        for thread in threads:
+            thread.start()
+        log.info("adapter started", worker=self._worker, venue=type(self._venue).__name__)
+        ready()
+        try:
+            return await self._work(stopping)
+        finally:
+            ended.set()
+            await asyncio.gather(*(asyncio.to_thread(thread.join, CLOSE_WAIT_S) for thread in threads))
+            await asyncio.to_thread(self._close)
+            log.info("adapter stopped", worker=self._worker)
+
+    async def _work(self, stopping: asyncio.Event) -> int:
+        """Until the stop, or until one part ends by itself: then the others are stopped too."""
+        parts = [asyncio.ensure_future(part.run(stopping)) for part in (self._dispatcher, self._feeder, self._reports)]
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        stopping.set()
+        results = await asyncio.gather(*parts, return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        for failure in failures:
+            if isinstance(failure, PoolExhausted):
+                log.error("too many calls hang: the adapter is started afresh", reason=str(failure))
+            else:
+                log.error("a part of the adapter failed", exc_info=failure)
+        return RESTART_EXIT_CODE if failures else 0
+
+    def _pass_on(self, stop: Event, stopping: asyncio.Event) -> None:
+        stop.wait()
+        self._tell(stopping.set)
+
+    def _changed(self, changed: Changed) -> None:
+        self._tell(partial(self._feeder.changed, changed))
+
+    def _owned(self, owned: Owned) -> None:
+        self._tell(partial(self._feeder.own, owned.shards))
+        self._tell(partial(self._reports.own, owned.reports))
+
+    def _tell(self, callback: Callable[[], None]) -> None:
+        """From any thread; nothing once the loop is closed."""
+        assert self._loop is not None
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(callback)
+
+    async def _claim_request(self, request_id: UUID, order_id: UUID) -> bool:
+        claim = partial(self._duties.claim_request, request_id, order_id, self._worker)
+        return await asyncio.get_running_loop().run_in_executor(self._duty_reads, claim)
+
+    def _close(self) -> None:
+        self._writer.close(CLOSE_WAIT_S)
+        self._venue.close()
+        for executor in (self._reads, self._duty_reads, self._report_reads):
+            executor.shutdown(wait=False, cancel_futures=True)
+        self._duties.close()
+        self._positions.close()

@@ -1,0 +1,233 @@
+"""Takes due work, oldest first, one turn at a time for an order, and lets the policy say what each turn does.
+
+A turn begins only when a seat in the call pool is free. It loads the order, takes one step, and puts the order back for
+when the policy wants it next. What the window says may be old; the order as the log has it decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from msgspec.structs import replace
+
+from exchange_adapter.bounds import BREAKER_PROBE_S, CLOSE_WAIT_S, DATABASE_RETRY_S, RETRY_CAP_S, STOP_WAIT_S
+from exchange_adapter.breaker import Breaker
+from exchange_adapter.call_pool import Calls
+from exchange_adapter.clock import Clock
+from exchange_adapter.errors import PoolExhausted
+from exchange_adapter.policy import (
+    Cancel,
+    Doubt,
+    Expire,
+    Hold,
+    Limits,
+    NeverSent,
+    Park,
+    Query,
+    Replace,
+    Settled,
+    Step,
+    Submit,
+    Wait,
+    can_go_on,
+    next_step,
+)
+from exchange_adapter.recorder import Recorder
+from exchange_adapter.venue_calls import Submits, Turn, seen_now
+from exchange_adapter.venue_requests import Requests
+from exchange_adapter.work.window import DutyWindow, Entry
+from orders.domain import commands as c
+from orders.domain.errors import Refusal
+from orders.domain.order import Order
+from orders.domain.values import Capabilities, Delivery
+from orders.eventstore.port import EventStoreError
+from orders.handlers import CommandHandler
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        *,
+        handler: CommandHandler,
+        venue: Capabilities,
+        window: DutyWindow,
+        calls: Calls,
+        submits: Submits,
+        requests: Requests,
+        recorder: Recorder,
+        limits: Limits,
+        clock: Clock,
+        breaker: Breaker,
+    ) -> None:
+        self._handler = handler
+        self._venue = venue
+        self._window = window
+        self._calls = calls
+        self._submits = submits
+        self._requests = requests
+        self._recorder = recorder
+        self._limits = limits
+        self._clock = clock
+        self._breaker = breaker
+        self._turns: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._last_placed_at: float | None = None
+
+    @property
+    def running(self) -> int:
+        """Turns under way."""
+        return len(self._turns)
+
+    def wake(self) -> None:
+        """There may be new work. For the loop's own thread."""
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then running turns may end within STOP_WAIT_S, and what still runs is left to be in doubt.
+
+        Raises: PoolExhausted where too many calls hang, after the others have ended.
+        """
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set() and not self._calls.exhausted:
+                self._woken.clear()
+                self._take_due()
+                woken = asyncio.ensure_future(self._woken.wait())
+                await asyncio.wait((stopped, woken), timeout=self._idle_s(), return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+        finally:
+            stopped.cancel()
+            await self._drain()
+        if self._calls.exhausted and not stop.is_set():
+            raise PoolExhausted(f"{self._calls.lost} of {self._calls.limit} calls hang")
+
+    def _take_due(self) -> None:
+        while (seat := self._calls.take_seat()) is not None:
+            now = self._clock.monotonic()
+            allowed = self._breaker.allows(now)
+            probe = allowed and self._breaker.is_open
+            entry = self._window.take(now, urgent_only=not allowed, least_tried=probe)
+            if entry is None:
+                seat.release()
+                return
+            probing = allowed and self._breaker.enter()
+            turn = Turn(entry, seat)
+            task = asyncio.ensure_future(self._turn(turn, may_call=allowed))
+            self._turns.add(task)
+            task.add_done_callback(lambda task, turn=turn, probing=probing: self._ended(task, turn, probing))  # type: ignore[misc]
+
+    def _idle_s(self) -> float | None:
+        """Until the next entry is due, or the breaker's next probe. A full pool waits for a turn to end."""
+        if self._calls.busy >= self._calls.limit:
+            return None
+        times = [at for at in (self._window.next_due_at(), self._breaker.retry_at) if at is not None]
+        return max(0.001, min(times) - self._clock.monotonic()) if times else None
+
+    async def _drain(self) -> None:
+        if self._turns:
+            await asyncio.wait(self._turns, timeout=STOP_WAIT_S)
+        left = list(self._turns)
+        for task in left:
+            task.cancel()
+        if left:
+            log.warning("calls left in doubt", calls=len(left))
+            await asyncio.wait(left, timeout=CLOSE_WAIT_S)
+
+    def _ended(self, task: asyncio.Task[None], turn: Turn, probing: bool) -> None:
+        self._turns.discard(task)
+        turn.seat.release()
+        now = self._clock.monotonic()
+        self._breaker.leave(probe=probing, answered=turn.answered, now=now)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a turn failed", order_id=str(turn.entry.duty.order_id), exc_info=error)
+            self._window.put_back(turn.entry, now + RETRY_CAP_S)
+        self._woken.set()
+
+    async def _turn(self, turn: Turn, *, may_call: bool) -> None:
+        entry = turn.entry
+        try:
+            order = await self._order(entry)
+            step = self._next(entry, order)
+            if isinstance(step, Submit | Query | Cancel | Replace) and not may_call:
+                self._put_back(entry, order, self._clock.monotonic() + BREAKER_PROBE_S[0])
+                return
+            order = await self._take(step, order, turn)
+        except Refusal as refused:
+            log.info("order has moved on", order_id=str(entry.duty.order_id), reason=str(refused))
+            self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[0])
+        except EventStoreError as error:
+            log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
+            self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[1])
+        else:
+            self._schedule(entry, order)
+
+    async def _order(self, entry: Entry) -> Order:
+        """The order, at least as new as the duty."""
+        order = await self._handler.load(entry.duty.order_id)
+        if order.version < entry.duty.version or entry.unsure_claim:
+            order = await self._handler.current(order.id)
+        if entry.doubt_since is None or entry.doubt_since[0] != order.attempts:
+            entry.doubt_since = (order.attempts, self._clock.monotonic())
+        return order
+
+    def _next(self, entry: Entry, order: Order) -> Step:
+        seen = seen_now(entry, order, self._submits.worker, self._last_placed_at)
+        return next_step(self._venue, order, seen, self._clock.now(), self._limits)
+
+    async def _take(self, step: Step, order: Order, turn: Turn) -> Order:
+        stamp = self._recorder.stamp(order.id)
+        match step:
+            case Submit():
+                after = await self._submits.submit(order, turn)
+                if turn.answered and after.delivery is Delivery.ACKED:
+                    self._last_placed_at = self._clock.monotonic()
+                return after
+            case Query():
+                return await self._requests.query(order, turn)
+            case Cancel(request_id):
+                return await self._requests.cancel(order, turn, request_id)
+            case Replace():
+                return await self._requests.replace(order, turn)
+            case NeverSent():
+                return await self._submits.never_sent(order, turn.entry)
+            case Doubt(reason):
+                return await self._record(c.RecordSubmitInDoubt(**stamp(), attempt=order.attempts, reason=reason))
+            case Park(reason):
+                log.error("order parked", order_id=str(order.id), reason=reason)
+                return await self._record(c.ParkPlacement(**stamp(), reason=reason))
+            case Expire():
+                return await self._record(c.ExpireUnsent(**stamp()))
+            case Hold() | Wait() | Settled():
+                return order
+
+    async def _record(self, command: c.Command) -> Order:
+        return (await self._recorder.record(command.order_id, [command])).order
+
+    def _schedule(self, entry: Entry, order: Order) -> None:
+        match self._next(entry, order):
+            case Settled():
+                self._window.finish(entry, order.version)
+            case Wait(until):
+                self._put_back(entry, order, until)
+            case Hold(reason):
+                self._hold(entry, order, reason)
+            case _:
+                self._put_back(entry, order, self._clock.monotonic())
+
+    def _hold(self, entry: Entry, order: Order, reason: str) -> None:
+        """What only a person can help leaves the window, not the table; what a report may help is looked at again."""
+        if entry.held != reason:
+            log.warning("order held", order_id=str(order.id), reason=reason)
+            entry.held = reason
+        if can_go_on(order.delivery, self._venue):
+            self._put_back(entry, order, self._clock.monotonic() + RETRY_CAP_S)
+        else:
+            self._window.finish(entry, order.version)
+
+    def _put_back(self, entry: Entry, order: Order, due_at: float) -> None:
+        if order.version >= entry.duty.version:
+            entry.duty = replace(entry.duty, delivery=order.delivery, version=order.version)
+        self._window.put_back(entry, due_at, order.version)

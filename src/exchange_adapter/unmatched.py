@@ -1,0 +1,71 @@
+"""Reports that fit no order of ours: kept on the venue's own stream, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from datetime import datetime
+from functools import partial
+from uuid import UUID, uuid5
+
+import msgspec
+import structlog
+
+from exchange_adapter.bounds import UNMATCHED_LOOKBACK
+from exchange_adapter.recorder import BY
+from exchange_adapter.venue import Report
+from orders.domain.events import ReportUnmatched
+from orders.eventstore.port import Appended, EventStore, Unit
+from orders.handlers import Appender
+
+log = structlog.get_logger(__name__)
+
+VENUE_NAMESPACE = UUID("0d5c7a52-6b1f-5b7e-9a35-1f2f7b0c6e44")
+"""Fixed for ever: a venue's stream id is derived from it and the venue's name."""
+
+
+class UnmatchedReports:
+    def __init__(
+        self, venue: str, store: EventStore, appender: Appender, threads: Executor, utc: Callable[[], datetime]
+    ) -> None:
+        self.stream_id = uuid5(VENUE_NAMESPACE, venue)
+        self._venue = venue
+        self._store = store
+        self._appender = appender
+        self._threads = threads
+        self._utc = utc
+
+    async def keep(self, reports: Sequence[Report], source: str | None) -> None:
+        """Raises EventStoreError."""
+        events = [self._event(report, source) for report in reports]
+        while True:
+            version, known = await asyncio.get_running_loop().run_in_executor(self._threads, self._known)
+            fresh = tuple(event for event in events if event.event_id not in known)
+            if not fresh:
+                return
+            if isinstance(await self._appender.append(Unit(self.stream_id, version, fresh)), Appended):
+                break
+        for event in fresh:
+            log.error("report of an unknown order", venue=self._venue, order_ref=event.order_ref, key=event.report_key)
+
+    def _known(self) -> tuple[int, set[UUID]]:
+        """The stream's version, and the ids of its last events: what can come twice came lately."""
+        last = self._store.read_last(self.stream_id)
+        if last is None:
+            return 0, set()
+        read = partial(self._store.read_stream, self.stream_id, after_version=max(0, last.version - UNMATCHED_LOOKBACK))
+        events = read()
+        return events[-1].version, {recorded.event.event_id for recorded in events}
+
+    def _event(self, report: Report, source: str | None) -> ReportUnmatched:
+        key = f"{source or ''}/{report.seq}"
+        return ReportUnmatched(
+            event_id=uuid5(self.stream_id, key),
+            at=self._utc(),
+            by=BY,
+            venue=self._venue,
+            report_key=key,
+            order_ref=report.order_ref,
+            report=msgspec.json.decode(report.raw, type=dict) if report.raw else {},
+        )

@@ -1,0 +1,159 @@
+"""Makes one call to the venue for an order: in the pool, within its timeout; what comes later is evidence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from random import Random
+from typing import Any, TypeVar
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from exchange_adapter import outcomes
+from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
+from exchange_adapter.clock import Clock
+from exchange_adapter.policy import Limits, Seen
+from exchange_adapter.recorder import Recorder
+from exchange_adapter.venue import NotSent, Outcome, SubmitOutcome, Venue, venue_order
+from exchange_adapter.work.window import Entry
+from orders.domain import commands as c
+from orders.domain.errors import Refusal
+from orders.domain.events import SubmitStarted
+from orders.domain.order import Order
+from orders.domain.values import Delivery
+from orders.eventstore.port import EventStoreError
+from orders.handlers import CommandHandler
+
+log = structlog.get_logger(__name__)
+
+R = TypeVar("R", bound=Outcome)
+
+
+class Turn(Struct):
+    """One order's turn, in a seat of the pool. `answered` says afterwards whether the venue said anything; None: it was
+    not called."""
+
+    entry: Entry
+    seat: Seat
+    answered: bool | None = None
+
+
+class VenueCalls:
+    def __init__(self, venue: Venue, recorder: Recorder, limits: Limits, clock: Clock, random: Random) -> None:
+        self.venue = venue
+        self.limits = limits
+        self.clock = clock
+        self._recorder = recorder
+        self._random = random
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def call(
+        self, turn: Turn, function: Callable[[], R], *, claimed_at: float | None = None
+    ) -> R | Raised | TooLate | TimedOut[Any]:
+        outcome = await turn.seat.call(function, self.limits.call_timeout_s, claimed_at=claimed_at)
+        turn.answered = outcomes.answered(outcome)
+        return outcome
+
+    def keep_late(self, order: Order, outcome: object, commands_of: Callable[[Any], Sequence[c.Command]]) -> None:
+        """Where the call still runs: what it returns after all is recorded as evidence."""
+        if not isinstance(outcome, TimedOut):
+            return
+
+        def returned(ended: asyncio.Future[Any]) -> None:
+            if not ended.cancelled():
+                task = asyncio.ensure_future(self._record_late(order, commands_of(ended.result())))
+                self._late.add(task)
+                task.add_done_callback(self._late.discard)
+
+        outcome.ended.add_done_callback(returned)
+
+    def succeeded(self, entry: Entry) -> None:
+        """Forgets the failed tries; what is known of lost answers stays until it is settled."""
+        entry.failing_since = None
+        entry.seen = replace(entry.seen, tries=0)
+
+    def failed(self, entry: Entry, **seen: Any) -> None:
+        """The next try waits for its backoff."""
+        tries = entry.seen.tries + 1
+        tried_at = self.clock.monotonic()
+        entry.seen = replace(entry.seen, tries=tries, tried_at=tried_at, jitter=self._random.random(), **seen)
+
+    async def _record_late(self, order: Order, commands: Sequence[c.Command]) -> None:
+        try:
+            done = await self._recorder.record(order.id, commands)
+        except (Refusal, EventStoreError) as error:
+            log.warning("late outcome not recorded", order_id=str(order.id), error=str(error))
+        else:
+            told = [type(recorded.event).__name__ for recorded in done.events]
+            log.info("call returned after its timeout", order_id=str(order.id), recorded=told)
+
+
+class Submits:
+    """`worker` is a fresh id of this process: no two processes ever share one."""
+
+    def __init__(self, calls: VenueCalls, handler: CommandHandler, recorder: Recorder, worker: str) -> None:
+        self.worker = worker
+        self._calls = calls
+        self._handler = handler
+        self._recorder = recorder
+
+    async def submit(self, order: Order, turn: Turn) -> Order:
+        """Claims the order by appending SubmitStarted, and calls only if this very event stands in the log.
+
+        Raises: Refusal where there is nothing to submit any more, EventStoreError.
+        """
+        entry, began = turn.entry, self._calls.clock.monotonic()
+        claim = c.StartSubmit(**self._recorder.stamp(order.id)(), worker=self.worker)
+        entry.unsure_claim = True  # an append without an answer may stand all the same
+        try:
+            done = await self._handler.execute(claim)
+        except Refusal:
+            entry.unsure_claim = False
+            raise
+        entry.unsure_claim = False
+        started = done.events[0].event if done.events else None
+        if not isinstance(started, SubmitStarted) or started.event_id != claim.command_id:
+            return done.order
+        entry.doubt_since = (started.attempt, began)
+        submit = partial(self._calls.venue.submit, venue_order(done.order))
+        outcome = await self._calls.call(turn, submit, claimed_at=began)
+        return await self._record(done.order, started.attempt, outcome, turn, began)
+
+    async def never_sent(self, order: Order, entry: Entry) -> Order:
+        """A claim of ours stands, and no call followed it."""
+        never = outcomes.never_sent(order.attempts, self._recorder.stamp(order.id))
+        done = await self._recorder.record(order.id, [never])
+        entry.unsure_claim = False
+        return done.order
+
+    async def _record(
+        self,
+        order: Order,
+        attempt: int,
+        outcome: SubmitOutcome | Raised | TooLate | TimedOut[Any],
+        turn: Turn,
+        began: float,
+    ) -> Order:
+        stamp, timeout_s = self._recorder.stamp(order.id), self._calls.limits.call_timeout_s
+        self._calls.keep_late(order, outcome, lambda late: [outcomes.of_submit(attempt, late, timeout_s, stamp)])
+        done = await self._recorder.record(order.id, [outcomes.of_submit(attempt, outcome, timeout_s, stamp)])
+        if turn.answered:
+            self._calls.succeeded(turn.entry)
+        else:
+            self._calls.failed(turn.entry)
+        if isinstance(outcome, NotSent):
+            if turn.entry.failing_since is None:
+                turn.entry.failing_since = began
+            if done.order.delivery is Delivery.ACKED:
+                log.warning("exchange has an order whose submit failed", order_id=str(order.id), reason=outcome.reason)
+        return done.order
+
+
+def seen_now(entry: Entry, order: Order, worker: str, last_placed_at: float | None) -> Seen:
+    """What the policy needs to know beside the order."""
+    others = last_placed_at is not None and entry.failing_since is not None and last_placed_at > entry.failing_since
+    never_called = entry.unsure_claim and order.worker == worker
+    return replace(entry.seen, never_called=never_called, others_placed=others)

@@ -1,0 +1,1 @@
+"""Where the adapter's work comes from: the log itself."""

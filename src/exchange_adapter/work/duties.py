@@ -1,0 +1,173 @@
+"""The table of open duties: a projection of the log, kept by one follower for all adapters.
+
+Any adapter reads from it what is due in the shards that it owns. The follower's own process is also told of each
+batch's duties as soon as they are committed, so that an order need not wait for a poll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+from threading import Event
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from exchange_adapter.policy import can_go_on
+from exchange_adapter.work.duty import Duty, duty_after
+from orders.domain.events import OrderEvent
+from orders.domain.order import Order, fold
+from orders.domain.values import Capabilities, Delivery
+from orders.eventstore.connections import BoundedConnection, connect, is_dead
+from orders.eventstore.port import EventStore, Recorded, StoreUnavailable
+from orders.eventstore.sql import load
+from orders.eventstore.subscription import Hints
+from orders.follower import Follower
+
+FOLLOWER = "exchange_adapter_duties"
+
+_SQL = load("exchange_adapter.work", "duties.sql")
+_COLUMNS = (
+    "order_id",
+    "shard",
+    "since_position",
+    "position",
+    "version",
+    "delivery",
+    "attempts",
+    "failures",
+    "pending_cancel",
+    "pending_replace",
+    "unwanted",
+    "not_before",
+    "expires_at",
+)
+
+Cursor = psycopg.Cursor[Any]
+
+
+class Changed(Struct, frozen=True):
+    """What a batch of the log made of duties."""
+
+    open: tuple[Duty, ...]
+    settled: tuple[UUID, ...]
+
+
+class DueDuties(Protocol):
+    """Where duties are read from. Blocking; raises StoreUnavailable."""
+
+    def due(self, shards: Collection[int], now: datetime, limit: int) -> Sequence[Duty]:
+        """The oldest duties that can be worked on now."""
+        ...
+
+    def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
+        """Whether this request was never sent before; it is the caller's to send then, and no one else's ever."""
+        ...
+
+
+def is_workable(duty: Duty, venue: Capabilities) -> bool:
+    """Whether the adapter can do anything about it now or later; what waits for a person must not fill the window."""
+    asked = duty.pending_cancel or duty.pending_replace or duty.unwanted
+    return asked or can_go_on(duty.delivery, venue)
+
+
+class PostgresDuties:
+    """Reads the table, on a connection of its own that is opened again when it is lost. For one thread at a time."""
+
+    def __init__(self, database_url: str, venue: Capabilities) -> None:
+        self._url = database_url
+        on_the_way = (Delivery.QUEUED, Delivery.SENDING, Delivery.IN_DOUBT)
+        self._workable = [delivery.value for delivery in on_the_way if can_go_on(delivery, venue)]
+        self._connection: BoundedConnection | None = None
+
+    def due(self, shards: Collection[int], now: datetime, limit: int) -> list[Duty]:
+        wanted = {"shards": list(shards), "now": now, "limit": limit, "workable": self._workable}
+        return [_duty(row) for row in self._rows("due", wanted)]
+
+    def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
+        request = {"request_id": request_id, "order_id": order_id, "worker": worker}
+        return bool(self._rows("claim_request", request))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _rows(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
+        try:
+            if self._connection is None or is_dead(self._connection):
+                self._connection = connect(self._url, application_name="orders adapter duties")
+            return self._connection.execute(_SQL[statement], parameters).fetchall()
+        except psycopg.Error as error:
+            self.close()
+            self._connection = None
+            raise StoreUnavailable(f"duties cannot be read: {str(error).strip()}") from error
+
+
+class DutyFollower:
+    """Keeps the table. `on_change` is called from the follower's thread after each commit."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        direct_url: str,
+        hints: Hints,
+        *,
+        on_change: Callable[[Changed], None],
+    ) -> None:
+        self._store = store
+        self._on_change = on_change
+        self._changed = Changed((), ())
+        self.follower = Follower(
+            FOLLOWER,
+            store,
+            direct_url,
+            self._apply,
+            hints,
+            on_commit=lambda batch: self._on_change(self._changed),
+        )
+
+    def run(self, stop: Event) -> None:
+        self.follower.run(stop)
+
+    def _apply(self, cursor: Cursor, batch: list[Recorded]) -> None:
+        self._changed = apply_batch(cursor, batch, self._look_up)
+
+    def _look_up(self, order_id: UUID) -> Order | None:
+        recorded = self._store.read_stream(order_id)
+        return fold(order_id, (r.event for r in recorded if isinstance(r.event, OrderEvent)))
+
+
+def apply_batch(cursor: Cursor, batch: Iterable[Recorded], look_up: Callable[[UUID], Order | None]) -> Changed:
+    """Writes the batch's duties."""
+    batch = list(batch)
+    touched = {recorded.stream_id for recorded in batch}
+    before = {duty.order_id: duty for duty in map(_duty, cursor.execute(_SQL["read"], {"order_ids": list(touched)}))}
+    after: dict[UUID, Duty | None] = dict(before)
+    for recorded in batch:
+        after[recorded.stream_id] = duty_after(after.get(recorded.stream_id), recorded, look_up)
+    opened = tuple(duty for order_id, duty in after.items() if duty is not None and duty != before.get(order_id))
+    settled = tuple(order_id for order_id in touched if after.get(order_id) is None)
+    if opened:
+        cursor.execute(_SQL["write"], {name: [_stored(duty, name) for duty in opened] for name in _COLUMNS})
+    if gone := [order_id for order_id in settled if order_id in before]:
+        cursor.execute(_SQL["remove"], {"order_ids": gone})
+    if answered := [duty.order_id for duty in before.values() if duty.pending_replace and _answered(after, duty)]:
+        cursor.execute(_SQL["forget_requests"], {"order_ids": answered})
+    return Changed(opened, settled)
+
+
+def _answered(after: dict[UUID, Duty | None], duty: Duty) -> bool:
+    now = after[duty.order_id]
+    return now is None or not now.pending_replace
+
+
+def _stored(duty: Duty, name: str) -> object:
+    value = getattr(duty, name)
+    return value.value if isinstance(value, Delivery) else value
+
+
+def _duty(row: Any) -> Duty:
+    return msgspec.convert(dict(zip(_COLUMNS, row, strict=True)), Duty)

@@ -1,0 +1,192 @@
+"""The duties that this process works on: a bounded window over the table, in memory.
+
+Each order is worked on by one task at a time. Due ones come oldest first; those that wait come at their time. The
+window is a hint: what it says may be old, and the claim on the log settles who acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from heapq import heappop, heappush
+from uuid import UUID
+
+from exchange_adapter.bounds import PROBE_CHOICE, REFILL_BELOW, WINDOW_DUTIES
+from exchange_adapter.policy import Seen
+from exchange_adapter.work.duty import Duty
+from orders.domain.values import Delivery
+
+
+class Entry:
+    """One order's duty and what this process knows of it. `busy`: a task works on it."""
+
+    __slots__ = (
+        "busy",
+        "changed",
+        "claimed_request",
+        "doubt_since",
+        "due_at",
+        "duty",
+        "failing_since",
+        "gone",
+        "held",
+        "lost_at",
+        "seen",
+        "unsure_claim",
+    )
+
+    def __init__(self, duty: Duty) -> None:
+        self.duty = duty
+        self.seen = Seen()
+        self.busy = False
+        self.changed = False  # while busy
+        self.gone = False
+        self.due_at: float | None = None
+        self.doubt_since: tuple[int, float] | None = None  # the newest attempt we know of, and since when
+        self.failing_since: float | None = None
+        self.unsure_claim = False  # a claim of ours may stand, and no call followed
+        self.claimed_request: UUID | None = None  # a replace that is ours to send
+        self.lost_at: float | None = None  # since when its answer is lost
+        self.held: str | None = None  # why nothing is done, as it was logged
+
+    @property
+    def urgent(self) -> bool:
+        """Needs no venue: an attempt without its call, which is to be recorded whatever the venue does."""
+        return self.duty.delivery is Delivery.SENDING
+
+
+class DutyWindow:
+    def __init__(self, limit: int = WINDOW_DUTIES, refill_below: int = REFILL_BELOW) -> None:
+        self._limit = limit
+        self._refill_below = refill_below
+        self._shards: Collection[int] = frozenset()
+        self._entries: dict[UUID, Entry] = {}
+        self._due: list[tuple[int, int, Entry]] = []
+        self._urgent: list[tuple[int, int, Entry]] = []
+        self._later: list[tuple[float, int, Entry]] = []
+        self._numbers = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def hungry(self) -> bool:
+        """Few are left: the table may have more."""
+        return len(self._entries) < self._refill_below
+
+    @property
+    def room(self) -> int:
+        return max(0, self._limit - len(self._entries))
+
+    def get(self, order_id: UUID) -> Entry | None:
+        return self._entries.get(order_id)
+
+    def put(self, duties: Iterable[Duty]) -> None:
+        """New duties of our shards, and newer states of known ones. What finds no room stays in the table."""
+        for duty in duties:
+            entry = self._entries.get(duty.order_id)
+            if entry is None:
+                if duty.shard not in self._shards or len(self._entries) >= self._limit:
+                    continue
+                entry = self._entries[duty.order_id] = Entry(duty)
+                self._make_due(entry)
+            elif duty.version > entry.duty.version:
+                entry.duty = duty
+                if entry.busy:
+                    entry.changed = True
+                else:
+                    self._make_due(entry)
+
+    def remove(self, order_ids: Iterable[UUID]) -> None:
+        """Settled elsewhere. One that is being worked on leaves by its task."""
+        for order_id in order_ids:
+            entry = self._entries.get(order_id)
+            if entry is not None and not entry.busy:
+                self._drop(entry)
+
+    def own(self, shards: Collection[int]) -> None:
+        """Drops what belongs to others; what a task works on leaves when that ends."""
+        self._shards = shards
+        for entry in list(self._entries.values()):
+            if entry.duty.shard not in shards and not entry.busy:
+                self._drop(entry)
+
+    def make_room(self, wanted: int) -> None:
+        """Drops queued orders that wait longest; the table brings them back when they are due."""
+        for _, _, entry in sorted(self._later, key=lambda waiting: waiting[0], reverse=True)[
+            : max(0, wanted - self.room)
+        ]:
+            if not entry.busy and entry.due_at is not None and entry.duty.delivery is Delivery.QUEUED:
+                self._drop(entry)
+
+    def take(self, now: float, *, urgent_only: bool = False, least_tried: bool = False) -> Entry | None:
+        """The oldest due entry (or, of the oldest ones, that which was tried least), busy from now on."""
+        while self._later and self._later[0][0] <= now:
+            due_at, _, waited = heappop(self._later)
+            if _waits(waited) and waited.due_at == due_at:
+                self._make_due(waited)
+        entry = self._oldest(self._urgent)
+        if entry is None and not urgent_only:
+            entry = self._least_tried() if least_tried else self._oldest(self._due)
+        if entry is not None:
+            entry.busy, entry.changed = True, False
+        return entry
+
+    def put_back(self, entry: Entry, due_at: float, version: int = 0) -> None:
+        """Its task is done for now, having seen the order at `version`; what is newer is due at once."""
+        entry.busy = False
+        if entry.duty.shard not in self._shards:
+            self._drop(entry)
+        elif entry.changed and entry.duty.version > version:
+            self._make_due(entry)
+        else:
+            entry.due_at = due_at
+            self._numbers += 1
+            heappush(self._later, (due_at, self._numbers, entry))
+
+    def finish(self, entry: Entry, version: int) -> None:
+        """Nothing is left to do at `version` of the order."""
+        entry.busy = False
+        if entry.changed and entry.duty.version > version and entry.duty.shard in self._shards:
+            self._make_due(entry)
+        else:
+            self._drop(entry)
+
+    def next_due_at(self) -> float | None:
+        while self._later and not (_waits(self._later[0][2]) and self._later[0][2].due_at == self._later[0][0]):
+            heappop(self._later)
+        return self._later[0][0] if self._later else None
+
+    def _oldest(self, heap: list[tuple[int, int, Entry]]) -> Entry | None:
+        while heap:
+            entry = heappop(heap)[2]
+            if _waits(entry) and entry.due_at is None:
+                return entry
+        return None
+
+    def _least_tried(self) -> Entry | None:
+        oldest: list[Entry] = []
+        while len(oldest) < PROBE_CHOICE and (entry := self._oldest(self._due)) is not None:
+            oldest.append(entry)
+        chosen = min(oldest, key=lambda entry: entry.seen.tries, default=None)
+        for entry in oldest:
+            if entry is not chosen:
+                self._make_due(entry)
+        return chosen
+
+    def _make_due(self, entry: Entry) -> None:
+        entry.due_at = None
+        self._numbers += 1
+        heap = self._urgent if entry.urgent else self._due
+        heappush(heap, (entry.duty.since_position, self._numbers, entry))
+        if len(heap) > 2 * self._limit:  # mostly what was dropped or pushed twice
+            live = {id(entry): (since, number, entry) for since, number, entry in heap if _waits(entry)}
+            heap[:] = sorted(live.values())
+
+    def _drop(self, entry: Entry) -> None:
+        entry.gone = True
+        if self._entries.get(entry.duty.order_id) is entry:
+            del self._entries[entry.duty.order_id]
+
+
+def _waits(entry: Entry) -> bool:
+    return not entry.gone and not entry.busy
