@@ -150,15 +150,19 @@ class Connection(asyncio.Protocol):
         self._stream = asyncio.get_running_loop().create_task(self._send_reports(reader))
 
     async def _send_reports(self, reader: ReportReader) -> None:
-        while self._transport is not None:
-            new_reports = self._desk.commit.new_reports  # taken before the read, so that none is missed
-            lines = reader.read()
-            if not lines:
-                try:
-                    await asyncio.wait_for(new_reports.wait(), HEARTBEAT_S)
-                    continue
-                except TimeoutError:
-                    lines = _encoder.encode(Heartbeat(seq=reader.after, at=self._desk.now())) + b"\n"
-            self._transport.write(lines)
+        while True:
             await self._can_write.wait()
+            new_reports = self._desk.commit.new_reports  # taken before the read, so that none is missed
+            lines = reader.read() or await self._idle(new_reports, reader)
+            if self._transport is None:
+                return
+            self._transport.write(lines)
             await asyncio.sleep(0)  # others' turn: writing to a fast reader never waits
+
+    async def _idle(self, new_reports: asyncio.Event, reader: ReportReader) -> bytes:
+        """A heartbeat where nothing new comes for its time; empty where something does."""
+        try:
+            await asyncio.wait_for(new_reports.wait(), HEARTBEAT_S)
+        except TimeoutError:
+            return _encoder.encode(Heartbeat(seq=reader.after, at=self._desk.now())) + b"\n"
+        return b""

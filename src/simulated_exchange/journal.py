@@ -119,9 +119,13 @@ def open_journal(path: Path, size: int) -> Journal:
     """Opens a journal for appending after so many bytes; a torn tail is dropped."""
     try:
         file = path.open("r+b", buffering=0)
-        file.truncate(size)
-        file.seek(0, os.SEEK_END)
-        os.fsync(file.fileno())
+        try:
+            file.truncate(size)
+            file.seek(0, os.SEEK_END)
+            os.fsync(file.fileno())
+        except OSError:
+            file.close()
+            raise
     except OSError as error:
         raise JournalUnwritable(f"{path} cannot be opened: {error.strerror}") from error
     return Journal(file, size)

@@ -23,7 +23,11 @@ class ExchangeClient:
         else:
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(within_s)
-            self.socket.connect(address)
+            try:
+                self.socket.connect(address)
+            except OSError:
+                self.socket.close()
+                raise
         self._lines = self.socket.makefile("rb")
         self._last_id = 0
 

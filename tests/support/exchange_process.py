@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,16 +63,16 @@ class ExchangeProcess:
 
     def kill(self) -> None:
         """kill -9."""
-        self._end("kill")
+        self._end(signal.SIGKILL)
 
-    def stop(self) -> int:
-        """SIGTERM; its exit code."""
-        return self._end("terminate")
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit code."""
+        return self._end(number)
 
-    def _end(self, how: str) -> int:
+    def _end(self, number: signal.Signals) -> int:
         assert self._process is not None
         assert self._process.stdout is not None
-        getattr(self._process, how)()
+        self._process.send_signal(number)
         code = self._process.wait(STOP_WITHIN_S)
         self._process.stdout.close()
         self._process = None

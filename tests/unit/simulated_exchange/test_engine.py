@@ -109,7 +109,7 @@ def picture(state: ExchangeState) -> object:
 
 
 @given(scripts)
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_orders_and_queues_are_those_of_a_naive_venue_after_every_step(script: list[Action]) -> None:
     floor, naive = Floor(), NaiveVenue(1, FILL_DELAY)
     for number, action in enumerate(script):
@@ -127,7 +127,7 @@ def test_orders_and_queues_are_those_of_a_naive_venue_after_every_step(script: l
 
 
 @given(scripts)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_the_book_is_never_crossed_and_quantities_are_conserved(script: list[Action]) -> None:
     floor = Floor()
     for number, action in enumerate(script):
@@ -154,7 +154,7 @@ def crossed(floor: Floor) -> bool:
 
 
 @given(scripts)
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_reports_are_numbered_without_a_hole_and_add_up(script: list[Action]) -> None:
     floor = play(script)
     assert [report.seq for report in floor.all_reports()] == list(range(1, floor.state.seq + 1))
@@ -168,7 +168,7 @@ def test_reports_are_numbered_without_a_hole_and_add_up(script: list[Action]) ->
 
 
 @given(scripts, st.integers(0, 60))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_an_exchange_that_restarts_goes_on_as_if_it_had_not(script: list[Action], cut: int) -> None:
     straight = play(script)
     before = play(script[:cut])
