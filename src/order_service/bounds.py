@@ -26,3 +26,12 @@ MAX_LOG_READ_BYTES = 64 * 1024  # the end of the log, where the reason of a fail
 MIGRATION_LOCK_WAIT_S = 60.0  # for another process that migrates the same database
 MIGRATION_TABLE_LOCK_S = 10.0  # a migration that waits for a table holds up everyone behind it
 DYING_LISTENER_S = 10.0  # how long a port is waited for whose process lost its supervisor and is ending
+
+# The API process.
+HEALTH_CACHE_S = 0.5  # however often load balancers ask, the database is asked twice a second
+HEALTH_TIMEOUT_S = 2.0  # a check that takes longer has failed
+READY_LAG_S = 10.0  # query tables this far behind are not fit to serve
+API_THREADS = 8  # blocking reads of the log in an API process; each takes a connection
+API_LIVE_POLL_S = 0.05  # how often the starting server is asked whether it answers
+API_STOP_S = 2  # what requests in flight get to end; sockets are told to go elsewhere
+SHUTDOWN_DRAIN_S = 2.0  # what waiting appends get to be written

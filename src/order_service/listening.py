@@ -62,7 +62,8 @@ def _holder(port: int) -> _Holder | None:
     except (psutil.Error, OSError):
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        local = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and local and local.port == port and connection.pid:
             try:
                 process = psutil.Process(connection.pid)
                 command = " ".join(process.cmdline())

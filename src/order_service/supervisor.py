@@ -25,7 +25,7 @@ from order_service.bounds import (
     SUPERVISOR_POLL_S,
 )
 from order_service.child_processes import spawn
-from order_service.errors import PartFailed
+from order_service.errors import PartFailed, StartAbandoned
 
 READY_FD = "ORDERS_READY_FD"
 """The file descriptor on which a part says, in one line, that it is ready; set by the supervisor."""
@@ -42,7 +42,7 @@ class Part(Struct, frozen=True):
 class Database(Protocol):
     """The embedded PostgreSQL, as far as the supervisor cares."""
 
-    def start(self) -> None: ...
+    def start(self, *, stopping: Callable[[], bool] = ...) -> None: ...
     def stop(self) -> None: ...
     def poll(self) -> int | None: ...
 
@@ -59,7 +59,8 @@ class Child:
         self._delay_s = RESTART_FIRST_S
         self.due_at = 0.0
 
-    def start(self) -> None:
+    def start(self) -> int:
+        """The pid of the new process."""
         self.ready_fd, writer = os.pipe()
         try:
             environment = {**os.environ, READY_FD: str(writer)}
@@ -68,6 +69,7 @@ class Child:
             os.close(writer)
         self.starts += 1
         self._started_at = time.monotonic()
+        return self.process.pid
 
     def exited(self) -> int | None:
         """The exit code of a process that has ended since the last call; its restart is then due after a pause."""
@@ -138,27 +140,29 @@ class Supervisor:
         with self._signals_wake() as wake:
             try:
                 if self._database is not None:
-                    self._database.start()
+                    self._database.start(stopping=self._told_to_stop)
                 prepare()
                 for child in self._children:
-                    if self._signals:
+                    if self._told_to_stop():
                         return
                     self._first_start(child)
-                if not self._signals:
+                if not self._told_to_stop():
                     started()
-                while not self._signals:
+                while not self._told_to_stop():
                     select.select([wake], [], [], SUPERVISOR_POLL_S)
                     self._drain(wake)
                     self._watch()
+            except StartAbandoned:
+                return
             finally:
                 self._stop()
 
     def _first_start(self, child: Child) -> None:
-        child.start()
+        pid = child.start()
         deadline = time.monotonic() + PART_READY_S
-        while not self._signals and child.ready_fd is not None:
+        while not self._told_to_stop() and child.ready_fd is not None:
             if child.wait_ready(SUPERVISOR_POLL_S):
-                self._tell(f"started {child.part.name} (pid {child.process.pid if child.process else '?'})")
+                self._tell(f"started {child.part.name} (pid {pid})")
                 return
             code = child.exited()
             if code is not None:
@@ -170,15 +174,13 @@ class Supervisor:
         now = time.monotonic()
         if self._database is not None and self._database.poll() is not None:
             self._tell("the database ended; starting it again")
-            self._database.start()
+            self._database.start(stopping=self._told_to_stop)
         for child in self._children:
             code = child.exited()
             if code is not None:
                 self._tell(f"{child.part.name} ended with {_ending(code)}; starting it again")
             if child.process is None and now >= child.due_at:
-                child.start()
-                assert child.process is not None
-                self._tell(f"started {child.part.name} again (pid {child.process.pid})")
+                self._tell(f"started {child.part.name} again (pid {child.start()})")
 
     def _stop(self) -> None:
         by_name = {child.part.name: child for child in self._children}
@@ -208,6 +210,9 @@ class Supervisor:
                 signal.signal(number, handler)
             os.close(reader)
             os.close(writer)
+
+    def _told_to_stop(self) -> bool:
+        return self._signals > 0
 
     def _on_stop_signal(self, number: int, frame: object) -> None:
         self._signals += 1

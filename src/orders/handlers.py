@@ -1,8 +1,8 @@
 """Load, decide, append, and again when the stream has moved on.
 
-`CommandHandler` is what every giver of commands shares (API, adapter, other doors). It keeps the orders folded lately by
-version, so that an order with ten thousand fills is not folded anew for each; a stale one costs a conflict and a read of
-what is new, never a wrong decision.
+`CommandHandler` is what every giver of commands shares (API, adapter, other doors). It keeps the orders folded lately
+by version, so that an order with ten thousand fills is not folded anew for each; a stale one costs a conflict and a
+read of what is new, never a wrong decision.
 """
 
 from __future__ import annotations

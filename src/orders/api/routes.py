@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import HttpMethod, MediaType, Request, Response, Router, delete, post, route
+from litestar import HttpMethod, MediaType, Request, Response, delete, post, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
@@ -46,17 +46,17 @@ def local_account(request: AnyRequest) -> str:
     return "local"
 
 
-def command_router(
+def command_routes(
     commands: OrderCommands, *, problem: type[msgspec.Struct] | None = None, account_of: AccountOf = local_account
-) -> Router:
+) -> list[Any]:
     """`problem` describes a problem's body in the OpenAPI document. The handlers raise what `problems.py` lists."""
-    handlers = [_placing(commands, problem, account_of), *_changing(commands, problem, account_of)]
-    return Router(path="/", route_handlers=handlers, request_max_body_size=MAX_BODY_BYTES)
+    return [_placing(commands, problem, account_of), *_changing(commands, problem, account_of)]
 
 
 def _placing(commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf) -> Any:
     @post(
         ["/orders", "/order"],
+        request_max_body_size=MAX_BODY_BYTES,
         summary="Place an order",
         description="201: it is durable, and its placing at the exchange is guaranteed. 200: the key named it before.",
         responses=_responses(problem, {200: "The key named this order before"}, 400, 409, 413, 415, 422, 500, 503),
@@ -87,6 +87,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
     @route(
         paths,
         http_method=[HttpMethod.PUT, HttpMethod.PATCH],
+        request_max_body_size=MAX_BODY_BYTES,
         status_code=200,
         summary="Change quantity or limit price",
         description="Waits up to 2 s for the exchange.",

@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
-from psycopg.rows import DictRow
+from psycopg.rows import DictRow, dict_row, tuple_row
 
 from orders.bounds import (
     APPEND_TIMEOUT_S,
@@ -61,6 +61,7 @@ class LogDatastore(PostgresDatastore):
                     "autocommit": True,
                     "application_name": application_name,
                     "connect_timeout": round(CONNECT_TIMEOUT_S),
+                    "row_factory": dict_row,  # what the package's own reads expect
                     **KEEPALIVE,
                 },
                 min_size=0,
@@ -180,5 +181,5 @@ class PostgresEventStore:
 
     def _rows(self, statement: str, *params: object) -> list[Any]:
         prepare = self._datastore.prepare
-        with self._datastore.get_connection() as connection:
-            return connection.execute(_SQL[statement], params, prepare=prepare, binary=True).fetchall()
+        with self._datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row) as cursor:
+            return cursor.execute(_SQL[statement], params, prepare=prepare, binary=True).fetchall()

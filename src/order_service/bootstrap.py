@@ -1,0 +1,153 @@
+"""Builds the object graph of each part from the settings. Nothing else builds its own dependencies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+from litestar import Litestar
+from uuid_utils.compat import uuid7
+
+from exchange_adapter.errors import VenueConfigError
+from exchange_adapter.loading import venue_capabilities
+from order_service.asgi import ApiParts, create_app
+from order_service.bounds import API_THREADS, READY_LAG_S, SHUTDOWN_DRAIN_S
+from order_service.database import Database, database
+from order_service.errors import SettingsError, WrongSetting
+from order_service.health import Health
+from order_service.metrics import Metrics
+from order_service.problem_details import Problem
+from order_service.settings import Settings
+from orders.api.commands import OrderCommands
+from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
+from orders.api.routes import command_routes
+from orders.domain.terms import Rules
+from orders.domain.values import Capabilities
+from orders.eventstore.group_commit import Writer
+from orders.eventstore.live_log import LiveLog
+from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.subscription import PostgresHints
+from orders.handlers import CommandHandler
+from orders.venue_reply import OrderChanges
+from projections.api.feed_socket import feed_router
+from projections.api.problems import PROBLEMS as READ_PROBLEMS
+from projections.api.routes import query_router
+from projections.errors import ReadError
+from projections.feed_hub import FeedHub
+from projections.feed_session import LogReader
+from projections.read_side import ReadSide, read_side
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id() -> UUID:
+    """UUIDv7 (RFC 9562): ordered by time, so that indexes grow at one end."""
+    return uuid7()
+
+
+def capabilities(settings: Settings) -> Capabilities:
+    """What the venue that EXCHANGE names can do. Raises SettingsError where it names nothing usable."""
+    try:
+        return venue_capabilities(settings.exchange)
+    except VenueConfigError as error:
+        what = str(error).removeprefix(f"EXCHANGE={settings.exchange}: ")
+        raise SettingsError([WrongSetting("EXCHANGE", what)]) from error
+
+
+def rules(settings: Settings) -> Rules:
+    return Rules(catalogue=settings.catalogue, venue=capabilities(settings))
+
+
+def build_api(settings: Settings) -> Litestar:
+    """The API process: commands, queries, feed, health, documents. Raises SettingsError, UnreachableError."""
+    return create_app(_ApiProcess(settings, database(settings)).parts())
+
+
+class _ApiProcess:
+    def __init__(self, settings: Settings, where: Database) -> None:
+        catalogue = settings.catalogue
+        self._where = where
+        self._store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders api")
+        self._writer = Writer(self._store)
+        self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="log reads")
+        self._changes = OrderChanges()
+        handler = CommandHandler(self._store, self._writer, rules(settings), self._threads)
+        self._commands = OrderCommands(
+            handler, self._changes, new_id=new_id, now=system_clock, default_symbol=settings.default_symbol
+        )
+        self._hints = PostgresHints(where.direct_url, application_name="orders api hints")
+        self._live = LiveLog(self._store, self._hints)
+        self._reads = read_side(
+            where.url, where.direct_url, self._store, catalogue, self._threads, lambda: self._writer.last_position
+        )
+        self._hub = FeedHub(self._live, catalogue)
+        self._catalogue = catalogue
+        self._metrics = self._observed(Metrics())
+
+    def parts(self) -> ApiParts:
+        reads = self._reads
+        handlers = [
+            query_router(reads.reads, reads.order_reads, self._catalogue, problem=Problem),
+            *command_routes(self._commands, problem=Problem),
+            feed_router(self._hub, LogReader(self._store, self._threads), self._catalogue),
+        ]
+        health = Health([_ReadyReads(reads).check])
+        return ApiParts(handlers, [COMMAND_PROBLEMS, READ_PROBLEMS], health, self._metrics, self._lifespan)
+
+    def _lifespan(self, app: Litestar) -> AbstractAsyncContextManager[None]:
+        return self._running()
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        self._writer.start()
+        await self._reads.start()
+        await self._live.start()
+        self._live.listen(self._changes.publish)
+        self._hub.start()
+        try:
+            yield
+        finally:
+            await self._hub.close()
+            await asyncio.to_thread(self._writer.close, SHUTDOWN_DRAIN_S)
+            self._live.close()
+            self._hints.close()
+            await self._reads.close()
+            self._store.close()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _observed(self, metrics: Metrics) -> Metrics:
+        metrics.feed_clients.set_function(lambda: self._hub.clients)
+        metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)
+        metrics.appends_queued.set_function(lambda: self._writer.queued)
+        metrics.committed_position.set_function(lambda: self._writer.last_position)
+        metrics.log_position.set_function(lambda: self._live.position)
+        return metrics
+
+
+class _ReadyReads:
+    """Ready: the database answers, and the query tables follow the log closely."""
+
+    def __init__(self, reads: ReadSide) -> None:
+        self._reads = reads
+        self._behind_since: dict[str, float] = {}
+
+    async def check(self) -> str | None:
+        try:
+            lags = await self._reads.reads.lags()
+        except ReadError as error:
+            return str(error)
+        now = asyncio.get_running_loop().time()
+        for lag in lags:
+            if not lag.followed:
+                return f"{lag.projection} is not followed: no projector runs, or it has just started"
+            if lag.lag_events == 0:
+                self._behind_since.pop(lag.projection, None)
+            elif now - self._behind_since.setdefault(lag.projection, now) > READY_LAG_S:
+                return f"{lag.projection} is {lag.lag_events} events behind the log for more than {READY_LAG_S:g} s"
+        return None

@@ -1,0 +1,128 @@
+"""Runs one part in this process, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+from order_service.bounds import API_LIVE_POLL_S, API_STOP_S
+from order_service.database import database
+from order_service.errors import PartFailed
+from order_service.listening import require_free
+from order_service.settings import Address, Settings
+from order_service.supervisor import say_ready
+
+
+def run_api(settings: Settings) -> None:
+    """Raises: AddressInUse, SettingsError, UnreachableError."""
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+    from granian.http import HTTP1Settings
+
+    from order_service.bootstrap import capabilities
+
+    require_free(settings.listen)
+    database(settings)
+    capabilities(settings)
+    server = Granian(
+        "order_service.api_worker:create",
+        factory=True,
+        address=settings.listen.host,
+        port=settings.listen.port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        websockets=True,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        log_enabled=False,
+        workers_kill_timeout=API_STOP_S,
+    )
+    threading.Thread(target=_say_ready_once_live, args=(settings.listen,), daemon=True).start()
+    server.serve()
+
+
+def run_projector(settings: Settings) -> None:
+    """Raises: SettingsError, UnreachableError."""
+    from orders.eventstore.postgres import PostgresEventStore
+    from projections.projector import run_projector as run
+
+    where = database(settings)
+    store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders projector")
+    try:
+        run(store, where.direct_url, _stop_on_signals(), say_ready)
+    finally:
+        store.close()
+
+
+def run_adapter(settings: Settings) -> None:
+    """Raises: SettingsError, UnreachableError. Exits with the adapter's own code: it may want to be started afresh."""
+    from exchange_adapter.adapter import AdapterConfig, run_adapter
+    from exchange_adapter.loading import load_venue
+    from exchange_adapter.policy import Limits
+    from order_service.bootstrap import capabilities
+    from orders.eventstore.postgres import PostgresEventStore
+    from orders.eventstore.subscription import PostgresHints
+
+    where = database(settings)
+    capabilities(settings)
+    venue = load_venue(
+        settings.exchange, address=settings.exchange_address, call_timeout_s=settings.venue_call_timeout_s
+    )
+    config = AdapterConfig(
+        database_url=where.url,
+        direct_url=where.direct_url,
+        venue_name=settings.exchange,
+        catalogue=settings.catalogue,
+        limits=Limits(call_timeout_s=settings.venue_call_timeout_s, park_after_attempts=settings.park_after_attempts),
+    )
+    store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders adapter")
+    hints = PostgresHints(where.direct_url, application_name="orders adapter hints")
+    try:
+        code = run_adapter(config, store=store, hints=hints, venue=venue, stop=_stop_on_signals(), ready=say_ready)
+    finally:
+        hints.close()
+        store.close()
+    sys.stdout.flush()
+    os._exit(code)  # calls that hang keep their threads: nothing waits for them
+
+
+def run_exchange(settings: Settings, **options: object) -> None:
+    """Raises: PartFailed."""
+    from simulated_exchange.errors import ExchangeError
+    from simulated_exchange.main import run
+
+    low, high = settings.exchange_fill_delay
+    try:
+        run(
+            data_dir=settings.data_dir / "exchange",
+            address=settings.exchange_address,
+            fill_delay=f"{low:g}-{high:g}",
+            ready=lambda address: say_ready(),
+            **options,  # type: ignore[arg-type]
+        )
+    except ExchangeError as error:
+        raise PartFailed(str(error)) from error
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _say_ready_once_live(listen: Address) -> None:
+    """The server's worker is another process: whether it answers is seen from outside."""
+    while True:
+        try:
+            with socket.create_connection((listen.host, listen.port), timeout=1) as probe:
+                probe.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                if b" 200 " in probe.recv(64):
+                    say_ready()
+                    return
+        except OSError:
+            pass
+        time.sleep(API_LIVE_POLL_S)
