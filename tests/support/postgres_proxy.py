@@ -39,6 +39,7 @@ class PostgresProxy:
         self._fault: Fault | None = None
         self._lock = Lock()
         self._open: list[socket.socket] = []
+        self._links: list[_Link] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(Path(self._folder.name) / f".s.PGSQL.{port}"))
         self._listener.listen()
@@ -62,6 +63,11 @@ class PostgresProxy:
         with self._lock:
             self._fault = fault
 
+    def silence(self) -> None:
+        """From now on no open connection says anything to its client, and each stays open."""
+        for link in self._links:
+            link.fault = Fault.FREEZE
+
     def _strike(self) -> Fault | None:
         with self._lock:
             fault, self._fault = self._fault, None
@@ -80,6 +86,7 @@ class PostgresProxy:
             server.connect(self._target)
             self._open += [client, server]
             link = _Link(self, client, server)
+            self._links.append(link)
             Thread(target=link.requests, daemon=True).start()
             Thread(target=link.answers, daemon=True).start()
 
@@ -91,14 +98,14 @@ class _Link:
         self._proxy = proxy
         self._client = client
         self._server = server
-        self._fault: Fault | None = None
+        self.fault: Fault | None = None
 
     def requests(self) -> None:
         with suppress(OSError):
             while chunk := self._client.recv(CHUNK_BYTES):
                 fault = self._proxy._strike()
                 if fault is not None:
-                    self._fault = fault
+                    self.fault = fault
                 if fault is Fault.LOSE_REQUEST:
                     break
                 self._server.sendall(chunk)
@@ -108,21 +115,21 @@ class _Link:
                     return
         _close(self._client)
         _close(self._server)
-        if self._fault is not None:
+        if self.fault is not None:
             self._proxy.struck.set()
 
     def answers(self) -> None:
         with suppress(OSError):
             while chunk := self._server.recv(CHUNK_BYTES):
-                if self._fault is None:
+                if self.fault is None:
                     self._client.sendall(chunk)
                     continue
-                if self._fault is Fault.CUT_READY:
+                if self.fault is Fault.CUT_READY:
                     self._client.sendall(chunk[:-READY_FOR_QUERY_BYTES])
-                if self._fault in (Fault.CUT_READY, Fault.LOSE_ANSWER):
+                if self.fault in (Fault.CUT_READY, Fault.LOSE_ANSWER):
                     break
                 self._proxy.struck.set()
-        if self._fault is not Fault.FREEZE:
+        if self.fault is not Fault.FREEZE:
             _close(self._client)
             _close(self._server)
 
