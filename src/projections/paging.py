@@ -14,8 +14,11 @@ _FINGERPRINT = 12  # hexadecimal digits: against mistakes, not against malice
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    place: Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+    place: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     filters: str
+
+
+_decoder = msgspec.json.Decoder(_Cursor)
 
 
 def cursor_of(place: int, filters: object) -> str:
@@ -30,7 +33,7 @@ def place_of(cursor: str, filters: object) -> int:
         raise ValueError("no cursor")
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        found = msgspec.json.decode(urlsafe_b64decode(padded), type=_Cursor)
+        found = _decoder.decode(urlsafe_b64decode(padded))
     except msgspec.DecodeError:
         raise ValueError("no cursor") from None
     if found.filters != _fingerprint(filters):

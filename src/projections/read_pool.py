@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import psycopg
@@ -11,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, TooManyRequests
 
 from orders.bounds import ANSWER_GRACE_S, CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S
-from orders.eventstore.connections import KEEPALIVE, check_alive
+from orders.eventstore.connections import KEEPALIVE, is_dead
 from orders.eventstore.sql import load
 from projections.bounds import MAX_QUEUED_QUERIES, READ_CONNECTIONS
 from projections.errors import ReadsUnavailable, TablesMissing, TooManyReads
@@ -41,7 +42,6 @@ class ReadPool:
             timeout=CONNECT_TIMEOUT_S,
             reconnect_timeout=CONNECT_TIMEOUT_S,
             configure=_configure,
-            check=_check,
             open=False,
         )
 
@@ -55,7 +55,7 @@ class ReadPool:
     async def rows(self, statement: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Raises: ReadsUnavailable, TablesMissing, TooManyReads."""
         try:
-            async with self._pool.connection() as connection, asyncio.timeout(STATEMENT_TIMEOUT_S + ANSWER_GRACE_S):
+            async with self._living() as connection, asyncio.timeout(STATEMENT_TIMEOUT_S + ANSWER_GRACE_S):
                 cursor = await connection.execute(statement, params, binary=True)
                 return await cursor.fetchall()
         except TooManyRequests as error:
@@ -65,11 +65,19 @@ class ReadPool:
         except (psycopg.OperationalError, TimeoutError) as error:
             raise ReadsUnavailable from error
 
+    @asynccontextmanager
+    async def _living(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """A connection that was not lost while idle. The pool's own check pauses a second after each that was, and a
+        database that restarts takes all of them."""
+        for _ in range(READ_CONNECTIONS + 1):
+            async with self._pool.connection() as connection:
+                # What is asked of a connection is the same for both kinds, and takes no round trip.
+                if not is_dead(cast("psycopg.Connection[Any]", connection)):
+                    yield connection
+                    return
+                await connection.close()
+        raise psycopg.OperationalError("every connection was lost")
+
 
 async def _configure(connection: AsyncConnection[Any]) -> None:
     await connection.execute(SQL["session"], {"statement_ms": str(round(STATEMENT_TIMEOUT_S * 1000))})
-
-
-async def _check(connection: AsyncConnection[Any]) -> None:
-    # What it asks of a connection is the same for both kinds, and takes no round trip.
-    check_alive(cast("psycopg.Connection[Any]", connection))

@@ -39,7 +39,7 @@ class Reads:
 
         async def read() -> Answer[list[OrderResource]]:
             position, rows = await self._page("orders", query)
-            shown = [self._order(row) for row in rows[: query.limit]]
+            shown = [shown_order(row, self._catalogue) for row in rows[: query.limit]]
             return Answer(content=shown, position=position, next=_next(rows, query.limit))
 
         return await self._freshness.read(order_status.NAME, asked, read)
@@ -49,7 +49,7 @@ class Reads:
 
         async def read() -> Answer[list[Trade]]:
             position, rows = await self._page("trades", query)
-            shown = [self._trade(row) for row in rows[: query.limit]]
+            shown = [shown_trade(row, self._catalogue) for row in rows[: query.limit]]
             return Answer(content=shown, position=position, next=_next(rows, query.limit))
 
         return await self._freshness.read(trades.NAME, asked, read)
@@ -93,44 +93,48 @@ class Reads:
             raise TablesMissing
         return position, [row[1:] for row in rows if row[1] is not None]
 
-    def _order(self, row: tuple[Any, ...]) -> OrderResource:
-        _, order_id, position, version, account, client_order_id, symbol, instrument, side, order_type, *rest = row
-        limit_price, quantity, time_in_force, status, ord_status, filled, average, delivery, *times = rest
-        created_at, updated_at, executed_at = times
-        view = OrderView(
-            account=account,
-            symbol=symbol,
-            quantity=quantity,
-            side=Side(side),
-            type=OrderType(order_type),
-            client_order_id=client_order_id,
-            instrument=instrument,
-            limit_price=limit_price,
-            time_in_force=TimeInForce(time_in_force),
-            filled_quantity=filled,
-            average_price=average,
-            status=Status(status),
-            ord_status=OrdStatus(ord_status),
-            delivery=Delivery(delivery),
-            created_at=created_at,
-            executed_at=executed_at,
-        )
-        return resource(order_id, view, self._catalogue, version=version, position=position, updated_at=updated_at)
 
-    def _trade(self, row: tuple[Any, ...]) -> Trade:
-        position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects = row
-        return Trade(
-            exec_id=exec_id,
-            order_id=order_id,
-            client_order_id=client_order_id,
-            symbol=symbol,
-            side=Side(side),
-            quantity=quantity,
-            price=printed(self._catalogue, symbol, price),
-            time=at,
-            position=position,
-            corrects=corrects,
-        )
+def shown_order(row: tuple[Any, ...], catalogue: Catalogue) -> OrderResource:
+    """From a row of `orders` in reads.sql."""
+    _, order_id, position, version, account, client_order_id, symbol, instrument, side, order_type, *rest = row
+    limit_price, quantity, time_in_force, status, ord_status, filled, average, delivery, *times = rest
+    created_at, updated_at, executed_at = times
+    view = OrderView(
+        account=account,
+        symbol=symbol,
+        quantity=quantity,
+        side=Side(side),
+        type=OrderType(order_type),
+        client_order_id=client_order_id,
+        instrument=instrument,
+        limit_price=limit_price,
+        time_in_force=TimeInForce(time_in_force),
+        filled_quantity=filled,
+        average_price=average,
+        status=Status(status),
+        ord_status=OrdStatus(ord_status),
+        delivery=Delivery(delivery),
+        created_at=created_at,
+        executed_at=executed_at,
+    )
+    return resource(order_id, view, catalogue, version=version, position=position, updated_at=updated_at)
+
+
+def shown_trade(row: tuple[Any, ...], catalogue: Catalogue) -> Trade:
+    """From a row of `trades` in reads.sql."""
+    position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects = row
+    return Trade(
+        exec_id=exec_id,
+        order_id=order_id,
+        client_order_id=client_order_id,
+        symbol=symbol,
+        side=Side(side),
+        quantity=quantity,
+        price=printed(catalogue, symbol, price),
+        time=at,
+        position=position,
+        corrects=corrects,
+    )
 
 
 def printed(catalogue: Catalogue, symbol: str, price: Decimal) -> str:

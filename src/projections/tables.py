@@ -27,7 +27,7 @@ _SQL = load("projections", "tables.sql")
 def make_tables(connection: psycopg.Connection[Any], projection: Projection) -> bool:
     """Makes the live tables, unless they are there as this release wants them. Whether it made them.
 
-    Made tables are empty and the checkpoint stands at 0, both in one transaction.
+    Made tables are empty and the checkpoint stands at 0, both in one transaction; who follows now starts again.
 
     Raises psycopg.Error; LockNotAvailable where queries on the old tables do not end in time.
     """
@@ -39,6 +39,7 @@ def make_tables(connection: psycopg.Connection[Any], projection: Projection) -> 
         cursor.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(projection.schema)))
         create_schema(cursor, projection, projection.schema)
         cursor.execute(_SQL["start_over"], [projection.name])
+    connection.execute(_SQL["end_follower"], [projection.name])
     log.info("projection %s: new tables, filled from the start of the log", projection.name)
     return True
 

@@ -19,3 +19,11 @@ on conflict (name) do update set position = 0, generation = follower_checkpoint.
 
 -- name: use_schema
 select set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)
+
+-- name: end_follower
+-- Who follows holds the lock of orders/follower.sql. Without anything new in the log it would not hear that it is over.
+select pg_terminate_backend(pid)
+from pg_locks
+where locktype = 'advisory' and granted and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || %s, 0)

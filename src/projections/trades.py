@@ -7,6 +7,7 @@ all reports, then all references of those that were new.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ NAME = "trades"
 _SQL = load("projections", "trades.sql")
 _REPORTS = (OrderExecuted, ExecutionBusted, ExecutionCorrected)
 _Key = tuple[UUID, str]
+_NOTHING = Decimal(0)
 
 
 class Reports(Struct, frozen=True):
@@ -73,7 +75,7 @@ def _row(recorded: Recorded, event: OrderExecuted | ExecutionBusted | ExecutionC
         event.after.symbol,
         event.after.side.value,
         filled.quantity if filled else 0,
-        filled.price if filled else 0,
+        filled.price if filled else _NOTHING,
         event.at,
         event.ref_exec_id if isinstance(event, ExecutionCorrected) else None,
         filled is not None,

@@ -1,0 +1,107 @@
+"""The read side over HTTP without the rest of the service: a projector in a thread, and the routes on this loop."""
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import httpx
+import msgspec
+from litestar import Litestar, Request, Response
+
+from orders.domain.errors import UnknownOrder
+from orders.domain.instruments import BUILT_IN
+from orders.eventstore.live_log import LiveLog
+from orders.eventstore.port import EventStore
+from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.subscription import Hints, PostgresHints
+from projections.api.feed_socket import feed_router
+from projections.api.problems import PROBLEMS, RETRY_AFTER_S
+from projections.api.routes import query_router
+from projections.errors import InvalidParameters
+from projections.feed_hub import FeedHub
+from projections.feed_session import LogReader
+from projections.projector import run_projector
+from projections.read_side import ReadSide, read_side
+from tests.support.trading_desk import TradingDesk
+
+
+@contextmanager
+def projecting(store: EventStore, url: str, hints: Hints | None = None) -> Iterator[threading.Event]:
+    """A projector in a thread, stopped at the end, or earlier by the event."""
+    stop, ready = threading.Event(), threading.Event()
+    thread = threading.Thread(target=run_projector, args=(store, url, stop, ready.set), kwargs={"hints": hints})
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@dataclass
+class ReadService:
+    """`committed` is what the reads take for the highest position that this process has committed."""
+
+    url: str
+    store: EventStore
+    desk: TradingDesk
+    client: httpx.AsyncClient
+    side: ReadSide
+    hub: FeedHub
+    app: Litestar
+    hints: Hints
+    committed: int = 0
+
+    def projecting(self) -> AbstractContextManager[threading.Event]:
+        """A projector meanwhile; the event stops it earlier."""
+        return projecting(self.store, self.url, self.hints)
+
+    async def get(self, path: str, **params: object) -> httpx.Response:
+        return await self.client.get(path, params={name: str(value) for name, value in params.items()})
+
+
+@asynccontextmanager
+async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIterator[ReadService]:
+    """The routes over a migrated database, without a projector; the log is in `store`, if there is one."""
+    threads = ThreadPoolExecutor(4)
+    store = PostgresEventStore(url) if store is None else store
+    service: ReadService
+
+    side = read_side(url, url, store, BUILT_IN, threads, lambda: service.committed)
+    hints = PostgresHints(url)
+    live = LiveLog(store, hints)
+    hub = FeedHub(live, BUILT_IN)
+    app = read_app(side, hub, LogReader(store, threads))
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://orders.test", timeout=20)
+    service = ReadService(url, store, TradingDesk(store), client, side, hub, app, hints)
+    await side.start()
+    hub.start()
+    await live.start()
+    try:
+        yield service
+    finally:
+        await hub.close()
+        live.close()
+        hints.close()
+        await side.close()
+        await client.aclose()
+        threads.shutdown()
+        store.close()
+
+
+def read_app(side: ReadSide, hub: FeedHub, reader: LogReader) -> Litestar:
+    routers = [query_router(side.reads, side.order_reads, BUILT_IN), feed_router(hub, reader, BUILT_IN)]
+    handlers = {**dict.fromkeys(PROBLEMS, _problem), UnknownOrder: _problem}
+    return Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    status, title = PROBLEMS.get(type(error), (404, "Not found"))
+    errors = error.errors if isinstance(error, InvalidParameters) else ()
+    body = {"status": status, "title": title, "detail": str(error), "errors": msgspec.to_builtins(errors)}
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
+    return Response(body, status_code=status, headers=headers, media_type="application/problem+json")
