@@ -85,7 +85,8 @@ class Child:
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Whether the part said that it is ready, within the time and before its end."""
-        assert self.ready_fd is not None
+        if self.ready_fd is None:
+            return False
         readable, _, _ = select.select([self.ready_fd], [], [], timeout_s)
         said = bool(readable) and bool(os.read(self.ready_fd, 64))
         if readable:
@@ -142,10 +143,7 @@ class Supervisor:
                 if self._database is not None:
                     self._database.start(stopping=self._told_to_stop)
                 prepare()
-                for child in self._children:
-                    if self._told_to_stop():
-                        return
-                    self._first_start(child)
+                self._first_start()
                 if not self._told_to_stop():
                     started()
                 while not self._told_to_stop():
@@ -157,18 +155,19 @@ class Supervisor:
             finally:
                 self._stop()
 
-    def _first_start(self, child: Child) -> None:
-        pid = child.start()
+    def _first_start(self) -> None:
+        """All at once, since each spends its first second on imports; then waits for each."""
         deadline = time.monotonic() + PART_READY_S
-        while not self._told_to_stop() and child.ready_fd is not None:
-            if child.wait_ready(SUPERVISOR_POLL_S):
-                self._tell(f"started {child.part.name} (pid {pid})")
-                return
-            code = child.exited()
-            if code is not None:
-                raise PartFailed(f"{child.part.name} ended at its start with exit code {code}")
-            if time.monotonic() > deadline:
-                raise PartFailed(f"{child.part.name} was not ready within {PART_READY_S:g} s")
+        pids = [child.start() for child in self._children]
+        for child, pid in zip(self._children, pids, strict=True):
+            while not child.wait_ready(SUPERVISOR_POLL_S):
+                if self._told_to_stop():
+                    return
+                if (code := child.exited()) is not None:
+                    raise PartFailed(f"{child.part.name} ended at its start with {_ending(code)}")
+                if time.monotonic() > deadline:
+                    raise PartFailed(f"{child.part.name} was not ready within {PART_READY_S:g} s")
+            self._tell(f"started {child.part.name} (pid {pid})")
 
     def _watch(self) -> None:
         now = time.monotonic()
