@@ -130,23 +130,22 @@ async def closed_loop(
     end_at = began + seconds
 
     async def run(link: Connection) -> None:
-        while (sent_at := time.perf_counter()) < end_at:
-            try:
-                answer = await link.ask(next_request())
-            except BrokenAnswer as error:
-                failures[str(error)] += 1
-                link = await Connection.open(host, port)
-                continue
-            latencies.append(time.perf_counter() - sent_at)
-            statuses[answer.status] += 1
-        link.close()
+        try:
+            while (sent_at := time.perf_counter()) < end_at:
+                try:
+                    answer = await link.ask(next_request())
+                except BrokenAnswer as error:
+                    failures[str(error)] += 1
+                    link = await Connection.open(host, port)
+                    continue
+                latencies.append(time.perf_counter() - sent_at)
+                statuses[answer.status] += 1
+        finally:
+            link.close()
 
     try:
         async with asyncio.timeout(seconds + ANSWER_TIMEOUT_S):
             await asyncio.gather(*(run(link) for link in links))
     except TimeoutError:
         failures[f"no answer within {ANSWER_TIMEOUT_S:g} s"] += 1
-    finally:
-        for link in links:
-            link.close()
     return Round(time.perf_counter() - began, latencies, dict(statuses), dict(failures))

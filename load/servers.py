@@ -1,0 +1,119 @@
+"""The servers of a measurement: each its own process on a free port of 127.0.0.1, ended by its process id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from order_service.migrations import migrate
+from order_service.postgres import EmbeddedPostgres
+
+HOST = "127.0.0.1"
+START_S = 30.0  # a start takes 2 s; 20 s beside a busy test run
+STOP_S = 10.0  # the service's own bound
+POLL_S = 0.02
+
+
+class ServerFailed(Exception):
+    """`str()` has the end of its log."""
+
+
+class Server(Struct, frozen=True):
+    name: str
+    port: int
+    pid: int
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """One that the account which PostgreSQL runs as may pass."""
+    folder = Path(tempfile.mkdtemp(prefix="orders-bench-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def embedded_database(folder: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database that waits for the disk, as the product's does."""
+    with EmbeddedPostgres(folder / "data") as database:
+        migrate(database.url)
+        yield database.url
+
+
+@contextmanager
+def order_api(folder: Path, database_url: str) -> Iterator[Server]:
+    """The product's own API process."""
+    port = free_port()
+    settings = {"DATABASE_URL": database_url, "BASE_URL": f"http://{HOST}:{port}", "ORDERS_DATA_DIR": str(folder)}
+    with _running("durable", [sys.executable, "-m", "order_service", "api"], port, folder, settings) as server:
+        yield server
+
+
+@contextmanager
+def echo(folder: Path) -> Iterator[Server]:
+    """The bare echo, on the same server with the same settings."""
+    port = free_port()
+    with _running("echo", [sys.executable, "-m", "load.echo_server", str(port)], port, folder, {}) as server:
+        yield server
+
+
+@contextmanager
+def _running(
+    name: str, command: Sequence[str], port: int, folder: Path, settings: Mapping[str, str]
+) -> Iterator[Server]:
+    log = folder / f"{name}.log"
+    with log.open("wb") as out:
+        environment = {**os.environ, **settings}
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        _wait_until_it_listens(process, port, log)
+        yield Server(name, port, process.pid)
+    finally:
+        _stop(process)
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    give_up_at = time.monotonic() + START_S
+    while not _listens(port):
+        if process.poll() is not None or time.monotonic() > give_up_at:
+            raise ServerFailed(f"{log.stem} does not answer: {log.read_text(errors='replace')[-2000:]}")
+        time.sleep(POLL_S)
+
+
+def _listens(port: int) -> bool:
+    """A socket that listens is no worker that answers: it is asked."""
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as probe:
+            probe.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return bool(probe.recv(16).startswith(b"HTTP/1.1"))
+    except OSError:
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
