@@ -135,7 +135,13 @@ def test_two_servers_run_side_by_side_even_where_their_paths_are_too_long_for_a_
             assert value(second.url, "select count(*) from kept") == 0
             sockets = [(folder / name / ("long," * 24) / "postgres/socket").readlink() for name in ("first", "second")]
             assert [stat.S_IMODE(socket.stat().st_mode) for socket in sockets] == [0o700, 0o700]
-            assert running_url(folder / "second" / ("long," * 24)) == second.url
+            before = second.url
+            assert running_url(folder / "second" / ("long," * 24)) == before
+            assert second.pid
+            os.kill(second.pid, signal.SIGKILL)
+            wait_until(second.poll, what="the server's end")
+            second.start()
+            assert second.url == before, "clients find it again"
         assert not any(socket.exists() for socket in sockets)
 
 

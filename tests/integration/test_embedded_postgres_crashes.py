@@ -121,7 +121,7 @@ def test_everything_killed_at_once_loses_nothing_committed(data_dir: Path) -> No
         url = running_url(data_dir)
         assert url
         execute(url, "insert into kept select n::text from generate_series(1, 1000) n")
-        for each in (process.pid, pid, *(child.pid for child in psutil.Process(pid).children())):
+        for each in (pid, *(child.pid for child in psutil.Process(pid).children()), process.pid):
             with suppress(ProcessLookupError):  # some end with the one before
                 os.kill(each, signal.SIGKILL)
         with EmbeddedPostgres(data_dir) as server:
@@ -183,3 +183,5 @@ def test_stop_does_not_wait_for_a_session_that_does_not_end(data_dir: Path, monk
             os.kill(session, signal.SIGCONT)
         wait_until(lambda: has_ended(session), what="the session's end")
         connection.close()
+    with server:
+        assert value(server.url, "select 1") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -20,20 +21,17 @@ _SEPARATORS = re.compile(r'[,"\n]')  # of folders in unix_socket_directories, of
 
 
 def prepare_socket_folder(layout: Layout, account: Account | None) -> Path:
-    """An empty folder that only `account` (and root) may enter; `layout.socket` is this folder or a link to it.
+    """A folder that only `account` (and root) may enter, without a socket; `layout.socket` is it or a link to it.
 
-    No server may run. What an earlier one left there is removed: a stale lock of its socket would stop a new one.
+    No server may run. The sockets of an earlier one are removed, since their stale lock would stop a new one; but its
+    folder is kept, since there may be clients which come back to it.
     """
-    remove_socket_folder(layout)
-    if _fits(layout.socket):
-        folder = layout.socket
-        folder.mkdir()
-    else:
-        folder = _private_folder(account, layout)
-        layout.socket.symlink_to(folder)
-    folder.chmod(0o700)
-    if account:
-        os.chown(folder, account.uid, account.gid)
+    if not _is_usable(layout, account):
+        remove_socket_folder(layout)
+        _make(layout, account)
+    folder = layout.socket.resolve()
+    for name in (_SOCKET, f"{_SOCKET}.lock"):
+        (folder / name).unlink(missing_ok=True)
     return folder
 
 
@@ -46,6 +44,29 @@ def remove_socket_folder(layout: Layout) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     elif layout.socket.exists():
         shutil.rmtree(layout.socket)
+
+
+def _is_usable(layout: Layout, account: Account | None) -> bool:
+    """Whether it is there, short enough and closed. In a folder for temporary files anyone may have made it since."""
+    folder = layout.socket.readlink() if layout.socket.is_symlink() else layout.socket
+    try:
+        status = folder.lstat()
+    except FileNotFoundError:
+        return False
+    owner = account.uid if account else os.geteuid()
+    return status.st_mode == stat.S_IFDIR | 0o700 and status.st_uid == owner and _fits(folder)
+
+
+def _make(layout: Layout, account: Account | None) -> None:
+    if _fits(layout.socket):
+        folder = layout.socket
+        folder.mkdir()
+    else:
+        folder = _private_folder(account, layout)
+        layout.socket.symlink_to(folder)
+    folder.chmod(0o700)
+    if account:
+        os.chown(folder, account.uid, account.gid)
 
 
 def _fits(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Paths, modes and words, as far as they can be judged without a server."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -35,25 +36,38 @@ def test_the_url_survives_a_folder_with_odd_characters(tmp_path: Path) -> None:
     assert (parts["user"], parts["password"], parts["dbname"]) == ("orders", "secret", "orders")
 
 
-def test_a_socket_lies_in_the_data_folder_where_its_path_is_short_enough(home: Path) -> None:
-    layout = layout_of(home.parent)
-    assert prepare_socket_folder(layout, None) == layout.socket
-    assert not layout.socket.is_symlink()
+def test_a_socket_lies_in_the_data_folder_where_its_path_is_short_enough() -> None:
+    with passable_folder() as folder:
+        layout = layout_of(folder)
+        layout.home.mkdir()
+        assert prepare_socket_folder(layout, None) == layout.socket
+        assert not layout.socket.is_symlink()
 
 
 @pytest.mark.parametrize("name", ["x" * MAX_SOCKET_PATH_BYTES, "ö" * (MAX_SOCKET_PATH_BYTES // 2), "a,b"])
-def test_else_it_lies_in_a_private_folder_that_goes_with_it(tmp_path: Path, name: str) -> None:
+def test_else_it_lies_in_a_private_folder_that_clients_find_again_until_it_is_removed(
+    tmp_path: Path, name: str
+) -> None:
     layout = layout_of(tmp_path / name)
     layout.home.mkdir(parents=True)
     first = prepare_socket_folder(layout, None)
-    (first / "left by a killed server").touch()
-    second = prepare_socket_folder(layout, None)
-    assert len(os.fsencode(second)) < MAX_SOCKET_PATH_BYTES
-    assert second == layout.socket.readlink() != first
-    assert not first.exists()
+    assert len(os.fsencode(first)) < MAX_SOCKET_PATH_BYTES
+    assert (layout.socket.readlink(), stat.S_IMODE(first.stat().st_mode)) == (first, 0o700)
+    (first / ".s.PGSQL.5432.lock").touch()  # left by a killed server
+    assert prepare_socket_folder(layout, None) == first
+    assert not list(first.iterdir())
     remove_socket_folder(layout)
-    assert not second.exists()
+    assert not first.exists()
     assert not layout.socket.is_symlink()
+
+
+def test_a_private_folder_that_somebody_else_may_have_made_is_not_used(tmp_path: Path) -> None:
+    layout = layout_of(tmp_path / "a,b")
+    layout.home.mkdir(parents=True)
+    first = prepare_socket_folder(layout, None)
+    first.chmod(0o777)
+    assert prepare_socket_folder(layout, None) != first
+    remove_socket_folder(layout)
 
 
 def test_a_folder_that_is_not_ours_is_never_removed_through_the_link(home: Path, tmp_path: Path) -> None:
