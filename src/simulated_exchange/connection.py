@@ -148,6 +148,7 @@ class Connection(asyncio.Protocol):
         self.answer(key, first)
         self._flush()
         self._stream = asyncio.get_running_loop().create_task(self._send_reports(reader))
+        self._stream.add_done_callback(raise_defect)
 
     async def _send_reports(self, reader: ReportReader) -> None:
         while True:
@@ -166,3 +167,9 @@ class Connection(asyncio.Protocol):
         except TimeoutError:
             return _encoder.encode(Heartbeat(seq=reader.after, at=self._desk.now())) + b"\n"
         return b""
+
+
+def raise_defect(task: asyncio.Task[None]) -> None:
+    """Hands what ended a task to the loop's exception handler, at once and not when the task is collected."""
+    if not task.cancelled():
+        task.result()

@@ -91,9 +91,14 @@ class ReportReader:
             return b"".join(recent)
         if self._offset is None:
             self._offset, self._line_seq = self._log.place_of(self.after + 1)
-        return self._read_journal(self._offset)
+        wanted: list[bytes] = []
+        while not wanted:  # the index leads to a line before the wanted one, by a bounded distance
+            wanted, self._offset = self._read_journal(self._offset)
+        wanted.append(b"")
+        return b"\n".join(wanted)
 
-    def _read_journal(self, offset: int) -> bytes:
+    def _read_journal(self, offset: int) -> tuple[list[bytes], int]:
+        """The reports after this reader's place in the lines from an offset on, and the offset behind those."""
         data = self._log.lines_at(offset)
         wanted: list[bytes] = []
         for line in data.splitlines():
@@ -102,6 +107,4 @@ class ReportReader:
             wanted += [bytes(report) for report in reports[skip:]]
             self._line_seq += len(reports)
             self.after = max(self.after, self._line_seq - 1)
-        self._offset = offset + len(data)
-        wanted.append(b"")
-        return b"\n".join(wanted)
+        return wanted, offset + len(data)

@@ -119,9 +119,14 @@ async def _serve(
 
 
 def _fail(failed: asyncio.Future[None], context: dict[str, object]) -> None:
-    """A defect: what is in memory can no longer be trusted, so the process ends and replays its journal."""
+    """A defect: what is in memory can no longer be trusted, so the process ends and replays its journal.
+
+    Not so where the system cannot give a new connection its socket: it is tried again.
+    """
     error = context.get("exception")
-    if not failed.done():
+    if isinstance(error, OSError):
+        logger.warning("%s: %s", context["message"], error)
+    elif not failed.done():
         failed.set_exception(error if isinstance(error, BaseException) else RuntimeError(str(context["message"])))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -362,6 +363,16 @@ def test_it_stops_within_a_second_with_open_connections(tmp_path: Path, number: 
         exchange.start()
         with exchange.client() as client:
             assert client.query("o1")["outcome"] == "found"
+
+
+def test_what_was_carried_out_before_it_stops_is_still_answered(exchange: ExchangeProcess) -> None:
+    with exchange.client() as client:
+        keys = {client.send(op="health") for _ in range(1_000)}  # more answers than a socket's buffer holds
+        first = client.receive()
+        os.kill(exchange.pid, signal.SIGTERM)
+        assert {first["id"]} | {client.receive()["id"] for _ in range(999)} == keys
+        with pytest.raises(EOFError):
+            client.receive()
 
 
 def start_in_vain(*arguments: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from simulated_exchange import connection as connection_module
 from simulated_exchange.bounds import MAX_IN_FLIGHT
 from simulated_exchange.connection import Connection
 from simulated_exchange.entries import encode_header
@@ -158,6 +159,29 @@ async def test_a_slow_reader_gets_no_more_reports_until_it_has_read(desk: FakeDe
 
     await wait_until_async(all_there)
     assert [line.get("seq") for line in transport.lines()[1:]] == [1, 2, 3]
+    connection.connection_lost(None)
+    desk.commit.stop()
+    await commit
+
+
+@pytest.mark.anyio
+async def test_a_waiting_reader_gets_a_report_when_it_is_on_disk_and_not_with_the_next_heartbeat(
+    desk: FakeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "HEARTBEAT_S", 3_600.0)
+    commit = asyncio.ensure_future(desk.commit.run())
+    connection, transport = connect(desk)
+    connection.data_received(b"x\n")
+    connection.stream(1, Streaming(JOURNAL_ID, 0, 0), ReportReader(desk.reports, 0))
+    floor = Floor()
+    for number in range(1, 4):
+        floor.sell(f"o{number}", 1, "1.08")
+        desk.commit.add(floor.entries[-1])
+
+        async def there(seq: int = number) -> bool:
+            return transport.lines()[-1].get("seq") == seq
+
+        await wait_until_async(there)
     connection.connection_lost(None)
     desk.commit.stop()
     await commit
