@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 
 import httpx
-import msgspec
-from litestar import Litestar, Request, Response
+from litestar import Litestar
 
-from orders.domain.errors import UnknownOrder
+from order_service.problem_details import problem_handlers
+from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.domain.instruments import BUILT_IN
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.port import EventStore
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import Hints, PostgresHints
 from projections.api.feed_socket import feed_router
-from projections.api.problems import PROBLEMS, RETRY_AFTER_S
+from projections.api.problems import PROBLEMS as READ_PROBLEMS
 from projections.api.routes import query_router
-from projections.errors import InvalidParameters
 from projections.feed_hub import FeedHub
 from projections.feed_session import LogReader
 from projections.projector import run_projector
@@ -76,7 +76,7 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
     live = LiveLog(store, hints)
     hub = FeedHub(live, BUILT_IN)
     app = read_app(side, hub, LogReader(store, threads))
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://orders.test", timeout=20)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, app)), base_url="http://orders.test", timeout=20)
     service = ReadService(url, store, TradingDesk(store), client, side, hub, app, hints)
     await side.start()
     hub.start()
@@ -95,13 +95,5 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
 
 def read_app(side: ReadSide, hub: FeedHub, reader: LogReader) -> Litestar:
     routers = [query_router(side.reads, side.order_reads, BUILT_IN), feed_router(hub, reader, BUILT_IN)]
-    handlers = {**dict.fromkeys(PROBLEMS, _problem), UnknownOrder: _problem}
+    handlers: dict[Any, Any] = problem_handlers(COMMAND_PROBLEMS, READ_PROBLEMS)
     return Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
-
-
-def _problem(request: Request, error: Exception) -> Response:
-    status, title = PROBLEMS.get(type(error), (404, "Not found"))
-    errors = error.errors if isinstance(error, InvalidParameters) else ()
-    body = {"status": status, "title": title, "detail": str(error), "errors": msgspec.to_builtins(errors)}
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else {}
-    return Response(body, status_code=status, headers=headers, media_type="application/problem+json")

@@ -35,9 +35,10 @@ class TradingDesk:
     def place(self, symbol: str = "EURUSD", quantity: int = 100, price: str | None = None, **more: Any) -> UUID:
         """A market order, or a limit order where there is a price."""
         order_id, key = uuid4(), more.pop("client_order_id", None)
-        named = {"instrument": symbol} if len(symbol) == 12 else {"symbol": symbol}
-        limit = {"type": OrderType.LIMIT, "limit_price": Decimal(price)} if price else {}
-        terms = c.Terms(quantity=quantity, **named, **limit, **more)
+        more["instrument" if len(symbol) == 12 else "symbol"] = symbol
+        if price is not None:
+            more |= {"type": OrderType.LIMIT, "limit_price": Decimal(price)}
+        terms = c.Terms(quantity=quantity, **more)
         self._give(None, c.PlaceOrder(account=self._account, terms=terms, client_order_id=key, **self._who(order_id)))
         return order_id
 

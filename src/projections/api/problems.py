@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from projections import errors
 
-RETRY_AFTER_S = 1  # a projector that restarts needs about that
-
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidParameters: (422, "Wrong parameters"),
     errors.UnknownBook: (404, "Not found"),
