@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from order_service.child_processes import Account
 from order_service.postgres import EmbeddedPostgres, locate_binaries, programs
-from order_service.postgres.account import can_read, database_account
+from order_service.postgres.account import database_account
+from order_service.postgres.binaries import binaries_for
 from tests.support.postgres import copy_data_dir, passable_folder, value
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's server runs as another account")
@@ -21,6 +23,7 @@ ORDINARY = """
 import os, sys
 from pathlib import Path
 import psutil, psycopg
+from order_service.child_processes import Account
 from order_service.postgres import EmbeddedPostgres, running_url
 data_dir = Path(sys.argv[1])
 with EmbeddedPostgres(data_dir, durable=False) as server:
@@ -33,22 +36,30 @@ with EmbeddedPostgres(data_dir, durable=False) as server:
 
 def run_as_ordinary_user(home: Path, data_dir: Path) -> str:
     """What ORDINARY says, run in an environment with hardly anything in it."""
-    command = [*_switch_user(home), sys.executable, "-c", ORDINARY, str(data_dir)]
     environment = {"HOME": str(home), "PATH": os.defpath}
+    command = [sys.executable, "-c", ORDINARY, str(data_dir)]
+    if account := database_account():
+        os.chown(home, account.uid, account.gid)
+        environment["PYTHONPATH"] = str(installation_for(account, home))
+        command = [*switch_user(account), *command]
     result = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
 
-def _switch_user(home: Path) -> list[str]:
-    """What to put before a command. Root becomes `nobody`, who may read this Python wherever it is installed."""
-    account = database_account()
-    if not account:
-        return []
-    os.chown(home, account.uid, account.gid)
+def installation_for(account: Account, home: Path) -> Path:
+    """The site folder of a PostgreSQL that the account can run, as it would be in an installation of its own."""
+    programs = binaries_for(account, beside=home)
+    package = programs.parents[1]
+    if not (package / "__init__.py").exists():
+        (package / "__init__.py").touch()
+        package.joinpath("__init__.py").chmod(0o644)
+    return package.parent
+
+
+def switch_user(account: Account) -> list[str]:
+    """Makes root an ordinary user, who may read this Python wherever it is installed, but run no more than others."""
     who = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups"]
-    if all(can_read(account, Path(path)) for path in (sys.executable, os.__file__, __file__, programs.__file__)):
-        return ["setpriv", *who]
     return ["setpriv", *who, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 
 

@@ -83,6 +83,7 @@ def test_a_folder_is_passed_by_its_execute_bit_for_others(mode: int, passes: boo
     with passable_folder() as folder:
         inner = folder / "above" / "inner"
         inner.mkdir(parents=True)
+        inner.chmod(0o755)
         inner.parent.chmod(mode)
         assert can_pass(STRANGER, inner) is passes
         assert can_pass(Account(name="owner", uid=os.getuid(), gid=os.getgid()), inner)
