@@ -9,6 +9,9 @@ FIRST_RETRY_S = 0.35  # before the second attempt, times a factor of RETRY_SPREA
 RETRY_CAP_S = 30.0  # longest distance of two attempts: half a minute after an outage all are tried again
 RETRY_SPREAD = (0.6, 1.4)  # so that what failed together is not tried again together
 MAX_DOUBLINGS = 16  # past it the cap has long been reached; keeps the power small
+FAILED_ALONE = (
+    3  # failures while others pass before an order is parked: after an outage, one error in ten proves little
+)
 
 # Work
 SHARDS = 64  # owned one by one: enough for a dozen adapters to share evenly

@@ -40,7 +40,7 @@ from exchange_adapter.work.window import DutyWindow, Entry
 from orders.domain import commands as c
 from orders.domain.errors import Refusal
 from orders.domain.order import Order
-from orders.domain.values import Capabilities, Delivery
+from orders.domain.values import Capabilities
 from orders.eventstore.port import EventStoreError
 from orders.handlers import CommandHandler
 
@@ -74,7 +74,6 @@ class Dispatcher:
         self._breaker = breaker
         self._turns: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
-        self._last_placed_at: float | None = None
 
     @property
     def running(self) -> int:
@@ -94,9 +93,11 @@ class Dispatcher:
         try:
             while not stop.is_set() and not self._calls.exhausted:
                 self._woken.clear()
-                self._take_due()
+                blocked = self._take_due()
                 woken = asyncio.ensure_future(self._woken.wait())
-                await asyncio.wait((stopped, woken), timeout=self._idle_s(), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (stopped, woken), timeout=self._idle_s(blocked=blocked), return_when=asyncio.FIRST_COMPLETED
+                )
                 woken.cancel()
         finally:
             stopped.cancel()
@@ -104,7 +105,8 @@ class Dispatcher:
         if self._calls.exhausted and not stop.is_set():
             raise PoolExhausted(f"{self._calls.lost} of {self._calls.limit} calls hang")
 
-    def _take_due(self) -> None:
+    def _take_due(self) -> bool:
+        """Begins turns for what is due; whether the breaker keeps some from it."""
         while (seat := self._calls.take_seat()) is not None:
             now = self._clock.monotonic()
             allowed = self._breaker.allows(now)
@@ -112,19 +114,21 @@ class Dispatcher:
             entry = self._window.take(now, urgent_only=not allowed, least_tried=probe)
             if entry is None:
                 seat.release()
-                return
+                return not allowed
             probing = allowed and self._breaker.enter()
             turn = Turn(entry, seat)
             task = asyncio.ensure_future(self._turn(turn, may_call=allowed))
             self._turns.add(task)
             task.add_done_callback(lambda task, turn=turn, probing=probing: self._ended(task, turn, probing))  # type: ignore[misc]
+        return False
 
-    def _idle_s(self) -> float | None:
-        """Until the next entry is due, or the breaker's next probe. A full pool waits for a turn to end."""
+    def _idle_s(self, *, blocked: bool) -> float | None:
+        """Until the next entry is due, or the probe that what is due waits for. A full pool waits for a turn to end."""
         if self._calls.busy >= self._calls.limit:
             return None
-        times = [at for at in (self._window.next_due_at(), self._breaker.retry_at) if at is not None]
-        return max(0.001, min(times) - self._clock.monotonic()) if times else None
+        times = [self._window.next_due_at(), self._breaker.retry_at if blocked else None]
+        coming = [at for at in times if at is not None]
+        return max(0.0, min(coming) - self._clock.monotonic()) if coming else None
 
     async def _drain(self) -> None:
         if self._turns:
@@ -174,17 +178,14 @@ class Dispatcher:
         return order
 
     def _next(self, entry: Entry, order: Order) -> Step:
-        seen = seen_now(entry, order, self._submits.worker, self._last_placed_at)
+        seen = seen_now(entry, order, self._submits.worker)
         return next_step(self._venue, order, seen, self._clock.now(), self._limits)
 
     async def _take(self, step: Step, order: Order, turn: Turn) -> Order:
         stamp = self._recorder.stamp(order.id)
         match step:
             case Submit():
-                after = await self._submits.submit(order, turn)
-                if turn.answered and after.delivery is Delivery.ACKED:
-                    self._last_placed_at = self._clock.monotonic()
-                return after
+                return await self._submits.submit(order, turn)
             case Query():
                 return await self._requests.query(order, turn)
             case Cancel(request_id):

@@ -3,7 +3,7 @@
 | the order is | and | next |
 | --- | --- | --- |
 | QUEUED | a day order whose day is over | Expire |
-| QUEUED | failed PARK_AFTER_ATTEMPTS times, another order was placed meanwhile | Park |
+| QUEUED | failed PARK_AFTER_ATTEMPTS times, the last FAILED_ALONE while another order was placed | Park |
 | QUEUED | | Submit |
 | PARKED | a day order whose day is over | Expire |
 | PARKED | | Hold |
@@ -37,7 +37,7 @@ from uuid import UUID, uuid5
 
 from msgspec import Struct
 
-from exchange_adapter.bounds import FIRST_RETRY_S, MAX_DOUBLINGS, RETRY_CAP_S, RETRY_SPREAD, START_BOUND_S
+from exchange_adapter.bounds import FAILED_ALONE, FIRST_RETRY_S, MAX_DOUBLINGS, RETRY_CAP_S, RETRY_SPREAD, START_BOUND_S
 from orders.domain.order import Order
 from orders.domain.values import Capabilities, Delivery, Phase, TimeInForce
 
@@ -62,7 +62,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     cancel_lost: UUID | None = None
     cancel_echoed: bool = False  # after that, the venue refused it: perhaps because the lost one went through
     unwanted_answered: bool = False  # the venue has answered the cancel of an order that should not live there
-    others_placed: bool = False  # another order was placed since this one began to fail
+    failed_alone: int = 0  # failures of this order since another one was placed while it was failing
 
 
 class Now(Struct, frozen=True):
@@ -158,7 +158,8 @@ def _unhurried(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: 
 def _queued(order: Order, seen: Seen, now: Now, limits: Limits) -> Step:
     if day_is_over(order, now.utc):
         return Expire()
-    if order.failures >= limits.park_after_attempts and seen.others_placed:
+    enough = limits.park_after_attempts
+    if order.failures >= enough and seen.failed_alone >= min(FAILED_ALONE, enough):
         return Park(f"{order.failures} attempts failed while other orders were placed")
     return Submit()
 

@@ -17,7 +17,7 @@ from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
 from exchange_adapter.clock import Clock
 from exchange_adapter.policy import Limits, Seen
 from exchange_adapter.recorder import Recorder
-from exchange_adapter.venue import NotSent, Outcome, SubmitOutcome, Venue, venue_order
+from exchange_adapter.venue import NotSent, Outcome, Placed, SubmitOutcome, Venue, venue_order
 from exchange_adapter.work.window import Entry
 from orders.domain import commands as c
 from orders.domain.errors import Refusal
@@ -49,6 +49,7 @@ class VenueCalls:
         self._recorder = recorder
         self._random = random
         self._late: set[asyncio.Task[None]] = set()
+        self._last_placed_at: float | None = None
 
     async def call(
         self, turn: Turn, function: Callable[[], R], *, claimed_at: float | None = None
@@ -73,7 +74,17 @@ class VenueCalls:
     def succeeded(self, entry: Entry) -> None:
         """Forgets the failed tries; what is known of lost answers stays until it is settled."""
         entry.failing_since = None
-        entry.seen = replace(entry.seen, tries=0)
+        entry.seen = replace(entry.seen, tries=0, failed_alone=0)
+
+    def placed(self) -> None:
+        self._last_placed_at = self.clock.monotonic()
+
+    def not_placed(self, entry: Entry, began: float) -> None:
+        """A definite failure; it counts towards parking where another order was placed since they began."""
+        if entry.failing_since is None:
+            entry.failing_since = began
+        elif self._last_placed_at is not None and self._last_placed_at > entry.failing_since:
+            entry.seen = replace(entry.seen, failed_alone=entry.seen.failed_alone + 1)
 
     def failed(self, entry: Entry, **seen: Any) -> None:
         """The next try waits for its backoff."""
@@ -144,16 +155,15 @@ class Submits:
             self._calls.succeeded(turn.entry)
         else:
             self._calls.failed(turn.entry)
-        if isinstance(outcome, NotSent):
-            if turn.entry.failing_since is None:
-                turn.entry.failing_since = began
+        if isinstance(outcome, Placed):
+            self._calls.placed()
+        elif isinstance(outcome, NotSent):
+            self._calls.not_placed(turn.entry, began)
             if done.order.delivery is Delivery.ACKED:
                 log.warning("exchange has an order whose submit failed", order_id=str(order.id), reason=outcome.reason)
         return done.order
 
 
-def seen_now(entry: Entry, order: Order, worker: str, last_placed_at: float | None) -> Seen:
+def seen_now(entry: Entry, order: Order, worker: str) -> Seen:
     """What the policy needs to know beside the order."""
-    others = last_placed_at is not None and entry.failing_since is not None and last_placed_at > entry.failing_since
-    never_called = entry.unsure_claim and order.worker == worker
-    return replace(entry.seen, never_called=never_called, others_placed=others)
+    return replace(entry.seen, never_called=entry.unsure_claim and order.worker == worker)

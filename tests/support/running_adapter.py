@@ -25,15 +25,21 @@ from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from tests.support.waiting import WITHIN_S, wait_until
 
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
 ALL = Capabilities(cancels=True, replaces=True)
 
 
 class Client:
     """Places, cancels and replaces orders on the log, as the API does, and looks at them."""
 
-    def __init__(self, store: EventStore, venue: Capabilities = ALL) -> None:
+    def __init__(self, store: EventStore, venue: Capabilities = ALL, utc: Callable[[], datetime] = _utc) -> None:
         self.store = store
         self._rules = Rules(venue=venue)
+        self._utc = utc
 
     def place(self, count: int = 1, **terms: Any) -> list[UUID]:
         """So many market orders, or limit orders where a price is given."""
@@ -44,7 +50,7 @@ class Client:
             c.PlaceOrder(
                 order_id=order_id,
                 command_id=new_id(),
-                at=datetime.now(UTC),
+                at=self._utc(),
                 by="local",
                 account="local",
                 terms=c.Terms(symbol="EURUSD", **{"quantity": 10, **terms}),
@@ -57,11 +63,11 @@ class Client:
         return order_ids
 
     def cancel(self, order_id: UUID) -> None:
-        self._give(c.CancelOrder(order_id=order_id, command_id=new_id(), at=datetime.now(UTC), by="local"))
+        self.give(c.CancelOrder(order_id=order_id, command_id=new_id(), at=self._utc(), by="local"))
 
     def replace(self, order_id: UUID, **terms: Any) -> None:
-        given = {"order_id": order_id, "command_id": new_id(), "at": datetime.now(UTC), "by": "local", **terms}
-        self._give(c.ReplaceOrder(**given))
+        given = {"order_id": order_id, "command_id": new_id(), "at": self._utc(), "by": "local", **terms}
+        self.give(c.ReplaceOrder(**given))
 
     def order(self, order_id: UUID) -> Order:
         order = fold(order_id, self._events(order_id))
@@ -86,7 +92,7 @@ class Client:
     def _events(self, order_id: UUID) -> list[OrderEvent]:
         return [r.event for r in self.store.read_stream(order_id) if isinstance(r.event, OrderEvent)]
 
-    def _give(self, command: c.Command) -> None:
+    def give(self, command: c.Command) -> None:
         while True:
             order = self.order(command.order_id)
             events = decide(order, command, self._rules)

@@ -1,0 +1,311 @@
+"""The adapter's own parts around a store in memory and a scripted venue, in virtual time. A crash loses what a process
+knows; the store, the venue and calls that are under way stay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from datetime import datetime
+from random import Random
+from typing import Any, ClassVar
+from uuid import UUID
+
+from msgspec import Struct
+
+from exchange_adapter.breaker import Breaker
+from exchange_adapter.call_pool import Calls, Raised, TooLate
+from exchange_adapter.clock import Clock
+from exchange_adapter.dispatcher import Dispatcher
+from exchange_adapter.policy import Limits
+from exchange_adapter.recorder import Recorder
+from exchange_adapter.venue import (
+    CancelRequest,
+    Done,
+    NotFound,
+    Outcome,
+    Placed,
+    ReplaceRequest,
+    ReportPosition,
+    ReportStream,
+    VenueOrder,
+)
+from exchange_adapter.venue_calls import Submits, VenueCalls
+from exchange_adapter.venue_requests import Requests
+from exchange_adapter.work.duties import is_workable
+from exchange_adapter.work.duty import Duty, duty_after
+from exchange_adapter.work.feeder import Feeder
+from exchange_adapter.work.window import DutyWindow
+from orders.domain.events import OrderEvent
+from orders.domain.order import Order, fold
+from orders.domain.terms import Rules
+from orders.domain.values import Capabilities, Delivery
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import Appended, CommitUnknown, Conflict, StoreUnavailable, Unit
+from orders.handlers import CommandHandler
+from tests.support.running_adapter import Client
+from tests.support.virtual_time import InlineExecutor, VirtualLoop, pass_time, run_virtually
+
+ALL_SHARDS = range(64)
+PLAIN = Capabilities()
+FULL = Capabilities(
+    deduplicates=True,
+    queries=True,
+    cancels=True,
+    replaces=True,
+    reports=True,
+    repeats_answers=True,
+    late_arrival_s=60.0,
+)
+
+
+class Later(Struct, frozen=True):
+    """The venue's outcome, seconds after it was called; `after_s` None: the call never returns."""
+
+    after_s: float | None
+    outcome: Outcome | None = None
+
+
+class Called(Struct, frozen=True):
+    method: str
+    order_id: UUID
+    at: float
+    asked: Any
+
+
+class ScriptedVenue:
+    """Answers what it was told to, in turn, else as a venue would that has every order. An exception is raised."""
+
+    capabilities: ClassVar[Capabilities] = FULL
+
+    def __init__(self, capabilities: Capabilities, time: Callable[[], float]) -> None:
+        self.capabilities = capabilities  # type: ignore[misc]
+        self.calls: list[Called] = []
+        self.script: defaultdict[str, deque[Outcome | Later | Exception]] = defaultdict(deque)
+        self.on_call: Callable[[Called], None] = lambda called: None
+        self._time = time
+
+    def will(self, method: str, *outcomes: Outcome | Later | Exception) -> None:
+        self.script[method].extend(outcomes)
+
+    def of(self, method: str) -> list[Called]:
+        return [called for called in self.calls if called.method == method]
+
+    def submit(self, order: VenueOrder) -> Any:
+        return self._answer("submit", order.order_id, order, Placed("V-1"))
+
+    def cancel(self, request: CancelRequest) -> Any:
+        return self._answer("cancel", request.order_id, request, Done())
+
+    def replace(self, request: ReplaceRequest) -> Any:
+        return self._answer("replace", request.order_id, request, Done(request.quantity, request.limit_price))
+
+    def query(self, order_id: UUID) -> Any:
+        return self._answer("query", order_id, None, NotFound())
+
+    def reports(self, after: ReportPosition) -> ReportStream:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+    def _answer(self, method: str, order_id: UUID, asked: Any, usual: Outcome) -> Any:
+        called = Called(method, order_id, self._time(), asked)
+        self.calls.append(called)
+        self.on_call(called)
+        script = self.script[method]
+        outcome = script.popleft() if script else usual
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class ScriptedCalls(Calls):
+    """Calls on the loop: the venue is called after `thread_delay_s`, and what it says may come later."""
+
+    thread_delay_s = 0.0
+    _timers: tuple[asyncio.TimerHandle, ...] = ()
+
+    def crash(self) -> None:
+        """No call begins any more, and no outcome is heard of."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def start(self, call: Callable[[], Any], claimed_at: float | None) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Any] = loop.create_future()
+
+        def run() -> None:
+            result: Any | Raised | TooLate = self._result(call, claimed_at)
+            if not isinstance(result, Later):
+                ended.set_result(result)
+            elif result.after_s is not None:
+                self._timers += (loop.call_later(result.after_s, ended.set_result, result.outcome),)
+
+        self._timers += (loop.call_later(self.thread_delay_s, run),)
+        return ended
+
+
+class LostAnswer(Struct, frozen=True):
+    """The append is made, and no one hears of it."""
+
+
+class FaultyAppender:
+    """Appends at once; `faults` befall the next appends, in turn: None (none), an exception (nothing is written), or a
+    lost answer. `away`: the database is not there at all."""
+
+    def __init__(self, store: MemoryEventStore) -> None:
+        self._store = store
+        self.faults: deque[Exception | LostAnswer | None] = deque()
+        self.away = False
+        self.delay_s = 0.0
+
+    async def append(self, unit: Unit) -> Appended | Conflict:
+        if self.away:
+            raise StoreUnavailable("the database is away")
+        if self.delay_s:
+            await pass_time(self.delay_s)
+        fault = self.faults.popleft() if self.faults else None
+        if isinstance(fault, Exception):
+            raise fault
+        answer = self._store.append([unit])[0]
+        if isinstance(fault, LostAnswer):
+            raise CommitUnknown("the answer was lost")
+        return answer
+
+
+class MemoryDuties:
+    """The table of duties, as up to date as the log."""
+
+    def __init__(self, store: MemoryEventStore, venue: Capabilities) -> None:
+        self._store = store
+        self._venue = venue
+        self._position = 0
+        self._duties: dict[UUID, Duty] = {}
+        self.sent_requests: set[UUID] = set()
+
+    @property
+    def open(self) -> dict[UUID, Duty]:
+        for recorded in self._store.read_log(after=self._position, limit=1_000_000):
+            after = duty_after(self._duties.pop(recorded.stream_id, None), recorded, self._look_up)
+            if after is not None:
+                self._duties[recorded.stream_id] = after
+            self._position = recorded.position
+        return self._duties
+
+    def due(self, shards: Collection[int], now: datetime, limit: int) -> Sequence[Duty]:
+        due = [duty for duty in self.open.values() if duty.shard in shards and self._is_due(duty, now)]
+        return sorted(due, key=lambda duty: duty.since_position)[:limit]
+
+    def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
+        fresh = request_id not in self.sent_requests
+        self.sent_requests.add(request_id)
+        return fresh
+
+    def _is_due(self, duty: Duty, now: datetime) -> bool:
+        unsent = duty.delivery in (Delivery.QUEUED, Delivery.PARKED)
+        if unsent and duty.expires_at is not None and duty.expires_at <= now:
+            return True
+        return is_workable(duty, self._venue) and (duty.not_before is None or duty.not_before <= now)
+
+    def _look_up(self, order_id: UUID) -> Order | None:
+        events = (r.event for r in self._store.read_stream(order_id))
+        return fold(order_id, (event for event in events if isinstance(event, OrderEvent)))
+
+
+class Process:
+    """One run of the adapter's working parts. `stop` is graceful, `crash` is not."""
+
+    def __init__(self, floor: Floor, number: int, shards: Collection[int]) -> None:
+        self.worker = f"worker-{number}"
+        venue, loop = floor.venue, floor.loop
+        handler = CommandHandler(floor.store, floor.appender, Rules(venue=venue.capabilities), InlineExecutor())
+        self.handler = handler
+        recorder = Recorder(handler, new_id=floor.new_id, utc=loop.utc)
+        clock = Clock(monotonic=loop.time, utc=loop.utc)
+        self.calls = ScriptedCalls(floor.threads, monotonic=loop.time)
+        self.calls.thread_delay_s = floor.thread_delay_s
+        self.window = DutyWindow()
+        calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number))
+        self.breaker = Breaker()
+        self.dispatcher = Dispatcher(
+            handler=handler,
+            venue=venue.capabilities,
+            window=self.window,
+            calls=self.calls,
+            submits=Submits(calls, handler, recorder, self.worker),
+            requests=Requests(calls, handler, recorder, self._claim_request),
+            recorder=recorder,
+            limits=floor.limits,
+            clock=clock,
+            breaker=self.breaker,
+        )
+        self.feeder = Feeder(
+            duties=floor.duties,
+            window=self.window,
+            venue=venue.capabilities,
+            wake=self.dispatcher.wake,
+            clock=clock,
+            threads=InlineExecutor(),
+        )
+        self._floor = floor
+        self._stop = asyncio.Event()
+        self.feeder.own(shards)
+        parts = (self.dispatcher, self.feeder)
+        self.tasks = [loop.create_task(part.run(self._stop)) for part in parts]
+
+    async def stop(self) -> None:
+        self._stop.set()
+        await asyncio.gather(*self.tasks)
+
+    async def crash(self) -> None:
+        """Nothing that it would have done is done; what the venue has got, it has."""
+        self.calls.crash()
+        turns = list(self.dispatcher._turns)  # there is no other way to end them at once, and the product needs none
+        for task in (*self.tasks, *turns):
+            task.cancel()
+        await asyncio.gather(*self.tasks, *turns, return_exceptions=True)
+
+    async def _claim_request(self, request_id: UUID, order_id: UUID) -> bool:
+        return self._floor.duties.claim_request(request_id, order_id, self.worker)
+
+
+class Floor:
+    """What outlives a process: log, venue, duties, time."""
+
+    def __init__(self, loop: VirtualLoop, venue: Capabilities, limits: Limits, threads: int) -> None:
+        self.loop = loop
+        self.limits = limits
+        self.threads = threads
+        self.thread_delay_s = 0.0
+        self.store = MemoryEventStore()
+        self.venue = ScriptedVenue(venue, loop.time)
+        self.appender = FaultyAppender(self.store)
+        self.duties = MemoryDuties(self.store, venue)
+        self.client = Client(self.store, venue, loop.utc)
+        self._processes = 0
+        self._random = Random(7)
+
+    def new_id(self) -> UUID:
+        return UUID(int=self._random.getrandbits(128), version=4)
+
+    def start(self, shards: Collection[int] = ALL_SHARDS) -> Process:
+        self._processes += 1
+        return Process(self, self._processes, shards)
+
+    def history(self, order_id: UUID) -> list[str]:
+        return self.client.history(order_id)
+
+    def order(self, order_id: UUID) -> Order:
+        return self.client.order(order_id)
+
+
+def on_floor(
+    test: Callable[[Floor], Coroutine[Any, Any, None]],
+    venue: Capabilities = FULL,
+    *,
+    threads: int = 500,
+    **limits: Any,
+) -> None:
+    """Runs the test in virtual time."""
+    run_virtually(lambda loop: test(Floor(loop, venue, Limits(**limits), threads)))
