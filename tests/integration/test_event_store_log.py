@@ -138,8 +138,9 @@ def test_a_rolled_back_append_leaves_no_hole(store: PostgresEventStore, url: str
 def pages_visited(connection: psycopg.Connection[Any], statement: str, *params: object) -> int:
     """By a second execution, since the first one marks what it finds to be dead."""
     for _ in range(2):
-        (plan,) = connection.execute(f"explain (analyze, buffers, format json) {statement}", params).fetchone() or ()
-    root = plan[0]["Plan"]
+        row = connection.execute(f"explain (analyze, buffers, format json) {statement}", params).fetchone()
+        assert row is not None
+    root = row[0][0]["Plan"]
     return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
 
 
