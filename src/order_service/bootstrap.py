@@ -12,12 +12,10 @@ from uuid import UUID
 from litestar import Litestar
 from uuid_utils.compat import uuid7
 
-from exchange_adapter.errors import VenueConfigError
-from exchange_adapter.loading import venue_capabilities
 from order_service.asgi import ApiParts, create_app
 from order_service.bounds import API_THREADS, READY_LAG_S, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
-from order_service.errors import SettingsError, WrongSetting
+from order_service.exchange import capabilities
 from order_service.health import Health
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
@@ -26,7 +24,6 @@ from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.api.routes import command_routes
 from orders.domain.terms import Rules
-from orders.domain.values import Capabilities
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.postgres import PostgresEventStore
@@ -49,15 +46,6 @@ def system_clock() -> datetime:
 def new_id() -> UUID:
     """UUIDv7 (RFC 9562): ordered by time, so that indexes grow at one end."""
     return uuid7()
-
-
-def capabilities(settings: Settings) -> Capabilities:
-    """What the venue that EXCHANGE names can do. Raises SettingsError where it names nothing usable."""
-    try:
-        return venue_capabilities(settings.exchange)
-    except VenueConfigError as error:
-        what = str(error).removeprefix(f"EXCHANGE={settings.exchange}: ")
-        raise SettingsError([WrongSetting("EXCHANGE", what)]) from error
 
 
 def rules(settings: Settings) -> Rules:

@@ -23,7 +23,7 @@ def run_api(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
     from granian.http import HTTP1Settings
 
-    from order_service.bootstrap import capabilities
+    from order_service.exchange import capabilities
 
     require_free(settings.listen)
     database(settings)
@@ -62,7 +62,7 @@ def run_adapter(settings: Settings) -> None:
     from exchange_adapter.adapter import AdapterConfig, run_adapter
     from exchange_adapter.loading import load_venue
     from exchange_adapter.policy import Limits
-    from order_service.bootstrap import capabilities
+    from order_service.exchange import capabilities
     from orders.eventstore.postgres import PostgresEventStore
     from orders.eventstore.subscription import PostgresHints
 

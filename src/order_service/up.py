@@ -8,6 +8,7 @@ import time
 
 import click
 
+from order_service.exchange import capabilities
 from order_service.listening import require_free
 from order_service.migrations import migrate
 from order_service.postgres import EmbeddedPostgres
@@ -27,7 +28,7 @@ def run_all(settings: Settings) -> None:
     """
     began = time.monotonic()
     require_free(settings.listen)
-    check_exchange(settings)
+    capabilities(settings)
     embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
 
     def prepare() -> None:
@@ -49,13 +50,6 @@ def run_all(settings: Settings) -> None:
 def parts_of(settings: Settings) -> list[Part]:
     names = [*(["exchange"] if settings.simulates_exchange else []), "projector", "adapter", "api"]
     return [Part(name, (sys.executable, "-m", "order_service", name), _STOP_S[name]) for name in names]
-
-
-def check_exchange(settings: Settings) -> None:
-    """Raises SettingsError where EXCHANGE names nothing usable."""
-    from order_service.bootstrap import capabilities
-
-    capabilities(settings)
 
 
 def _greet(settings: Settings, seconds: float) -> None:

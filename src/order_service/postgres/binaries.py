@@ -74,7 +74,7 @@ def _is_whole(site: Path, copy: Path) -> bool:
 def _copy(site: Path, copy: Path) -> None:
     """Complete or not there: made under another name, then renamed. Two processes may do it at once."""
     if not copy.parent.exists():
-        copy.parent.mkdir()
+        copy.parent.mkdir(exist_ok=True)
         copy.parent.chmod(0o755)  # whatever the umask
     work = Path(tempfile.mkdtemp(prefix=f".{_COPY_PREFIX}", dir=copy.parent))
     try:

@@ -1,0 +1,142 @@
+"""How the service starts, stops, and says why it does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.processes import has_ended
+from tests.support.running_service import ROOT, RunningService, free_port, running_service
+from tests.support.waiting import wait_until
+
+PARTS = ("api", "projector", "adapter", "exchange")
+UNREACHABLE = "postgresql://nobody:secret@127.0.0.1:1/orders"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[RunningService]:
+    with running_service() as running:
+        yield running
+
+
+def test_it_says_where_it_listens_and_what_to_try(service: RunningService) -> None:
+    said = wait_until(lambda: service.tail() if "Ctrl-C" in service.tail() else "", what="the greeting")
+    for words in (f"listens on {service.url}", "curl", "watch", "/docs", "Ctrl-C"):
+        assert words in said
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_that_dies_is_started_again(service: RunningService, name: str) -> None:
+    before = service.part(name).pid
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: _pid(service, name) not in (None, before), what=f"another {name}")
+    service.wait_ready()
+    order = service.place()
+    assert service.wait_for(order["id"], status="Executed")
+
+
+def test_a_database_that_dies_is_started_again_and_keeps_everything(service: RunningService) -> None:
+    order = service.place()
+    (postmaster,) = [one for one in service.processes()[0].children() if one.name() == "postgres"]
+    postmaster.kill()
+    wait_until(lambda: has_ended(postmaster.pid), what="the database to die")
+    wait_until(service.is_ready, within_s=60, what="the database to be back")
+    assert service.wait_for(order["id"], status="Executed")
+
+
+def test_kill_9_of_the_supervisor_leaves_no_process_behind(service: RunningService) -> None:
+    order = service.place()
+    everyone = service.processes()
+    everyone[0].kill()
+    assert service.process is not None
+    service.process.wait()
+    service.start(wait=False)  # at once: it waits by itself for the port, and for the dying database
+    wait_until(lambda: all(has_ended(one.pid) for one in everyone), what="every process to end")
+    service.wait_ready()
+    assert service.wait_for(order["id"], status="Executed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_every_process_within_the_bound(service: RunningService, number: signal.Signals) -> None:
+    everyone = service.processes()
+    with service.socket():
+        assert service.stop(number) == 0
+    assert all(has_ended(one.pid) for one in everyone)
+    service.start()
+
+
+def test_a_second_start_names_the_process_that_has_the_port(service: RunningService) -> None:
+    ended = _orders("up", BASE_URL=service.url, ORDERS_DATA_DIR=str(service.folder / "data"))
+    port = service.url.rpartition(":")[2]
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: port {port} is in use (pid ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_second_start_on_another_port_names_the_folder(service: RunningService) -> None:
+    ended = _orders("up", BASE_URL=f"http://127.0.0.1:{free_port()}", ORDERS_DATA_DIR=str(service.folder / "data"))
+    assert ended.returncode != 0
+    assert str(service.folder / "data") in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "named", "code"),
+    [
+        ({"ENVIRONMENT": "prod"}, "ENVIRONMENT", 2),
+        ({"EXCHANGE_FILL_DELAY": "soon"}, "EXCHANGE_FILL_DELAY", 2),
+        ({"PARK_AFTER_ATTEMPTS": "0"}, "PARK_AFTER_ATTEMPTS", 2),
+        ({"LISTEN": "0.0.0.0:8000"}, "LISTEN", 2),
+        ({"EXCHANGE": "no.such.module:place_order"}, "EXCHANGE", 2),
+        ({"EXCHANGE": "examples.stock_exchange:nothing"}, "EXCHANGE", 2),
+        ({"INSTRUMENTS": "/no/such/file.toml"}, "INSTRUMENTS", 2),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL", 2),
+        ({"DATABASE_URL": UNREACHABLE}, "database", 5),
+    ],
+)
+def test_what_is_wrong_ends_the_start_with_one_line(settings: dict[str, str], named: str, code: int) -> None:
+    ended = _orders(
+        "up", **{"BASE_URL": f"http://127.0.0.1:{free_port()}", "ORDERS_DATA_DIR": "/tmp/orders-never-made", **settings}
+    )
+    assert ended.returncode == code
+    assert ended.stderr.startswith("error: ")
+    assert named in ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert "secret" not in ended.stderr
+
+
+@pytest.mark.parametrize("part", ["api", "projector", "adapter"])
+def test_a_part_alone_without_a_database_says_so(part: str, tmp_path: Path) -> None:
+    ended = _orders(part, BASE_URL=f"http://127.0.0.1:{free_port()}", ORDERS_DATA_DIR=str(tmp_path))
+    assert ended.returncode == 5
+    assert "no database" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def _orders(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    names = ("DATABASE_URL", "EXCHANGE", "LISTEN")
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    command = [sys.executable, "-m", "order_service", *arguments]
+    return subprocess.run(
+        command,
+        env={**environment, "PYTHONPATH": str(ROOT), **settings},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _pid(service: RunningService, name: str) -> int | None:
+    try:
+        return service.part(name).pid
+    except (LookupError, psutil.NoSuchProcess):
+        return None

@@ -1,0 +1,209 @@
+"""Kills processes at random under load, and checks that nothing accepted was lost, doubled or lied about.
+
+    python -m tests.campaigns.kills --kills 30 --seed 7
+
+Clients place orders, each with a key of its own, and repeat with the same key until they are answered: what a careful
+client does. Then every 201 must be found, every order be final, rest at the exchange or be shown as in doubt, and the
+exchange's journal agree: each order placed there once, each fill counted once.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+import click
+import httpx
+import psutil
+from msgspec import Struct
+
+from simulated_exchange.audit import Audit, audit
+from simulated_exchange.journal import FILE_NAME, read_journal
+from tests.support.running_service import RunningService, running_service
+from tests.support.waiting import wait_until
+
+CLIENTS = 4
+PAUSE_S = 0.02  # between a client's orders: 200 orders/s at most, so that a kill always meets work
+SETTLE_S = 90.0
+RETRY_S = 0.05
+FINAL = ("Executed", "Canceled", "Rejected", "Expired")
+ALL = "everything"
+VICTIMS = ("api", "projector", "adapter", "exchange", "postgres", "supervisor", ALL)
+
+
+class Balance(Struct):
+    """What became of the accepted orders; `findings` is empty where all is well."""
+
+    accepted: int
+    repeated: int
+    states: Counter[str]
+    kills: Counter[str]
+    findings: list[str]
+
+    def __str__(self) -> str:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
+        kills = ", ".join(f"{count} {victim}" for victim, count in sorted(self.kills.items()))
+        return (
+            f"kills: {kills}\n{self.accepted} orders accepted ({self.repeated} answers lost and asked for again):"
+            f" {states}\n" + "\n".join(f"FOUND: {finding}" for finding in self.findings)
+        )
+
+
+class Load:
+    """Clients that place orders until they are told to stop."""
+
+    def __init__(self, url: str, seed: int) -> None:
+        self.accepted: dict[str, dict[str, Any]] = {}
+        self.wrong: list[str] = []
+        self.repeated = 0
+        self._url, self._seed = url, seed
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(CLIENTS)]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _client(self, number: int) -> None:
+        dice = random.Random(f"{self._seed}-{number}")
+        with httpx.Client(base_url=self._url, timeout=15, trust_env=False) as http:
+            count = 0
+            while not self._stop.wait(PAUSE_S):
+                count += 1
+                self._place(http, _terms(dice, f"{self._seed}-{number}-{count}"))
+
+    def _place(self, http: httpx.Client, terms: dict[str, Any]) -> None:
+        """Repeats until it is answered: the key makes that safe."""
+        while True:
+            with suppress(httpx.TransportError):
+                answer = http.post("/orders", json=terms)
+                if answer.status_code in (200, 201):
+                    order = answer.json()
+                    self.accepted[order["order_id"]] = terms
+                    return
+                if answer.status_code < 500:
+                    self.wrong.append(f"{terms} was answered {answer.status_code}: {answer.text}")
+                    return
+            self.repeated += 1
+            threading.Event().wait(RETRY_S)
+
+
+def _terms(dice: random.Random, key: str) -> dict[str, Any]:
+    terms: dict[str, Any] = {"client_order_id": key, "symbol": "EURUSD", "quantity": dice.randint(1, 100)}
+    terms["side"] = dice.choice(["buy", "sell"])
+    if dice.random() < 0.3:
+        terms["limit_price"] = dice.choice(["1.10000", "1.10001", "1.10002"])
+        terms["time_in_force"] = dice.choice(["gtc", "gtc", "ioc"])
+    return terms
+
+
+def kill(service: RunningService, victim: str) -> None:
+    """SIGKILL to one process, or to all at once; a killed supervisor is started again."""
+    processes = service.processes()
+    if victim == ALL:
+        doomed = processes
+    elif victim == "supervisor":
+        doomed = processes[:1]
+    elif victim == "postgres":
+        doomed = [one for one in processes if one.name() == "postgres"][:1]
+    else:
+        doomed = [one for one in processes if one.cmdline()[-1:] == [victim]]
+    for process in doomed:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    if processes[0] in doomed:
+        assert service.process is not None
+        service.process.wait()
+        service.start(wait=False)
+
+
+def run(kills: int, seed: int) -> Balance:
+    dice = random.Random(seed)
+    victims = [VICTIMS[number % len(VICTIMS)] for number in range(kills)]
+    dice.shuffle(victims)
+    with running_service(EXCHANGE_FILL_DELAY="0.1-0.5", VENUE_CALL_TIMEOUT_S="2") as service:
+        load = Load(service.url, seed)
+        load.start()
+        try:
+            for victim in victims:
+                threading.Event().wait(dice.uniform(0.3, 1.5))
+                kill(service, victim)
+                service.wait_ready()
+        finally:
+            load.stop()
+        balance = Balance(len(load.accepted), load.repeated, Counter(), Counter(victims), list(load.wrong))
+        _settle(service, load)
+        _check(service, load, balance)
+        return balance
+
+
+def _settle(service: RunningService, load: Load) -> None:
+    """Waits until nothing is queued or being sent, and no market order is open."""
+
+    def unsettled() -> list[dict[str, Any]]:
+        return [order for order in service.all_orders() if not _settled(order)]
+
+    with suppress(AssertionError):  # what is left is found by the check, and named
+        wait_until(lambda: not unsettled(), within_s=SETTLE_S, what="the orders to settle")
+
+
+def _settled(order: dict[str, Any]) -> bool:
+    if order["status"] in FINAL or order["delivery"] == "in_doubt":
+        return True
+    return order["delivery"] == "acked" and order["type"] == "limit" and order["time_in_force"] == "gtc"
+
+
+def _check(service: RunningService, load: Load, balance: Balance) -> None:
+    orders = {order["order_id"]: order for order in service.all_orders()}
+    found = audit(read_journal(service.folder / "data" / "exchange" / FILE_NAME))
+    balance.findings += found.findings
+    for order_id in load.accepted:
+        if order_id not in orders:
+            balance.findings.append(f"{order_id} was accepted and is not there")
+    for order in orders.values():
+        balance.states[_state(order)] += 1
+        balance.findings += _disagreements(order, found)
+    for order_id in found.orders.keys() - orders.keys():
+        balance.findings.append(f"{order_id} is at the exchange and nobody placed it")
+
+
+def _state(order: dict[str, Any]) -> str:
+    return order["status"] if order["status"] in FINAL else f"{order['status']}/{order['delivery']}"
+
+
+def _disagreements(order: dict[str, Any], found: Audit) -> list[str]:
+    placed = found.orders.get(order["order_id"])
+    if not _settled(order):
+        return [f"{order['order_id']} has not settled: {order}"]
+    if placed is None:
+        return (
+            [f"{order['order_id']} is {_state(order)} and not at the exchange"] if order["delivery"] == "acked" else []
+        )
+    if order["delivery"] != "in_doubt" and placed.filled != order["filled_quantity"]:
+        return [f"{order['order_id']} has {order['filled_quantity']} filled, at the exchange {placed.filled}"]
+    return []
+
+
+@click.command(help=__doc__)
+@click.option("--kills", default=30, show_default=True)
+@click.option("--seed", default=None, type=int, help="Of the load and of who is killed when.  [default: the clock's]")
+def main(kills: int, seed: int | None) -> None:
+    seed = int(time.time()) if seed is None else seed
+    print(f"seed {seed}")
+    balance = run(kills, seed)
+    print(balance)
+    raise SystemExit(1 if balance.findings else 0)
+
+
+if __name__ == "__main__":
+    main()
