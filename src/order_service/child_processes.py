@@ -75,7 +75,7 @@ def spawn(
     finally:
         os.close(report_end)
     with os.fdopen(report, "rb") as reports:
-        _expect_success(child, reports, argv)
+        _expect_success(child, reports, f"{argv[0]} as {account.name}" if account else str(argv[0]))
     return child
 
 
@@ -88,13 +88,13 @@ def _wrapper(
     return [*command, str(os.getpid()), str(int(death_signal)), who, str(report_end), *map(str, argv)]
 
 
-def _expect_success(child: subprocess.Popen[bytes], reports: IO[bytes], argv: Sequence[str | Path]) -> None:
+def _expect_success(child: subprocess.Popen[bytes], reports: IO[bytes], program: str) -> None:
     """Waits until the exec has closed the pipe. What the pipe brought before is why there was none."""
     try:
         if not select.select([reports], [], [], CHILD_EXEC_TIMEOUT_S)[0]:
-            raise ChildNotStarted(f"{argv[0]} could not be started: no sign of life for {CHILD_EXEC_TIMEOUT_S:.0f} s")
+            raise ChildNotStarted(f"{program} could not be started: no sign of life for {CHILD_EXEC_TIMEOUT_S:.0f} s")
         if reason := reports.read().decode(errors="replace"):
-            raise ChildNotStarted(f"{argv[0]} could not be started: {reason}")
+            raise ChildNotStarted(f"{program} could not be started: {reason}")
     except BaseException:
         child.kill()
         child.communicate()

@@ -6,18 +6,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
+from order_service import bounds
 from order_service.child_processes import spawn
-from order_service.errors import DataFolderInUse
+from order_service.errors import DataFolderInUse, PostgresNotStarted, StartAbandoned
 from order_service.postgres import EmbeddedPostgres, running_url
 from order_service.postgres.account import database_account
+from order_service.postgres.postmaster import Postmaster, read_postmaster
 from tests.support.postgres import execute, passable_folder, value
 from tests.support.processes import has_ended
 from tests.support.waiting import wait_until
@@ -185,3 +187,58 @@ def test_stop_does_not_wait_for_a_session_that_does_not_end(data_dir: Path, monk
         connection.close()
     with server:
         assert value(server.url, "select 1") == 1
+
+
+@pytest.fixture
+def not_ready_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """As in a long recovery: the next `looks` at the server find it not ready yet, and call `meanwhile`."""
+
+    def not_ready_for(looks: int, meanwhile: Callable[[], None]) -> None:
+        left = iter(range(looks))
+
+        def read(data: Path) -> Postmaster | None:
+            if next(left, None) is None:
+                return read_postmaster(data)
+            meanwhile()
+            return None
+
+        monkeypatch.setattr("order_service.postgres.server.read_postmaster", read)
+
+    return not_ready_for
+
+
+def test_a_start_that_does_not_get_on_is_given_up(
+    data_dir: Path, not_ready_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "START_STALL_S", 0.2)
+    not_ready_for(1000, lambda: None)
+    server = EmbeddedPostgres(data_dir)
+    with pytest.raises(PostgresNotStarted, match=f"{data_dir}: it does not get on .log: "):
+        server.start()
+    assert server.pid is None
+    assert running_url(data_dir) is None
+
+
+@pytest.mark.parametrize(("limit_s", "starts"), [(60.0, True), (0.3, False)])
+def test_a_recovery_that_gets_on_is_waited_for_within_a_limit(
+    data_dir: Path, not_ready_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch, limit_s: float, starts: bool
+) -> None:
+    monkeypatch.setattr(bounds, "START_STALL_S", 0.2)
+    monkeypatch.setattr(bounds, "START_LIMIT_S", limit_s)
+
+    def recover() -> None:
+        with (data_dir / "postgres/postgres.log").open("a") as log:
+            log.write("redo in progress\n")
+
+    not_ready_for(40, recover)
+    with nullcontext() if starts else pytest.raises(PostgresNotStarted), EmbeddedPostgres(data_dir) as server:
+        assert value(server.url, "select 1") == 1
+
+
+def test_a_start_is_given_up_in_the_middle_of_a_recovery(data_dir: Path, not_ready_for: Callable[..., None]) -> None:
+    told: list[bool] = []
+    not_ready_for(1000, lambda: told.append(True))
+    server = EmbeddedPostgres(data_dir)
+    with pytest.raises(StartAbandoned):
+        server.start(stopping=lambda: bool(told))
+    assert server.pid is None
