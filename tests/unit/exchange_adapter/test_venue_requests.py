@@ -1,0 +1,425 @@
+"""Cancels, replaces and questions at the venue, with every answer lost once. In virtual time."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+from exchange_adapter.policy import unwanted_cancel_id
+from exchange_adapter.venue import (
+    Done,
+    Found,
+    NotFound,
+    NotSent,
+    Placed,
+    Refused,
+    Unknown,
+    UnknownOrder,
+    VenueExecution,
+    VenueState,
+)
+from orders.domain import commands as c
+from orders.domain.values import Capabilities, Delivery, Phase
+from tests.support.adapter_floor import Floor, Later, on_floor
+from tests.support.virtual_time import pass_time
+
+FORGETFUL = Capabilities(cancels=True, replaces=True)
+ASKS = Capabilities(cancels=True, replaces=True, queries=True, late_arrival_s=30.0)
+PLACED = ["OrderPlaced", "SubmitStarted", "OrderAccepted"]
+
+
+async def resting(floor: Floor) -> UUID:
+    """An order at the venue, and an adapter that runs."""
+    (order_id,) = floor.client.place(limit_price="1.10000")
+    floor.start()
+    await pass_time(1)
+    assert floor.order(order_id).delivery is Delivery.ACKED
+    return order_id
+
+
+def after_placing(floor: Floor, order_id: UUID) -> list[str]:
+    history = floor.history(order_id)
+    assert history[:3] == PLACED
+    return history[3:]
+
+
+def test_a_cancel_goes_to_the_venue_with_its_ids() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.client.cancel(order_id)
+        request_id = floor.order(order_id).pending_cancel
+        await pass_time(1)
+        assert after_placing(floor, order_id) == ["CancelRequested", "OrderCanceled"]
+        (called,) = floor.venue.of("cancel")
+        assert (called.asked.request_id, called.asked.base) == (request_id, order_id)
+
+    on_floor(test)
+
+
+def test_a_refused_cancel_leaves_the_order_as_it_is() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Refused("too late"))
+        floor.client.cancel(order_id)
+        await pass_time(1)
+        assert after_placing(floor, order_id) == ["CancelRequested", "CancelRejected"]
+        assert floor.order(order_id).phase is Phase.OPEN
+
+    on_floor(test, FORGETFUL)
+
+
+def test_the_fill_that_made_a_cancel_too_late_is_recorded_before_the_refusal() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        fill = VenueExecution(exec_id="E1", quantity=10, price=Decimal("1.1"))
+        floor.venue.will("cancel", Refused("already executed"))
+        floor.venue.will("query", Found(state=VenueState.EXECUTED, filled=10, executions=(fill,)))
+        floor.client.cancel(order_id)
+        await pass_time(1)
+        assert after_placing(floor, order_id) == ["CancelRequested", "OrderExecuted", "CancelRejected"]
+        assert floor.order(order_id).phase is Phase.FILLED
+
+    on_floor(test)
+
+
+def test_a_cancel_whose_answer_was_lost_is_repeated_under_the_same_id() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Unknown("connection lost"), NotSent("down"), RuntimeError("broken"), Done())
+        floor.client.cancel(order_id)
+        await pass_time(10)
+        assert after_placing(floor, order_id) == ["CancelRequested", "OrderCanceled"]
+        assert len({called.asked.request_id for called in floor.venue.of("cancel")}) == 1
+        assert len(floor.venue.of("cancel")) == 4
+
+    on_floor(test, FORGETFUL)
+
+
+def test_already_canceled_after_a_lost_answer_is_no_refusal() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Unknown("connection lost"), Refused("already canceled"))
+        floor.client.cancel(order_id)
+        await pass_time(300)
+        assert after_placing(floor, order_id) == ["CancelRequested"], "held: the report will tell"
+        assert len(floor.venue.of("cancel")) == 2
+
+    on_floor(test, FORGETFUL)
+
+
+def test_already_canceled_after_a_lost_answer_is_asked_about() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Unknown("connection lost"), Refused("already canceled"))
+        floor.venue.will("query", Found(state=VenueState.CANCELED))
+        floor.client.cancel(order_id)
+        await pass_time(10)
+        assert after_placing(floor, order_id) == ["CancelRequested", "OrderCanceled"]
+
+    on_floor(test, ASKS)
+
+
+def test_a_repeated_cancel_that_was_refused_in_earnest_is_refused() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Unknown("connection lost"), Refused("not now"))
+        floor.venue.will("query", Found(state=VenueState.WORKING))
+        floor.client.cancel(order_id)
+        await pass_time(10)
+        assert after_placing(floor, order_id) == ["CancelRequested", "CancelRejected"]
+
+    on_floor(test, ASKS)
+
+
+def test_a_replace_builds_on_the_terms_that_the_last_one_made() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.client.replace(order_id, quantity=12)
+        first = floor.order(order_id).pending_replace
+        await pass_time(1)
+        floor.client.replace(order_id, quantity=15)
+        await pass_time(1)
+        assert first is not None
+        assert [called.asked.base for called in floor.venue.of("replace")] == [order_id, first.request_id]
+        assert [called.asked.quantity for called in floor.venue.of("replace")] == [12, 15]
+        assert floor.order(order_id).quantity == 15
+
+    on_floor(test)
+
+
+def test_the_venues_own_word_on_the_new_terms_counts() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Done(11, Decimal("1.09")))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(1)
+        order = floor.order(order_id)
+        assert (order.quantity, order.limit_price) == (11, Decimal("1.09"))
+
+    on_floor(test)
+
+
+def test_a_refused_replace_leaves_the_terms() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Refused("stale base"))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(1)
+        assert after_placing(floor, order_id) == ["ReplaceRequested", "ReplaceRejected"]
+        assert floor.order(order_id).quantity == 10
+
+    on_floor(test)
+
+
+def test_a_cancel_is_sent_after_the_replace_that_was_pending() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Later(2.0, Done()))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(1)
+        floor.client.cancel(order_id)
+        await pass_time(5)
+        assert [called.method for called in floor.venue.calls] == ["submit", "replace", "cancel"]
+        assert floor.venue.calls[-1].asked.base == floor.venue.calls[-2].asked.request_id
+        assert floor.order(order_id).phase is Phase.CANCELED
+
+    on_floor(test)
+
+
+def test_a_replace_whose_answer_was_lost_is_repeated_where_answers_are_repeated() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Unknown("connection lost"))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(2)
+        assert len(floor.venue.of("replace")) == 2
+        assert floor.order(order_id).quantity == 12
+
+    on_floor(test)
+
+
+def test_a_replace_whose_answer_was_lost_is_never_resent_where_answers_are_not_repeated() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Unknown("connection lost"))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(300)
+        assert len(floor.venue.of("replace")) == 1
+        assert after_placing(floor, order_id) == ["ReplaceRequested"]
+
+    on_floor(test, FORGETFUL)
+
+
+def test_nor_after_a_crash() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(limit_price="1.10000")
+        process = floor.start()
+        await pass_time(1)
+        floor.venue.will("replace", Later(5.0, Done()))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(1)
+        await process.crash()
+        floor.start()
+        await pass_time(300)
+        assert len(floor.venue.of("replace")) == 1
+
+    on_floor(test, FORGETFUL)
+
+
+def test_a_replace_that_was_surely_not_sent_is_sent_again() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", NotSent("down"), NotSent("down"))
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(5)
+        assert len(floor.venue.of("replace")) == 3
+        assert floor.order(order_id).quantity == 12
+
+    on_floor(test, FORGETFUL)
+
+
+def test_a_lost_replace_is_settled_by_asking() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Unknown("connection lost"))
+        working = Found(state=VenueState.WORKING, quantity=10, limit_price=Decimal("1.1"))
+        through = Found(state=VenueState.WORKING, quantity=12, limit_price=Decimal("1.1"))
+        floor.venue.will("query", working, working, through)
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(20)
+        assert after_placing(floor, order_id) == ["ReplaceRequested", "OrderReplaced"]
+
+    on_floor(test, ASKS)
+
+
+def test_a_lost_replace_that_cannot_arrive_any_more_is_rejected() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Unknown("connection lost"))
+        old = Found(state=VenueState.WORKING, quantity=10, limit_price=Decimal("1.1"))
+        floor.venue.will("query", *[old] * 20)
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(40)
+        assert after_placing(floor, order_id) == ["ReplaceRequested"]
+        await pass_time(40)
+        assert after_placing(floor, order_id) == ["ReplaceRequested", "ReplaceRejected"]
+
+    on_floor(test, ASKS)
+
+
+def test_a_cancel_is_held_while_the_submit_runs_and_sent_once_it_is_there() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(3.0, Placed("V")))
+        floor.start()
+        await pass_time(1)
+        floor.client.cancel(order_id)
+        await pass_time(1)
+        assert floor.venue.of("cancel") == []
+        await pass_time(2)
+        assert floor.history(order_id) == [
+            *("OrderPlaced", "SubmitStarted", "CancelRequested", "OrderAccepted", "OrderCanceled"),
+        ]
+
+    on_floor(test)
+
+
+def test_a_cancel_held_while_the_submit_fails_ends_the_order_without_another_attempt() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(3.0, NotSent("down")))
+        floor.start()
+        await pass_time(1)
+        floor.client.cancel(order_id)
+        await pass_time(60)
+        assert floor.history(order_id) == [
+            *("OrderPlaced", "SubmitStarted", "CancelRequested", "SubmitFailed", "OrderCanceled"),
+        ]
+        assert len(floor.venue.calls) == 1
+
+    on_floor(test)
+
+
+def test_while_a_cancel_is_held_doubt_is_settled_by_the_cancel_itself_and_not_by_a_resend() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(20.0, Unknown("gone")))
+        floor.venue.will("cancel", UnknownOrder(), UnknownOrder(), Done())
+        floor.start()
+        await pass_time(1)
+        floor.client.cancel(order_id)
+        await pass_time(15)
+        assert floor.order(order_id).phase is Phase.CANCELED
+        assert [called.method for called in floor.venue.calls] == ["submit", "cancel", "cancel", "cancel"]
+
+    on_floor(test)
+
+
+def test_unknown_order_counts_like_not_found_after_the_same_bounds() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Unknown("connection lost"))
+        floor.venue.will("cancel", *[UnknownOrder()] * 50)
+        floor.start()
+        floor.appender.delay_s = 0.01
+        await pass_time(0.1)
+        floor.client.cancel(order_id)
+        await pass_time(71)
+        assert floor.order(order_id).delivery is Delivery.IN_DOUBT
+        await pass_time(40)
+        assert floor.order(order_id).phase is Phase.CANCELED
+        assert floor.history(order_id)[-2:] == ["SubmitFailed", "OrderCanceled"]
+        assert len(floor.venue.of("submit")) == 1
+
+    on_floor(test)
+
+
+def test_a_refused_cancel_proves_that_the_venue_has_an_order_in_doubt() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(20.0, Unknown("gone")))
+        floor.venue.will("cancel", Refused("not allowed now"))
+        floor.venue.will("query", Unknown("connection lost"))
+        floor.start()
+        await pass_time(1)
+        floor.client.cancel(order_id)
+        await pass_time(15)
+        assert floor.order(order_id).delivery is Delivery.ACKED
+        assert floor.history(order_id)[-2:] == ["OrderAccepted", "CancelRejected"]
+        assert len(floor.venue.of("submit")) == 1
+
+    on_floor(test)
+
+
+def test_a_held_replace_waits_until_doubt_is_settled_by_the_terms_of_the_first_attempt() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(limit_price="1.10000")
+        floor.venue.will("submit", Later(20.0, Unknown("gone")))
+        floor.start()
+        await pass_time(1)
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(20)
+        assert [called.asked.quantity for called in floor.venue.calls] == [10, 10, 12]
+        assert [called.method for called in floor.venue.calls] == ["submit", "submit", "replace"]
+        assert floor.order(order_id).quantity == 12
+
+    on_floor(test)
+
+
+def test_an_order_that_ended_as_never_placed_and_turns_out_to_live_is_canceled_there() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", NotSent("so it said"))
+        floor.start()
+        await pass_time(0.1)
+        floor.client.cancel(order_id)
+        assert floor.order(order_id).phase is Phase.CANCELED
+        await pass_time(5)
+        stamp = {"order_id": order_id, "command_id": floor.new_id(), "at": floor.loop.utc(), "by": "exchange"}
+        floor.client.give(c.RecordAccepted(**stamp, venue_order_id="V-5"))
+        await pass_time(5)
+        (called,) = floor.venue.of("cancel")
+        assert called.asked.request_id == unwanted_cancel_id(order_id)
+        assert floor.history(order_id)[-2:] == ["OrderAccepted", "OrderCanceled"]
+        assert not floor.order(order_id).lives_unwanted
+
+    on_floor(test)
+
+
+def test_an_unwanted_order_that_the_venue_does_not_cancel_is_asked_for_once() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", NotSent("so it said"))
+        floor.venue.will("cancel", Refused("already executed"))
+        floor.start()
+        await pass_time(0.1)
+        floor.client.cancel(order_id)
+        stamp = {"order_id": order_id, "command_id": floor.new_id(), "at": floor.loop.utc(), "by": "exchange"}
+        floor.client.give(c.RecordAccepted(**stamp))
+        await pass_time(300)
+        assert len(floor.venue.of("cancel")) == 1
+
+    on_floor(test, FORGETFUL)
+
+
+def test_not_found_of_an_order_at_the_venue_changes_nothing() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Unknown("lost"), Refused("already canceled"))
+        floor.venue.will("query", NotFound(), NotFound(), Found(state=VenueState.CANCELED))
+        floor.client.cancel(order_id)
+        await pass_time(30)
+        assert after_placing(floor, order_id) == ["CancelRequested", "OrderCanceled"]
+
+    on_floor(test, ASKS)
+
+
+def test_the_answer_of_a_cancel_that_comes_after_its_timeout_is_evidence() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Later(12.0, Done()), *[Unknown("down")] * 9)
+        floor.client.cancel(order_id)
+        await pass_time(13)
+        assert after_placing(floor, order_id) == ["CancelRequested", "OrderCanceled"]
+
+    on_floor(test, FORGETFUL)
