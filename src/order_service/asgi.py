@@ -11,23 +11,27 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
-from order_service.docs_pages import assets, openapi_config
+from order_service.docs_pages import docs_handlers, openapi_config
+from order_service.head_requests import head_as_get
 from order_service.health import Health, health_router
 from order_service.metrics import Metrics, metrics_router
-from order_service.problem_details import problem_handlers
+from order_service.problem_details import Problems
 from orders.api.documentation import body_schemas
+from orders.api.problems import DETAILS
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 
 class ApiParts(Struct, frozen=True):
-    """What an API process is made of; `lifespan` starts and stops what the handlers use."""
+    """What an API process is made of; `lifespan` starts and stops what the handlers use, `position` is the highest
+    position of the log that this process knows."""
 
     handlers: Sequence[ControllerRouterHandler]
     problem_tables: Sequence[Mapping[type[Exception], tuple[int, str]]]
     health: Health
     metrics: Metrics
     lifespan: Lifespan
+    position: Callable[[], int] = lambda: 0
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -35,15 +39,17 @@ def create_app(parts: ApiParts) -> Litestar:
         *parts.handlers,
         health_router(parts.health),
         metrics_router(parts.metrics),
-        assets(),
+        *docs_handlers(),
     ]
-    exception_handlers: dict[Any, Any] = problem_handlers(*parts.problem_tables)
-    return Litestar(
+    problems = Problems(*parts.problem_tables, details=DETAILS, position=parts.position)
+    exception_handlers: dict[Any, Any] = problems.handlers()
+    app = Litestar(
         route_handlers=handlers,
         exception_handlers=exception_handlers,
         lifespan=[parts.lifespan],
         openapi_config=openapi_config(version("order-service"), body_schemas()),
-        middleware=[parts.metrics.middleware],
         logging_config=None,
         debug=False,
     )
+    app.asgi_handler = head_as_get(parts.metrics.middleware(app.asgi_handler))
+    return app

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from litestar import Request, Response, Router, get
+from litestar.enums import OpenAPIMediaType
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, License
+from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
+from litestar.types import ControllerRouterHandler
 
-ASSETS_PATH = "/docs/assets"
+DOCS_PATH = "/docs"
+ASSETS_PATH = f"{DOCS_PATH}/assets"
 _FAVICON = f'<link rel="icon" href="{ASSETS_PATH}/favicon-32x32.png">'
 
 
@@ -21,7 +28,7 @@ def openapi_config(version: str, schemas: dict[str, Any]) -> OpenAPIConfig:
         js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
         css_url=f"{ASSETS_PATH}/swagger-ui.css",
         standalone_preset_js_url=f"{ASSETS_PATH}/swagger-ui-standalone-preset.js",
-        path="/docs",
+        path="/",
         favicon=_FAVICON,
     )
     return OpenAPIConfig(
@@ -29,12 +36,31 @@ def openapi_config(version: str, schemas: dict[str, Any]) -> OpenAPIConfig:
         version=version,
         description="Durable orders over REST, placed at an unreliable stock exchange.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
-        path="/",
+        path=DOCS_PATH,
+        openapi_router=Router(DOCS_PATH, route_handlers=[], include_in_schema=False, after_request=_found),
         render_plugins=[swagger, JsonRenderPlugin(path="/openapi.json")],
         components=Components(schemas=schemas),
     )
 
 
-def assets() -> Any:
-    folder = files("order_service") / "docs_assets"
-    return create_static_files_router(path=ASSETS_PATH, directories=[Path(str(folder))], include_in_schema=False)
+async def _found(response: Response[Any]) -> Response[Any]:
+    """Litestar's own page for what is not there is HTML."""
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        raise NotFoundException
+    return response
+
+
+def docs_handlers() -> list[ControllerRouterHandler]:
+    """The schema at its usual path, the files, and / for who looks around."""
+
+    @get("/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON)
+    async def schema(request: Request[Any, Any, Any]) -> bytes:
+        return JsonRenderPlugin().render(request, request.app.openapi_schema.to_schema())
+
+    @get("/", include_in_schema=False)
+    async def look_around() -> Redirect:
+        return Redirect(DOCS_PATH)
+
+    folder = Path(str(files("order_service") / "docs_assets"))
+    assets = create_static_files_router(path=ASSETS_PATH, directories=[folder], include_in_schema=False)
+    return [schema, look_around, assets]

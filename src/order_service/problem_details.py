@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -13,82 +13,122 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 
+from orders.api.routes import POSITION_HEADER
+from orders.api.tracing import TRACE_HEADER, trace_id_of
 from orders.bounds import RETRY_AFTER_S
 from orders.domain.errors import FieldError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-TRACE_HEADER = "X-Trace-Id"
+BLANK = "about:blank"
 
-Handler = Callable[[Request[Any, Any, Any], Any], Response[bytes]]
+AnyRequest = Request[Any, Any, Any]
+Handler = Callable[[AnyRequest, Any], Response[bytes]]
 Table = Mapping[type[Exception], tuple[int, str]]
 
 
-class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Problem(Struct, frozen=True, kw_only=True):
     """RFC 9457. `detail` says what is wrong in a person's words; `errors` lists every wrong field or parameter.
-    `trace_id` finds the log lines of a fault of ours."""
+    `trace_id` is the caller's own, or finds the log lines of a fault of ours."""
 
-    type: str = "about:blank"
+    type: str = BLANK
     title: str
     status: int
     detail: str
     errors: list[FieldError] = []
-    trace_id: str | None = None
+    trace_id: str
+
+
+class Problems:
+    """Renders exceptions. `details` are the words for errors whose own are for the log; `position` is the highest
+    position that this process knows."""
+
+    def __init__(
+        self,
+        *tables: Table,
+        details: Mapping[type[Exception], str] | None = None,
+        position: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._tables = tables
+        self._details = details or {}
+        self._position = position
+
+    def handlers(self) -> dict[type[Exception] | int, Handler]:
+        """Litestar's exception handlers: those of the tables, and those for what Litestar itself raises."""
+        handlers: dict[type[Exception] | int, Handler] = {HTTPException: self._of_litestar, Exception: self._fault}
+        for table in self._tables:
+            handlers.update({kind: self._listed(kind, *row) for kind, row in table.items()})
+        return handlers
+
+    def _listed(self, kind: type[Exception], status: int, title: str) -> Handler:
+        def handle(request: AnyRequest, error: Exception) -> Response[bytes]:
+            if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                return self._fault(request, error)
+            detail = self._details.get(kind)
+            if detail is not None:
+                log.warning("%s: %s", _asked(request), error, extra={"trace_id": trace_id_of(request)})
+            problem = Problem(
+                type=f"urn:problem-type:{_kebab(kind.__name__)}",
+                title=title,
+                status=status,
+                detail=detail or str(error),
+                errors=list(getattr(error, "errors", ())),
+                trace_id=trace_id_of(request),
+            )
+            return self._respond(problem)
+
+        return handle
+
+    def _of_litestar(self, request: AnyRequest, error: HTTPException) -> Response[bytes]:
+        if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._fault(request, error)
+        status = HTTPStatus(error.status_code)
+        path = request.scope["path"]
+        detail = {
+            HTTPStatus.NOT_FOUND: f"There is nothing at {path}",
+            HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {request.scope['method']}",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
+        }.get(status, error.detail)
+        problem = Problem(title=status.phrase, status=status.value, detail=detail, trace_id=trace_id_of(request))
+        return self._respond(problem, dict(error.headers or {}))
+
+    def _fault(self, request: AnyRequest, error: Exception) -> Response[bytes]:
+        """A fault of ours: the log has it in full, the client nothing of its inside."""
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        trace_id = trace_id_of(request)
+        log.error("%s failed: %s", _asked(request), error, extra={"trace_id": trace_id}, exc_info=error)
+        detail = "Something went wrong here; the trace id finds it in the log"
+        return self._respond(Problem(title=status.phrase, status=status.value, detail=detail, trace_id=trace_id))
+
+    def _respond(self, problem: Problem, more: Mapping[str, str] | None = None) -> Response[bytes]:
+        headers = {**(more or {}), TRACE_HEADER: problem.trace_id, POSITION_HEADER: str(self._position())}
+        if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["Retry-After"] = str(RETRY_AFTER_S)
+        return Response(_encoded(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def problem_handlers(*tables: Table) -> dict[type[Exception] | int, Handler]:
-    """Litestar's exception handlers: those of the tables, and those for what Litestar itself raises."""
-    handlers: dict[type[Exception] | int, Handler] = {}
-    for table in tables:
-        for kind, (status, title) in table.items():
-            handlers[kind] = _refused(status, title)
-    handlers[HTTPException] = _of_litestar
-    handlers[Exception] = _fault
-    return handlers
+    """`Problems` with nothing but its tables."""
+    return Problems(*tables).handlers()
 
 
-def _refused(status: int, title: str) -> Handler:
-    def handle(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _fault(request, error)
-        errors = list(getattr(error, "errors", ()))
-        return respond(Problem(title=title, status=status, detail=str(error), errors=errors))
-
-    return handle
-
-
-def _of_litestar(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    status = error.status_code
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _fault(request, error)
-    title = HTTPStatus(status).phrase
-    detail = {
-        HTTPStatus.NOT_FOUND: f"There is nothing at {request.scope['path']}",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.scope['path']} does not take {request.scope['method']}",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
-    }.get(HTTPStatus(status), error.detail)
-    return respond(Problem(title=title, status=status, detail=detail), dict(error.headers or {}))
+def _encoded(problem: Problem) -> bytes:
+    try:
+        return msgspec.json.encode(problem)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, from the client's own text: JSON can name one, UTF-8 cannot.
+        errors = [FieldError(_valid(error.field), _valid(error.message)) for error in problem.errors]
+        return msgspec.json.encode(msgspec.structs.replace(problem, detail=_valid(problem.detail), errors=errors))
 
 
-def _fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """A fault of ours: the log has it in full, the client nothing of its inside."""
-    trace_id = secrets.token_hex(16)
-    log.error(
-        "%s %s failed: %s",
-        request.scope["method"],
-        request.scope["path"],
-        error,
-        extra={"trace_id": trace_id},
-        exc_info=error,
-    )
-    detail = "Something went wrong here; the trace id finds it in the log"
-    problem = Problem(title="Internal Server Error", status=500, detail=detail, trace_id=trace_id)
-    return respond(problem, {TRACE_HEADER: trace_id})
+def _valid(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
-def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
-    headers = headers or {}
-    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
-    return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+def _asked(request: AnyRequest) -> str:
+    return f"{request.scope['method']} {request.scope['path']}"
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

@@ -7,6 +7,8 @@ MAX_TEXT = 500  # characters of a reason that a venue or an operator gives
 MAX_ACCOUNT = 64  # characters of an account's name
 
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
+MAX_ECHO = 100  # characters of what a client sent that an error shows again
+MAX_FIELD_ERRORS = 50  # wrong fields that an answer lists: four times what a body can have
 MAX_BATCH_UNITS = 512  # commands a commit: past it the commit outlasts the gain (decisions/0003)
 MAX_BATCH_BYTES = 512 * 1024  # psycopg hangs on a statement with 1.15 MB of parameters
 MAX_QUEUED_UNITS = 20_000  # appends waiting for the writer: some seconds of its work, then 503

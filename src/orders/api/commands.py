@@ -14,6 +14,7 @@ from orders.bounds import VENUE_WAIT_S
 from orders.domain.commands import CancelOrder, Command, PlaceOrder, ReplaceOrder
 from orders.domain.errors import OrderEnded, UnknownOrder
 from orders.domain.events import (
+    AnyEvent,
     CancelRejected,
     CancelRequested,
     OrderCanceled,
@@ -24,12 +25,19 @@ from orders.domain.events import (
 )
 from orders.domain.order import Order
 from orders.domain.resource import OrderResource, resource
-from orders.domain.values import Phase, order_id_for_key
-from orders.eventstore.port import Recorded
+from orders.domain.values import Phase, Status, order_id_for_key
+from orders.eventstore.port import EventStoreError, Recorded
 from orders.handlers import CommandHandler, Done
 from orders.venue_reply import OrderChanges
 
 _REQUESTS = (CancelRequested, ReplaceRequested)
+_REPLIES = (OrderCanceled, CancelRejected, OrderReplaced, ReplaceRejected)
+_ENDED = {
+    Status.EXECUTED: Phase.FILLED,
+    Status.CANCELED: Phase.CANCELED,
+    Status.REJECTED: Phase.REJECTED,
+    Status.EXPIRED: Phase.EXPIRED,
+}
 
 
 class Caller(Struct, frozen=True):
@@ -120,34 +128,34 @@ class OrderCommands:
         return Accepted(await self._last(command.order_id))
 
     async def _wait_for_venue(self, done: Done) -> Accepted:
-        request = done.events[-1].event
-        order = await self._changes.until(
-            self._handler, done.order.id, lambda order: not _waits(order, request.event_id), self._venue_wait_s
+        request = done.events[-1]
+        asked = request.event.event_id
+        try:
+            await self._changes.until(
+                self._handler, request.stream_id, lambda order: not _waits(order, asked), self._venue_wait_s
+            )
+            later = await self._handler.events_after(request.stream_id, request.version)
+        except EventStoreError:
+            # The request itself is durable: what becomes of it, the order shows as soon as it can be read.
+            return Accepted(self._resource(request), pending=True)
+        return self._answered(request, later)
+
+    def _answered(self, request: Recorded, later: list[Recorded]) -> Accepted:
+        """What the order's events after the request say of it. Raises: OrderEnded, VenueRefused."""
+        last = later[-1] if later else request
+        assert isinstance(last.event, OrderEvent)
+        status = last.event.after.status
+        reply = next((one.event for one in later if _replies(one.event, request.event)), None)
+        wanted = isinstance(reply, OrderReplaced) or (
+            isinstance(request.event, CancelRequested) and status is Status.CANCELED
         )
-        last = await self._last(order.id)
-        if _waits(order, request.event_id):
-            return Accepted(last, pending=True)
-        reply = await self._reply(done.events[-1])
-        if isinstance(reply, OrderCanceled | OrderReplaced):
-            return Accepted(last)
-        if order.phase is not Phase.OPEN:
-            raise OrderEnded(order.id, order.phase)
+        if wanted:
+            return Accepted(self._resource(last))
+        if status is not Status.PLACED:
+            raise OrderEnded(request.stream_id, _ENDED[status])
         if isinstance(reply, CancelRejected | ReplaceRejected):
             raise VenueRefused(reply.reason)
-        return Accepted(last, pending=True)
-
-    async def _reply(self, request: Recorded) -> OrderEvent | None:
-        """The event that settled the request: its own reply, or what ended the order."""
-        wanted = (
-            (OrderCanceled, CancelRejected)
-            if isinstance(request.event, CancelRequested)
-            else (OrderReplaced, ReplaceRejected)
-        )
-        for later in await self._handler.events_after(request.stream_id, request.version):
-            event = later.event
-            if isinstance(event, wanted) and event.request_id in (request.event.event_id, None):
-                return event
-        return None
+        return Accepted(self._resource(last), pending=True)
 
     def _command(self, kind: type[Command], caller: Caller, order_id: UUID, **terms: object) -> Command:
         return kind(
@@ -181,3 +189,7 @@ class OrderCommands:
 def _waits(order: Order, request_id: UUID) -> bool:
     pending = order.pending_replace
     return order.pending_cancel == request_id or (pending is not None and pending.request_id == request_id)
+
+
+def _replies(event: AnyEvent, request: AnyEvent) -> bool:
+    return isinstance(event, _REPLIES) and event.request_id == request.event_id

@@ -19,7 +19,7 @@ class MalformedBody(ApiError):
 
 class WrongMediaType(ApiError):
     def __init__(self, given: str) -> None:
-        super().__init__(f"The body must be application/json, not {given}")
+        super().__init__(f"The body must be application/json in UTF-8, not {given}")
 
 
 class VenueRefused(ApiError):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from orders.api.strict_json import decode_object
-from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_QUANTITY
+from orders.api.strict_json import Repeating, decode_object, shortened
+from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_ECHO, MAX_FIELD_ERRORS, MAX_PRICE_DIGITS, MAX_QUANTITY
 from orders.domain.commands import Terms
 from orders.domain.errors import FieldError, InvalidOrder
-from orders.domain.terms import Rules, refused_terms
+from orders.domain.terms import Rules, price_errors, quantity_errors, refused_terms
 from orders.domain.values import OrderType, Side, TimeInForce
 
 KEY_HEADER = "Idempotency-Key"
@@ -70,8 +70,8 @@ def read_placing(body: bytes, key_header: str | None, rules: Rules, default_symb
     """Raises: MalformedBody; InvalidOrder with everything that is wrong, the catalogue's and venue's rules included
     where a field's type is wrong already (else those are judged later: a known key is looked up before)."""
     fields = _Fields(decode_object(body), PlaceBody)
-    symbol = fields.read("symbol", _text)
-    instrument = fields.read("instrument", _text)
+    symbol = fields.read("symbol", _symbol)
+    instrument = fields.read("instrument", _instrument)
     if symbol is not None and instrument is not None:
         fields.refuse("instrument", "Give either `symbol` or `instrument`, not both")
     if symbol is None and instrument is None and not fields.is_wrong("symbol", "instrument"):
@@ -109,8 +109,13 @@ def read_new_terms(body: bytes) -> NewTerms:
     if not fields.errors and quantity is None and price is None:
         fields.refuse("quantity", "Give a new `quantity`, a new `limit_price`, or both")
     if fields.errors:
+        fields.add_rules((*_errors_of(quantity, quantity_errors), *_errors_of(price, price_errors)))
         raise fields.refusal()
     return NewTerms(quantity, price)
+
+
+def _errors_of(value: Any, rule: Callable[[Any, None], Iterable[FieldError]]) -> Iterable[FieldError]:
+    return () if value is None else rule(value, None)
 
 
 class _Fields:
@@ -120,9 +125,12 @@ class _Fields:
         self.errors: list[FieldError] = []
         self._given = given
         self._names = schema.__struct_fields__
+        if isinstance(given, Repeating):
+            for name in given.repeated:
+                self.refuse(shortened(name), f"`{shortened(name)}` is given twice")
         for name in given:
             if name not in self._names:
-                self.refuse(name, f"Unknown field `{name}`")
+                self.refuse(shortened(name), f"Unknown field `{shortened(name)}`")
 
     def refuse(self, field: str, message: str) -> None:
         self.errors.append(FieldError(field, message))
@@ -160,13 +168,29 @@ class _Fields:
     def refusal(self) -> InvalidOrder:
         """Its errors in the order of the schema's fields: the first, the problem's detail, is always the same."""
         places = {name: place for place, name in enumerate(self._names)}
-        return InvalidOrder(tuple(sorted(self.errors, key=lambda error: places.get(error.field, len(places)))))
+        ordered = sorted(self.errors, key=lambda error: places.get(error.field, len(places)))
+        return InvalidOrder(tuple(ordered[:MAX_FIELD_ERRORS]))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("Input should be a valid string")
     return value
+
+
+def _symbol(value: Any) -> str:
+    return _name(value, "Symbol")
+
+
+def _instrument(value: Any) -> str:
+    return _name(value, "Instrument")
+
+
+def _name(value: Any, what: str) -> str:
+    name = _text(value)
+    if len(name) > MAX_ECHO:
+        raise ValueError(f"{what}: {shortened(name)} is not supported")
+    return name
 
 
 def _quantity(value: Any) -> int:
@@ -199,13 +223,27 @@ def _member(value: Any, kind: Any, message: str) -> Any:
 
 
 def _price(value: Any) -> Decimal:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Decimal(value)
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = Decimal(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
-    raise ValueError("Limit price must be a decimal number")
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise ValueError("Limit price must be a decimal number")
+    return _plain(value)
+
+
+def _plain(price: Decimal) -> Decimal:
+    """The same number without an exponent or zeros at its end, so that it is stored and shown in one form."""
+    sign, digits, exponent = price.as_tuple()
+    assert isinstance(exponent, int)
+    if not price:
+        return Decimal(0)
+    if 0 < exponent <= MAX_PRICE_DIGITS:
+        return Decimal((sign, (*digits, *(0,) * exponent), 0))
+    kept = len(digits)
+    while exponent < 0 and digits[kept - 1] == 0:
+        kept, exponent = kept - 1, exponent + 1
+    return Decimal((sign, digits[:kept], exponent))
 
 
 def _client_order_id(value: Any) -> str:

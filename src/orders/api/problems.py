@@ -28,3 +28,12 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     store.BrokenLog: (500, "Broken log"),
     store.TooLarge: (413, "Too large"),
 }
+
+DETAILS: dict[type[Exception], str] = {
+    store.StoreOverloaded: "Too many commands wait; try again",
+    store.StoreClosed: "This process is stopping; try again",
+    store.StoreUnavailable: "The database does not answer; try again",
+    store.CommitUnknown: "The database did not answer in time: it may be done or not; look, or ask the same again",
+    store.TooLarge: "This is more than one commit may carry",
+}
+"""What is said of errors whose own words are for the log: they may name hosts and files."""

@@ -4,7 +4,6 @@ become problems by the table in `problems.py`."""
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -18,10 +17,12 @@ from orders.api import documentation as doc
 from orders.api.commands import Accepted, Caller, OrderCommands
 from orders.api.errors import WrongMediaType
 from orders.api.order_fields import KEY_HEADER
+from orders.api.strict_json import shortened
+from orders.api.tracing import TRACE_HEADER, callers_trace_id, trace_id_of
 from orders.bounds import MAX_BODY_BYTES, RETRY_AFTER_S
 from orders.domain.errors import UnknownOrder
 from orders.domain.resource import OrderResource
-from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, UnknownEvent
+from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, TooLarge, UnknownEvent
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +30,16 @@ AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
 
 POSITION_HEADER = "Orders-Position"
-TRACE_HEADER = "X-Trace-Id"
 SINGULAR_SYMBOL = "EURUSD"
 """What /order trades where no symbol is given and DEFAULT_SYMBOL is empty: its clients have no field for it."""
 
 NOT_PLACED = b'{"message": "Internal server error while placing the order"}'
-_OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, BrokenLog)
+_OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, TooLarge, BrokenLog)
 """What no table turns into a problem on POST; what a client or an overload caused keeps its own answer."""
 
-_TRACE_DIGITS = 32  # W3C Trace Context: version-traceid-parentid-flags
 _JSON = ("", "application/json")
+_CHARSETS = ("", "utf-8", "utf8")
+_ENCODINGS = ("", "identity")
 
 
 def local_account(request: AnyRequest) -> str:
@@ -47,13 +48,26 @@ def local_account(request: AnyRequest) -> str:
 
 
 def command_routes(
-    commands: OrderCommands, *, problem: type[msgspec.Struct] | None = None, account_of: AccountOf = local_account
+    commands: OrderCommands,
+    *,
+    problem: type[msgspec.Struct] | None = None,
+    account_of: AccountOf = local_account,
+    position: Callable[[], int] = lambda: 0,
 ) -> list[Any]:
-    """`problem` describes a problem's body in the OpenAPI document. The handlers raise what `problems.py` lists."""
-    return [_placing(commands, problem, account_of), *_changing(commands, problem, account_of)]
+    """`problem` describes a problem's body in the OpenAPI document; `position` is the highest that this process knows,
+    for the answers without an order. The handlers raise what `problems.py` lists."""
+    return [_placing(commands, problem, account_of, position), *_changing(commands, problem, account_of)]
 
 
-def _placing(commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf) -> Any:
+def _placing(
+    commands: OrderCommands,
+    problem: type[msgspec.Struct] | None,
+    account_of: AccountOf,
+    position: Callable[[], int],
+) -> Any:
+    def not_placed(request: AnyRequest, error: Exception) -> Response[bytes]:
+        return _not_placed(request, error, position())
+
     @post(
         ["/orders", "/order"],
         request_max_body_size=MAX_BODY_BYTES,
@@ -61,12 +75,12 @@ def _placing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acco
         description="201: it is durable, and its placing at the exchange is guaranteed. 200: the key named it before.",
         responses=_responses(problem, {200: "The key named this order before"}, 400, 409, 413, 415, 422, 500, 503),
         operation_class=doc.PlaceOperation,
-        exception_handlers=dict.fromkeys(_OURS, _not_placed),
+        exception_handlers=dict.fromkeys(_OURS, not_placed),
     )
     async def place_order(request: AnyRequest) -> Response[OrderResource]:
         body = await _json_body(request)
         default = SINGULAR_SYMBOL if _is_singular(request) else None
-        placing = commands.read(body, request.headers.get(KEY_HEADER), default)
+        placing = commands.read(body, _key(request), default)
         caller = _caller(request, account_of)
         order_id = commands.order_id(caller, placing)
         request.scope["state"]["order_id"] = order_id
@@ -124,16 +138,14 @@ def existing_id(text: str) -> UUID:
     return found
 
 
-def trace_id_of(request: AnyRequest) -> str | None:
-    """The caller's trace (W3C Trace Context), if it sent one."""
-    parts = request.headers.get("traceparent", "").split("-")
-    if len(parts) == 4 and len(parts[1]) == _TRACE_DIGITS and parts[1].isalnum():
-        return parts[1]
-    return None
-
-
 def _caller(request: AnyRequest, account_of: AccountOf) -> Caller:
-    return Caller(account=account_of(request), trace_id=trace_id_of(request))
+    return Caller(account=account_of(request), trace_id=callers_trace_id(request))
+
+
+def _key(request: AnyRequest) -> str | None:
+    """Several headers count as one list (RFC 9110), which is no key."""
+    given = request.headers.getall(KEY_HEADER, [])
+    return ", ".join(given) if given else None
 
 
 def _is_singular(request: AnyRequest) -> bool:
@@ -141,9 +153,16 @@ def _is_singular(request: AnyRequest) -> bool:
 
 
 async def _json_body(request: AnyRequest) -> bytes:
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given not in _JSON and not given.endswith("+json"):
-        raise WrongMediaType(given)
+    """Raises WrongMediaType, before the body is read. A body that says nothing of itself is taken as JSON."""
+    given = request.headers.get("content-type", "")
+    media_type, _, parameters = given.lower().partition(";")
+    media_type = media_type.strip()
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if (media_type not in _JSON and not media_type.endswith("+json")) or charset not in _CHARSETS:
+        raise WrongMediaType(shortened(given))
+    encoding = request.headers.get("content-encoding", "").lower()
+    if encoding not in _ENCODINGS:
+        raise WrongMediaType(f"encoded as {shortened(encoding)}")
     return await request.body()
 
 
@@ -152,13 +171,14 @@ def _answer(accepted: Accepted, status: int) -> Response[OrderResource]:
     return Response(accepted.order, status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
-def _not_placed(request: AnyRequest, error: Exception) -> Response[bytes]:
+def _not_placed(request: AnyRequest, error: Exception, position: int) -> Response[bytes]:
     """Whatever of ours kept the order from being durable: exactly this body."""
-    trace_id = trace_id_of(request) or secrets.token_hex(_TRACE_DIGITS // 2)
-    headers = {"Retry-After": str(RETRY_AFTER_S), TRACE_HEADER: trace_id}
+    trace_id = trace_id_of(request)
+    headers = {"Retry-After": str(RETRY_AFTER_S), TRACE_HEADER: trace_id, POSITION_HEADER: str(position)}
     if isinstance(error, CommitUnknown):
         headers["Location"] = f"/orders/{request.scope['state']['order_id']}"
-    log.error("order not placed: %s", error, extra={"trace_id": trace_id}, exc_info=error)
+    expected = isinstance(error, StoreUnavailable)
+    log.error("order not placed: %s", error, extra={"trace_id": trace_id}, exc_info=None if expected else error)
     return Response(NOT_PLACED, status_code=500, headers=headers, media_type=MediaType.JSON)
 
 

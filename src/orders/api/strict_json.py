@@ -8,51 +8,65 @@ conversion.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from orders.api.errors import MalformedBody
+from orders.bounds import MAX_ECHO
 from orders.domain.errors import FieldError, InvalidOrder
 
 
-def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    names = [name for name, _ in pairs]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    raise InvalidOrder(tuple(FieldError(name, f"`{name}` is given twice") for name in repeated))
+class Repeating(dict[str, Any]):
+    """A JSON object that has keys twice; it holds the last value of each."""
 
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_float=Decimal, parse_constant=_no_constant)
+    repeated: tuple[str, ...] = ()
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """The JSON object, its numbers with a point or exponent as Decimal.
+    """The JSON object, its numbers with a point or exponent as Decimal; `Repeating` where it has a key twice.
 
-    Raises: MalformedBody where it is no JSON, InvalidOrder where it is no object or has a key twice.
+    Raises: MalformedBody where it is no JSON, InvalidOrder where it is no object.
     """
     try:
         decoded = _decoder.decode(body.decode())
-    except InvalidOrder:
-        raise
     except UnicodeDecodeError:
         raise MalformedBody("The body is not UTF-8") from None
     except RecursionError:
         raise MalformedBody("The body is nested too deep") from None
-    except InvalidOperation:
-        raise MalformedBody("The body is not valid JSON: a number's exponent is out of range") from None
-    except ValueError as error:
-        raise MalformedBody(f"The body is not valid JSON: {_shortened(str(error))}") from None
+    except json.JSONDecodeError as error:
+        raise MalformedBody(f"The body is not valid JSON: {shortened(str(error))}") from None
+    except (ValueError, InvalidOperation):
+        # More than the 4,300 digits or 18 digits of exponent that Python converts.
+        raise MalformedBody("The body has a number that is out of range") from None
     if not isinstance(decoded, dict):
         raise InvalidOrder((FieldError("", "The body must be a JSON object"),))
     return decoded
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else text[:200] + "…"
+def shortened(text: str) -> str:
+    """What a client sent, as it is shown to it again."""
+    return text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeating = Repeating(found)
+    repeating.repeated = tuple(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+    return repeating
+
+
+def _no_constant(name: str) -> Any:
+    raise MalformedBody(f"The body is not valid JSON: {name} is no number")
+
+
+def _exact(text: str) -> Decimal:
+    """Raises InvalidOperation where the exponent is out of range, whatever the thread's own context does."""
+    return Decimal(text, _NUMBERS)
+
+
+_NUMBERS = Context(traps=[InvalidOperation])
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_exact, parse_constant=_no_constant)
