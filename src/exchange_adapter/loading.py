@@ -17,6 +17,7 @@ from orders.domain.values import Capabilities
 SIMULATED = "simulated"
 _METHODS = {
     "submit": "submit",
+    "close": "close",
     "queries": "query",
     "cancels": "cancel",
     "replaces": "replace",

@@ -103,6 +103,8 @@ def _changes(duty: Duty, event: e.OrderEvent) -> dict[str, object]:
             return {"pending_cancel": False}
         case e.ReplaceRequested():
             return {"pending_replace": True, "not_before": None}
+        case e.OrderReplaced(request_id=None):
+            return {}  # the venue's own change of terms: a request that waits goes on waiting
         case e.OrderReplaced() | e.ReplaceRejected():
             return {"pending_replace": False}
     return {}
