@@ -75,7 +75,7 @@ class Order(Struct, frozen=True, kw_only=True):
     terms_id: UUID  # what the venue knows the terms in force by (FIX OrigClOrdID of the next request)
     venue_order_id: str | None = None
     executions: Executions = NO_EXECUTIONS
-    leaves: int | None = None  # the venue's last word on what is open
+    leaves: int | None = None  # the venue's last word on what is open; a bust or correction makes it void
 
     @property
     def filled(self) -> int:
@@ -155,11 +155,11 @@ def evolve(order_id: UUID, order: Order | None, event: e.OrderEvent) -> Order:
     if order is None:
         return _placed(order_id, event)
     changed = replace(order, version=order.version + 1, updated_at=event.at, **_CHANGES[type(event)](order, event))
-    phase = changed.phase
-    if phase is Phase.OPEN:
-        return changed if changed.executed_at is None else replace(changed, executed_at=None)
-    executed_at = (order.executed_at or event.at) if phase is Phase.FILLED else None
-    return replace(changed, pending_cancel=None, pending_replace=None, executed_at=executed_at)
+    if changed.phase is not Phase.OPEN:
+        changed = replace(changed, pending_cancel=None, pending_replace=None)
+    # Only now: without the replace that was pending, an order that closed may be filled.
+    executed_at = (order.executed_at or event.at) if changed.phase is Phase.FILLED else None
+    return changed if changed.executed_at == executed_at else replace(changed, executed_at=executed_at)
 
 
 def _placed(order_id: UUID, event: e.OrderEvent) -> Order:
@@ -229,12 +229,12 @@ def _executed(order: Order, event: e.OrderExecuted) -> _Change:
 
 
 def _busted(order: Order, event: e.ExecutionBusted) -> _Change:
-    return {**_AT_VENUE, "executions": order.executions.busted(event.exec_id, event.ref_exec_id)}
+    return {**_AT_VENUE, "executions": order.executions.busted(event.exec_id, event.ref_exec_id), "leaves": None}
 
 
 def _corrected(order: Order, event: e.ExecutionCorrected) -> _Change:
     corrected = order.executions.corrected(event.exec_id, event.ref_exec_id, event.quantity, event.price)
-    return {**_AT_VENUE, "executions": corrected}
+    return {**_AT_VENUE, "executions": corrected, "leaves": None}
 
 
 def _closing(phase: Phase) -> Callable[[Order, Any], _Change]:
@@ -251,7 +251,10 @@ def _replace_requested(order: Order, event: e.ReplaceRequested) -> _Change:
 
 
 def _replaced(order: Order, event: e.OrderReplaced) -> _Change:
-    terms: _Change = {"quantity": event.quantity, "limit_price": event.limit_price, "pending_replace": None}
+    """The venue's own change of terms, without a request, leaves a request that waits as it is."""
+    terms: _Change = {"quantity": event.quantity, "limit_price": event.limit_price}
+    if event.request_id is not None:
+        terms["pending_replace"] = None
     if event.evidence is Evidence.NEVER_PLACED:
         return terms
     return {**_AT_VENUE, **terms, "terms_id": event.request_id or order.terms_id}

@@ -109,9 +109,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An order as clients see it after an event; each event of an order carries the one after it.
 
-    `average_price` is rounded half-even to 8 places; the exact notional stays in the order.
-    `created_at` is None in the order's first event (it is that event's time), `executed_at` is None in the
-    event that completes the order, for the same reason.
+    `average_price` is rounded half-even to 8 places; the exact notional stays in the order. `executed_at` is the time
+    of the event that completed the order, None while it is not complete.
     """
 
     account: str

@@ -45,13 +45,17 @@ def _accepted(story: Story, command: c.RecordAccepted) -> None:
 
 
 def _rejected(story: Story, command: c.RecordRejected) -> None:
-    if story.order.phase is Phase.OPEN:
+    if _may_end(story):
         story.tell(e.OrderRejected, reason=command.reason, evidence=command.evidence)
 
 
+def _may_end(story: Story) -> bool:
+    """An order that lives unwanted ends a second time: then it is known to be gone from the venue too."""
+    return story.order.phase is Phase.OPEN or story.order.lives_unwanted
+
+
 def _canceled(story: Story, command: c.RecordCanceled) -> None:
-    order = story.order
-    if order.phase is Phase.OPEN or order.lives_unwanted:
+    if _may_end(story):
         story.tell(e.OrderCanceled, evidence=command.evidence, reason=command.reason, request_id=command.request_id)
 
 
@@ -66,20 +70,26 @@ def _cancel_rejected(story: Story, command: c.RecordCancelRejected) -> None:
 
 
 def _replaced(story: Story, command: c.RecordReplaced) -> None:
-    """The answer to our request, or the venue's own change; a request that does not wait was answered before."""
+    """The answer to our request, or the venue's own change; a request that does not wait was answered before.
+
+    Where the venue names no request, terms that are just those asked for are the answer.
+    """
     order = story.order
     pending = order.pending_replace
-    if command.request_id is None:
-        news = (order.quantity, order.limit_price) != (command.quantity, command.limit_price)
+    request_id, terms = command.request_id, (command.quantity, command.limit_price)
+    if request_id is None and pending is not None and terms == (pending.quantity, pending.limit_price):
+        request_id = pending.request_id
+    if request_id is None:
+        news = terms != (order.quantity, order.limit_price)
     else:
-        news = pending is not None and command.request_id == pending.request_id
+        news = pending is not None and request_id == pending.request_id
     if order.phase is Phase.OPEN and news:
         story.tell(
             e.OrderReplaced,
             quantity=command.quantity,
             limit_price=command.limit_price,
             evidence=command.evidence,
-            request_id=command.request_id,
+            request_id=request_id,
         )
 
 
@@ -127,7 +137,7 @@ def _corrected(story: Story, command: c.RecordCorrection) -> None:
 
 
 def _expired(story: Story, command: c.RecordExpired) -> None:
-    if story.order.phase is Phase.OPEN:
+    if _may_end(story):
         story.tell(e.OrderExpired, evidence=command.evidence, reason=command.reason)
 
 
