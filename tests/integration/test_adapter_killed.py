@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -34,7 +35,8 @@ def test_with_an_exchange_that_deduplicates_every_order_is_placed_once(database_
         order_ids: list[UUID] = []
         for _ in range(KILLS):
             order_ids += client.place(150)
-            wait_until(lambda: delivered(client, order_ids[-50:], Delivery.SENDING, Delivery.ACKED), what="some calls")
+            running = partial(delivered, client, order_ids[-50:], Delivery.SENDING, Delivery.ACKED)
+            wait_until(running, what="some calls")
             adapter.kill()
             adapter.start()
         client.wait_for(order_ids, lambda order: order.phase is Phase.FILLED, within_s=30)
@@ -60,7 +62,8 @@ def test_with_a_plain_place_order_what_is_in_doubt_is_held(
         order_ids: list[UUID] = []
         for _ in range(KILLS):
             order_ids += client.place(60)
-            wait_until(lambda: delivered(client, order_ids[-60:], Delivery.SENDING), what="some calls")
+            running = partial(delivered, client, order_ids[-60:], Delivery.SENDING)
+            wait_until(running, what="some calls")
             adapter.kill()
             adapter.start()
 
