@@ -16,7 +16,6 @@ from order_service.head_requests import head_as_get
 from order_service.health import Health, health_router
 from order_service.metrics import Metrics, metrics_router
 from order_service.problem_details import Problems
-from orders.api.documentation import body_schemas
 from orders.api.problems import DETAILS
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -47,7 +46,7 @@ def create_app(parts: ApiParts) -> Litestar:
         route_handlers=handlers,
         exception_handlers=exception_handlers,
         lifespan=[parts.lifespan],
-        openapi_config=openapi_config(version("order-service"), body_schemas()),
+        openapi_config=openapi_config(version("order-service")),
         logging_config=None,
         debug=False,
     )

@@ -13,10 +13,10 @@ from litestar import Litestar
 from uuid_utils.compat import uuid7
 
 from order_service.asgi import ApiParts, create_app
-from order_service.bounds import API_THREADS, READY_LAG_S, SHUTDOWN_DRAIN_S
+from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
 from order_service.exchange import capabilities
-from order_service.health import Health
+from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
 from order_service.settings import Settings
@@ -33,10 +33,9 @@ from orders.venue_reply import OrderChanges
 from projections.api.feed_socket import feed_router
 from projections.api.problems import PROBLEMS as READ_PROBLEMS
 from projections.api.routes import query_router
-from projections.errors import ReadError
 from projections.feed_hub import FeedHub
 from projections.feed_session import LogReader
-from projections.read_side import ReadSide, read_side
+from projections.read_side import read_side
 
 
 def system_clock() -> datetime:
@@ -82,11 +81,26 @@ class _ApiProcess:
         reads = self._reads
         handlers = [
             query_router(reads.reads, reads.order_reads, self._catalogue, problem=Problem),
-            *command_routes(self._commands, problem=Problem),
+            *command_routes(self._commands, problem=Problem, position=self._position),
             feed_router(self._hub, LogReader(self._store, self._threads), self._catalogue),
         ]
-        health = Health([_ReadyReads(reads).check])
-        return ApiParts(handlers, [COMMAND_PROBLEMS, READ_PROBLEMS], health, self._metrics, self._lifespan)
+        return ApiParts(
+            handlers=handlers,
+            problem_tables=[COMMAND_PROBLEMS, READ_PROBLEMS],
+            health=Health(
+                {
+                    "query tables": QueryTables(reads.reads.lags).check,
+                    "migrations": Migrations(self._where.direct_url).check,
+                }
+            ),
+            metrics=self._metrics,
+            lifespan=self._lifespan,
+            position=self._position,
+        )
+
+    def _position(self) -> int:
+        """The highest position of the log that this process knows."""
+        return max(self._writer.last_position, self._live.position)
 
     def _lifespan(self, app: Litestar) -> AbstractAsyncContextManager[None]:
         return self._running()
@@ -116,26 +130,3 @@ class _ApiProcess:
         metrics.committed_position.set_function(lambda: self._writer.last_position)
         metrics.log_position.set_function(lambda: self._live.position)
         return metrics
-
-
-class _ReadyReads:
-    """Ready: the database answers, and the query tables follow the log closely."""
-
-    def __init__(self, reads: ReadSide) -> None:
-        self._reads = reads
-        self._behind_since: dict[str, float] = {}
-
-    async def check(self) -> str | None:
-        try:
-            lags = await self._reads.reads.lags()
-        except ReadError as error:
-            return str(error)
-        now = asyncio.get_running_loop().time()
-        for lag in lags:
-            if not lag.followed:
-                return f"{lag.projection} is not followed: no projector runs, or it has just started"
-            if lag.lag_events == 0:
-                self._behind_since.pop(lag.projection, None)
-            elif now - self._behind_since.setdefault(lag.projection, now) > READY_LAG_S:
-                return f"{lag.projection} is {lag.lag_events} events behind the log for more than {READY_LAG_S:g} s"
-        return None

@@ -31,6 +31,7 @@ DYING_LISTENER_S = 10.0  # how long a port is waited for whose process lost its 
 HEALTH_CACHE_S = 0.5  # however often load balancers ask, the database is asked twice a second
 HEALTH_TIMEOUT_S = 2.0  # a check that takes longer has failed
 READY_LAG_S = 10.0  # query tables this far behind are not fit to serve
+READY_LAG_EVENTS = 20_000  # nor are those with this much to catch up: about ten seconds of a projector's work
 API_THREADS = 8  # blocking reads of the log in an API process; each takes a connection
 API_LIVE_POLL_S = 0.05  # how often the starting server is asked whether it answers
 API_STOP_S = 2  # what requests in flight get to end; sockets are told to go elsewhere

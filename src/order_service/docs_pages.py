@@ -12,7 +12,7 @@ from litestar.enums import OpenAPIMediaType
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, License
+from litestar.openapi.spec import License
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
@@ -22,8 +22,7 @@ ASSETS_PATH = f"{DOCS_PATH}/assets"
 _FAVICON = f'<link rel="icon" href="{ASSETS_PATH}/favicon-32x32.png">'
 
 
-def openapi_config(version: str, schemas: dict[str, Any]) -> OpenAPIConfig:
-    """`schemas` are components that no handler's signature shows."""
+def openapi_config(version: str) -> OpenAPIConfig:
     swagger = SwaggerRenderPlugin(
         js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
         css_url=f"{ASSETS_PATH}/swagger-ui.css",
@@ -39,7 +38,6 @@ def openapi_config(version: str, schemas: dict[str, Any]) -> OpenAPIConfig:
         path=DOCS_PATH,
         openapi_router=Router(DOCS_PATH, route_handlers=[], include_in_schema=False, after_request=_found),
         render_plugins=[swagger, JsonRenderPlugin(path="/openapi.json")],
-        components=Components(schemas=schemas),
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from litestar import Response, Router, get
 from msgspec import Struct
 
-from order_service.bounds import HEALTH_CACHE_S, HEALTH_TIMEOUT_S
+from order_service.bounds import HEALTH_CACHE_S, HEALTH_TIMEOUT_S, READY_LAG_EVENTS, READY_LAG_S
+from order_service.errors import MigrationError, UnreachableError
+from order_service.migrations import pending
+from projections.errors import ReadError
+from projections.queries import Lag
 
 Check = Callable[[], Awaitable[str | None]]
 """The reason why it is not ready, in a person's words; None where all is well."""
@@ -24,7 +28,7 @@ class HealthReport(Struct, frozen=True):
 class Health:
     """The checks run together, each within a bound, at most once in a short while however often is asked."""
 
-    def __init__(self, checks: Sequence[Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
         self._lock = asyncio.Lock()
         self._report = HealthReport("starting", ["not checked yet"])
@@ -33,19 +37,70 @@ class Health:
     async def ready(self) -> HealthReport:
         async with self._lock:
             if time.monotonic() - self._checked_at > HEALTH_CACHE_S:
-                found = await asyncio.gather(*(_bounded(check) for check in self._checks))
+                found = await asyncio.gather(*(_bounded(name, check) for name, check in self._checks.items()))
                 reasons = [reason for reason in found if reason is not None]
                 self._report = HealthReport("not ready" if reasons else "ready", reasons)
                 self._checked_at = time.monotonic()
             return self._report
 
 
-async def _bounded(check: Check) -> str | None:
+async def _bounded(name: str, check: Check) -> str | None:
     try:
         async with asyncio.timeout(HEALTH_TIMEOUT_S):
             return await check()
     except TimeoutError:
-        return f"{check.__name__.replace('_', ' ')} did not answer within {HEALTH_TIMEOUT_S:g} s"
+        return f"{name}: no answer within {HEALTH_TIMEOUT_S:g} s"
+
+
+class QueryTables:
+    """The database answers, a projector runs, and each query table follows the log closely: it holds what was the log's
+    end READY_LAG_S ago. Under load a table is always a little behind; that alone is no reason."""
+
+    def __init__(
+        self, lags: Callable[[], Awaitable[Sequence[Lag]]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lags = lags
+        self._clock = clock
+        self._goals: dict[str, tuple[int, float]] = {}  # a position that was the log's end, and when
+
+    async def check(self) -> str | None:
+        try:
+            lags = await self._lags()
+        except ReadError as error:
+            return str(error)
+        return next((reason for lag in lags if (reason := self._reason(lag)) is not None), None)
+
+    def _reason(self, lag: Lag) -> str | None:
+        now = self._clock()
+        goal, since = self._goals.get(lag.projection, (0, now))
+        if lag.position >= goal:
+            goal, since = lag.position + lag.lag_events, now
+            self._goals[lag.projection] = (goal, since)
+        if not lag.followed:
+            return f"{lag.projection} is not followed: no projector runs, or it has just started"
+        if lag.lag_events > READY_LAG_EVENTS or now - since > READY_LAG_S:
+            return f"{lag.projection} is {lag.lag_events} events behind the log"
+        return None
+
+
+class Migrations:
+    """The schema is this release's. Once it is, it is not asked again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._applied = False
+
+    async def check(self) -> str | None:
+        if self._applied:
+            return None
+        try:
+            names = await asyncio.to_thread(pending, self._url)
+        except UnreachableError:
+            return "the database cannot be reached"
+        except MigrationError as error:
+            return str(error)
+        self._applied = not names
+        return f"migrations are pending: {', '.join(names)}; run `orders migrate`" if names else None
 
 
 def health_router(health: Health) -> Router:

@@ -1,7 +1,7 @@
 """The command API over HTTP without the rest of the service: the app of an API process on any event store, and a hand
 that plays the exchange."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ async def command_service(
     catalogue: Catalogue = BUILT_IN,
     default_symbol: str | None = None,
     venue_wait_s: float = 2.0,
-    checks: Sequence[Check] = (),
+    checks: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[CommandService]:
     threads = ThreadPoolExecutor(4)
     writer, live, changes = Writer(store), LiveLog(store, hints), OrderChanges()
@@ -93,11 +93,12 @@ async def command_service(
     )
     app = create_app(
         ApiParts(
-            handlers=command_routes(commands, problem=Problem),
+            handlers=command_routes(commands, problem=Problem, position=lambda: writer.last_position),
             problem_tables=[PROBLEMS],
-            health=Health(checks),
+            health=Health(checks or {}),
             metrics=Metrics(),
             lifespan=lambda app: nullcontext(),
+            position=lambda: writer.last_position,
         )
     )
     writer.start()

@@ -1,0 +1,218 @@
+"""What the assembled app does with what no handler answers: problems, HEAD, documents, metrics."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from order_service.docs_pages import ASSETS_PATH
+from orders.api.errors import ApiError
+from orders.api.problems import DETAILS, PROBLEMS
+from orders.domain.errors import Refusal
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import EventStoreError, StoreUnavailable
+from tests.support.command_service import EURUSD, CommandService, command_service
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "connection to host db7.internal failed"
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class FailingReads(MemoryEventStore):
+    error: Exception | None = None
+
+    def read_stream(self, *given: Any, **named: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return super().read_stream(*given, **named)
+
+
+@pytest.fixture
+async def store() -> FailingReads:
+    return FailingReads()
+
+
+@pytest.fixture
+async def service(store: FailingReads) -> AsyncIterator[CommandService]:
+    async with command_service(store, store.hints) as running:
+        yield running
+
+
+def _below(kind: type[Exception]) -> set[type[Exception]]:
+    return {one for child in kind.__subclasses__() for one in {child, *_below(child)}}
+
+
+@pytest.mark.parametrize("root", [Refusal, ApiError, EventStoreError])
+async def test_every_error_of_a_tree_has_its_row_in_the_table(root: type[Exception]) -> None:
+    missing = {kind.__name__ for kind in _below(root) - set(PROBLEMS) if kind.__module__.startswith("orders.")}
+    assert not missing
+
+
+async def test_every_store_error_that_a_client_sees_has_words_of_ours() -> None:
+    shown = {kind for kind in _below(EventStoreError) & set(PROBLEMS) if PROBLEMS[kind][0] != 500}
+    assert shown <= set(DETAILS)
+
+
+async def test_a_problem_has_its_members_and_its_media_type(service: CommandService) -> None:
+    answer = await service.http.post("/orders", json={**EURUSD, "quantity": 0, "colour": "red"})
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(body) == {"type", "title", "status", "detail", "errors", "trace_id"}
+    assert (body["status"], body["type"]) == (422, "urn:problem-type:invalid-order")
+    assert body["detail"] == body["errors"][0]["message"] == "Quantity must be greater than zero"
+    assert [error["field"] for error in body["errors"]] == ["quantity", "colour"]
+
+
+@pytest.mark.parametrize("path", ["/nonsense", "/docs/nonsense", "/docs/assets/nonsense", "/orders/x/y/z"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_what_is_not_there_is_a_problem_and_no_page(service: CommandService, method: str, path: str) -> None:
+    answer = await service.http.request(method, path)
+    assert answer.status_code in (404, 405)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+
+
+async def test_what_is_not_taken_names_what_is(service: CommandService) -> None:
+    answer = await service.http.request("PATCH", "/orders")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+
+
+async def test_the_callers_trace_is_the_problems_and_else_it_has_one_of_its_own(service: CommandService) -> None:
+    traced = await service.http.post("/orders", content=b"{", headers={"traceparent": TRACEPARENT})
+    others = [await service.http.post("/orders", content=b"{", headers={"traceparent": "x"}) for _ in range(2)]
+    assert traced.headers["x-trace-id"] == traced.json()["trace_id"] == TRACEPARENT.split("-")[1]
+    assert len({answer.json()["trace_id"] for answer in others}) == 2
+
+
+async def test_every_refusal_carries_the_position_that_the_process_knows(service: CommandService) -> None:
+    await service.place()
+    for answer in (
+        await service.http.post("/orders", json={}),
+        await service.http.delete("/orders/nonsense"),
+        await service.http.get("/nonsense"),
+    ):
+        assert answer.headers["orders-position"] == "1"
+
+
+async def test_a_lost_database_is_told_without_its_inside_and_logged_with_it(
+    service: CommandService, store: FailingReads, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = StoreUnavailable(SECRET)
+    answer = await service.http.delete("/orders/5f0c9a51-3c1e-5d0a-9d55-6a2f4b7f8e01")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "internal" not in answer.text
+    (logged,) = [record for record in caplog.records if SECRET in record.getMessage()]
+    assert logged.__dict__["trace_id"] == answer.json()["trace_id"]
+
+
+async def test_a_fault_of_ours_is_told_without_its_inside_and_logged_in_full(
+    service: CommandService, store: FailingReads, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = LookupError(SECRET)
+    answer = await service.http.delete("/orders/5f0c9a51-3c1e-5d0a-9d55-6a2f4b7f8e01")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "internal" not in answer.text.lower().replace("internal server error", "")
+    (logged,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert logged.exc_info is not None
+    assert logged.__dict__["trace_id"] == answer.json()["trace_id"]
+
+
+async def test_half_a_surrogate_pair_is_answered_as_what_it_is(service: CommandService) -> None:
+    answer = await service.http.post("/orders", content=rb'{"symbol": "\ud800", "quantity": 1, "\udfff": 1}')
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["symbol", "?"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/openapi.json", f"{ASSETS_PATH}/swagger-ui.css", "/nonsense"])
+async def test_head_is_get_without_its_content(service: CommandService, path: str) -> None:
+    got, head = await service.http.get(path), await service.http.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.headers["content-length"] == str(len(got.content))
+
+
+async def test_the_docs_load_nothing_from_elsewhere(service: CommandService) -> None:
+    page = await service.http.get("/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text.split("<body>")[0])
+    assert len(loaded) >= 4
+    for path in loaded:
+        assert path.startswith(ASSETS_PATH)
+        assert (await service.http.get(path)).status_code == 200
+    assert "://" not in page.text.split("<body>")[0]
+
+
+async def test_who_looks_at_the_root_finds_the_docs(service: CommandService) -> None:
+    answer = await service.http.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+
+
+async def test_the_shipped_files_are_those_of_the_manifest() -> None:
+    folder = files("order_service") / "docs_assets"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {one.name for one in folder.iterdir()} == {"manifest.json", *manifest["files"]}
+    assert manifest["licence"]
+    assert manifest["version"]
+    for name, integrity in manifest["files"].items():
+        digest = hashlib.sha384((folder / name).read_bytes()).digest()
+        assert integrity == f"sha384-{base64.b64encode(digest).decode()}", name
+
+
+async def test_the_schema_declares_every_route_with_its_answers(service: CommandService) -> None:
+    schema = (await service.http.get("/openapi.json")).json()
+    post, put = schema["paths"]["/orders"]["post"], schema["paths"]["/orders/{order_id}"]["put"]
+    assert {"200", "201", "400", "409", "413", "415", "422", "500", "503"} <= set(post["responses"])
+    assert {"200", "202", "400", "404", "409", "413", "415", "422", "503"} <= set(put["responses"])
+    body = post["requestBody"]["content"]["application/json"]["schema"]
+    assert (body["required"], body["additionalProperties"]) == (["quantity"], False)
+    assert body["properties"]["limit_price"]["anyOf"][0]["type"] == ["number", "string"]
+    assert body["properties"]["type"]["anyOf"][0]["enum"] == ["limit", "market"]
+    assert "/metrics" not in schema["paths"]
+    assert not any(path.startswith("/docs") for path in schema["paths"])
+    _check_references(schema, schema)
+
+
+def _check_references(node: Any, schema: dict[str, Any]) -> None:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            found: Any = schema
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                assert part in found, node["$ref"]
+                found = found[part]
+        for inner in node.values():
+            _check_references(inner, schema)
+    elif isinstance(node, list):
+        for inner in node:
+            _check_references(inner, schema)
+
+
+async def test_every_answer_is_counted_by_route_and_status(service: CommandService) -> None:
+    await service.place()
+    await service.http.post("/orders", json={})
+    for number in range(3):
+        await service.http.get(f"/nowhere/{number}")
+        await service.http.request(f"MADEUP{number}", "/orders")
+    metrics = (await service.http.get("/metrics")).text
+    assert counted(metrics, "POST", "/orders", 201) == 1
+    assert counted(metrics, "POST", "/orders", 422) == 1
+    assert counted(metrics, "GET", "other", 404) == 3
+    assert "MADEUP" not in metrics
+    assert "/nowhere" not in metrics
+
+
+def counted(metrics: str, method: str, route: str, status: int) -> float:
+    labels = f'{{method="{method}",route="{route}",status="{status}"}}'
+    found = re.search(re.escape(f"orders_http_request_seconds_count{labels}") + r" (\S+)", metrics)
+    return float(found[1]) if found else 0.0
