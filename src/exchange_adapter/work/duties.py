@@ -17,12 +17,12 @@ import psycopg
 from msgspec import Struct
 
 from exchange_adapter.policy import can_go_on
+from exchange_adapter.session import Session
 from exchange_adapter.work.duty import Duty, duty_after
 from orders.domain.events import OrderEvent
 from orders.domain.order import Order, fold
 from orders.domain.values import Capabilities, Delivery
-from orders.eventstore.connections import BoundedConnection, connect, is_dead
-from orders.eventstore.port import EventStore, Recorded, StoreUnavailable
+from orders.eventstore.port import EventStore, Recorded
 from orders.eventstore.sql import load
 from orders.eventstore.subscription import Hints
 from orders.follower import Follower
@@ -75,35 +75,23 @@ def is_workable(duty: Duty, venue: Capabilities) -> bool:
 
 
 class PostgresDuties:
-    """Reads the table, on a connection of its own that is opened again when it is lost. For one thread at a time."""
+    """Reads the table. For one thread at a time."""
 
     def __init__(self, database_url: str, venue: Capabilities) -> None:
-        self._url = database_url
+        self._session = Session(database_url, "orders adapter duties")
         on_the_way = (Delivery.QUEUED, Delivery.SENDING, Delivery.IN_DOUBT)
         self._workable = [delivery.value for delivery in on_the_way if can_go_on(delivery, venue)]
-        self._connection: BoundedConnection | None = None
 
     def due(self, shards: Collection[int], now: datetime, limit: int) -> list[Duty]:
         wanted = {"shards": list(shards), "now": now, "limit": limit, "workable": self._workable}
-        return [_duty(row) for row in self._rows("due", wanted)]
+        return [_duty(row) for row in self._session.rows(_SQL["due"], wanted)]
 
     def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
         request = {"request_id": request_id, "order_id": order_id, "worker": worker}
-        return bool(self._rows("claim_request", request))
+        return bool(self._session.rows(_SQL["claim_request"], request))
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _rows(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
-        try:
-            if self._connection is None or is_dead(self._connection):
-                self._connection = connect(self._url, application_name="orders adapter duties")
-            return self._connection.execute(_SQL[statement], parameters).fetchall()
-        except psycopg.Error as error:
-            self.close()
-            self._connection = None
-            raise StoreUnavailable(f"duties cannot be read: {str(error).strip()}") from error
+        self._session.close()
 
 
 class DutyFollower:

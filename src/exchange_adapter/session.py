@@ -1,0 +1,40 @@
+"""One connection to our own database, opened when it is needed and again when it was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from orders.eventstore.connections import BoundedConnection, connect, is_dead
+from orders.eventstore.port import StoreUnavailable
+
+
+class Session:
+    """For one thread at a time."""
+
+    def __init__(self, database_url: str, application_name: str) -> None:
+        self._url = database_url
+        self._application_name = application_name
+        self._connection: BoundedConnection | None = None
+
+    def rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Raises StoreUnavailable; whether the statement was carried out is not known then."""
+        try:
+            cursor = self._open().execute(statement, parameters)
+            return cursor.fetchall() if cursor.description is not None else []
+        except psycopg.Error as error:
+            self.close()
+            raise StoreUnavailable(f"{self._application_name}: {str(error).strip()}") from error
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> BoundedConnection:
+        if self._connection is not None and is_dead(self._connection):
+            self.close()
+        if self._connection is None:
+            self._connection = connect(self._url, application_name=self._application_name)
+        return self._connection

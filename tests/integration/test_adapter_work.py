@@ -1,0 +1,245 @@
+"""Duties, shards and outages on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from exchange_adapter.adapter import new_id
+from exchange_adapter.bounds import SHARDS
+from exchange_adapter.ownership import NOTHING, Owned, Ownership
+from exchange_adapter.place_order import PlaceOrderVenue
+from exchange_adapter.report_position import PostgresReportPositions
+from exchange_adapter.venue import ReportPosition
+from exchange_adapter.work.duties import FOLLOWER, Changed, DutyFollower, PostgresDuties
+from exchange_adapter.work.duty import Duty
+from orders.domain import commands as c
+from orders.domain.values import Capabilities, Delivery, TimeInForce
+from orders.eventstore.port import StoreUnavailable
+from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.subscription import PostgresHints
+from orders.follower import read_checkpoint
+from tests.support.adapter_floor import FULL, PLAIN
+from tests.support.postgres_proxy import PostgresProxy
+from tests.support.running_adapter import Client, client_of, running_adapter
+from tests.support.waiting import wait_until
+
+EVERYTHING = range(SHARDS)
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[Client]:
+    with client_of(database_url, FULL) as client:
+        yield client
+
+
+@contextmanager
+def following(database_url: str, changes: list[Changed]) -> Iterator[DutyFollower]:
+    store, hints, stop = PostgresEventStore(database_url), PostgresHints(database_url), threading.Event()
+    follower = DutyFollower(store, database_url, hints, on_change=changes.append)
+    thread = threading.Thread(target=follower.run, args=(stop,))
+    thread.start()
+    try:
+        yield follower
+    finally:
+        stop.set()
+        thread.join(10)
+        hints.close()
+        store.close()
+
+
+def caught_up(database_url: str, client: Client) -> bool:
+    with psycopg.connect(database_url) as connection:
+        checkpoint = read_checkpoint(connection, FOLLOWER)
+    return checkpoint is not None and checkpoint.position == client.store.head()
+
+
+def give(client: Client, kind: type[c.Command], order_id: object, **fields: object) -> None:
+    stamp = {"order_id": order_id, "command_id": new_id(), "at": datetime.now(UTC), "by": "test"}
+    client.give(kind(**stamp, **fields))
+
+
+def due(database_url: str, venue: Capabilities = FULL, **how: object) -> list[Duty]:
+    duties = PostgresDuties(database_url, venue)
+    wanted = {"shards": EVERYTHING, "now": datetime.now(UTC), "limit": 1000, **how}
+    found = duties.due(**wanted)  # type: ignore[arg-type]
+    duties.close()
+    return found
+
+
+def test_the_table_holds_what_is_open_oldest_first_and_nothing_else(database_url: str, client: Client) -> None:
+    changes: list[Changed] = []
+    with following(database_url, changes):
+        queued, sent, done = client.place(3)
+        give(client, c.StartSubmit, sent, worker="w")
+        give(client, c.StartSubmit, done, worker="w")
+        give(client, c.RecordAccepted, done)
+        wait_until(lambda: caught_up(database_url, client))
+        assert [(duty.order_id, duty.delivery) for duty in due(database_url)] == [
+            (queued, Delivery.QUEUED),
+            (sent, Delivery.SENDING),
+        ]
+        client.cancel(done)
+        wait_until(lambda: caught_up(database_url, client))
+        assert [(duty.order_id, duty.pending_cancel) for duty in due(database_url)][-1] == (done, True)
+        assert len(due(database_url, limit=1)) == 1
+        give(client, c.RecordCanceled, done)
+        wait_until(lambda: caught_up(database_url, client))
+        assert len(due(database_url)) == 2
+    assert done in changes[-1].settled
+    assert {duty.order_id for change in changes for duty in change.open} == {queued, sent, done}
+
+
+def test_a_restart_goes_on_from_the_table_without_reading_the_log_again(database_url: str, client: Client) -> None:
+    with following(database_url, []):
+        (first,) = client.place()
+        wait_until(lambda: caught_up(database_url, client))
+    (second,) = client.place()
+    changes: list[Changed] = []
+    with following(database_url, changes):
+        wait_until(lambda: caught_up(database_url, client))
+    assert [duty.order_id for change in changes for duty in change.open] == [second]
+    assert [duty.order_id for duty in due(database_url)] == [first, second]
+
+
+def test_what_waits_for_a_person_or_a_later_time_is_not_due(database_url: str, client: Client) -> None:
+    with following(database_url, []):
+        parked, doubtful, failed, day = client.place(3) + client.place(time_in_force=TimeInForce.DAY)
+        give(client, c.ParkPlacement, parked, reason="r")
+        for order_id in (doubtful, failed):
+            give(client, c.StartSubmit, order_id, worker="w")
+        give(client, c.RecordSubmitInDoubt, doubtful, attempt=1, reason="r")
+        give(client, c.RecordSubmitFailed, failed, attempts=(1,), reason="r")
+        give(client, c.ParkPlacement, day, reason="r")
+        wait_until(lambda: caught_up(database_url, client))
+    just_now = {"now": datetime.now(UTC) - timedelta(seconds=5)}
+    soon = {"now": datetime.now(UTC) + timedelta(seconds=5)}
+    tomorrow = {"now": datetime.now(UTC) + timedelta(days=1)}
+    assert [duty.order_id for duty in due(database_url, PLAIN, **just_now)] == []
+    assert [duty.order_id for duty in due(database_url, FULL, **just_now)] == [doubtful]
+    assert [duty.order_id for duty in due(database_url, PLAIN, **soon)] == [failed]
+    assert [duty.order_id for duty in due(database_url, PLAIN, **tomorrow)] == [failed, day]
+
+
+def test_duties_are_read_by_shard(database_url: str, client: Client) -> None:
+    with following(database_url, []):
+        client.place(40)
+        wait_until(lambda: caught_up(database_url, client))
+    low, high = due(database_url, shards=range(20)), due(database_url, shards=range(20, SHARDS))
+    assert len(low) + len(high) == 40
+    assert all(duty.shard < 20 for duty in low)
+
+
+def test_a_replace_is_claimed_once_and_its_claim_forgotten_when_it_is_answered(
+    database_url: str, client: Client
+) -> None:
+    duties = PostgresDuties(database_url, FULL)
+    with following(database_url, []):
+        (order_id,) = client.place()
+        give(client, c.StartSubmit, order_id, worker="w")
+        give(client, c.RecordAccepted, order_id)
+        client.replace(order_id, quantity=12)
+        change = client.order(order_id).pending_replace
+        assert change is not None
+        assert duties.claim_request(change.request_id, order_id, "one")
+        assert not duties.claim_request(change.request_id, order_id, "another")
+        give(client, c.RecordReplaced, order_id, quantity=12, request_id=change.request_id)
+        wait_until(lambda: caught_up(database_url, client))
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select count(*) from adapter_sent_requests").fetchone() == (0,)
+    duties.close()
+
+
+@contextmanager
+def owning(database_url: str) -> Iterator[list[Owned]]:
+    told, stop = [NOTHING], threading.Event()
+    thread = threading.Thread(target=Ownership(database_url, told.append, reports=True).run, args=(stop,))
+    thread.start()
+    try:
+        yield told
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def owns_all(told: list[Owned]) -> Callable[[], bool]:
+    return lambda: told[-1] == Owned(frozenset(EVERYTHING), True)
+
+
+def test_one_adapter_owns_all_shards_and_the_next_takes_them_over(database_url: str) -> None:
+    with owning(database_url) as first:
+        wait_until(owns_all(first))
+        with owning(database_url) as second:
+            with psycopg.connect(database_url, autocommit=True) as connection:
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name = 'orders adapter locks' and datname = current_database()"
+                    " order by backend_start limit 1"
+                )
+            wait_until(lambda: first[-1] == NOTHING and len(first) > 2, what="the first to notice")
+            wait_until(lambda: owns_all(first)() != owns_all(second)() and (owns_all(first)() or owns_all(second)()))
+    assert first[-1] == second[-1] == NOTHING
+
+
+def test_the_position_in_the_reports_only_moves_forward(database_url: str) -> None:
+    positions = PostgresReportPositions(database_url, "v")
+    assert positions.read() == ReportPosition()
+    positions.write(ReportPosition("J", 5))
+    positions.write(ReportPosition("J", 3))
+    assert positions.read() == ReportPosition("J", 5)
+    positions.write(ReportPosition("K", 1))
+    assert positions.read() == ReportPosition("K", 1)
+    positions.close()
+    another = PostgresReportPositions(database_url, "another")
+    assert another.read() == ReportPosition()
+    another.close()
+
+
+def test_what_cannot_be_reached_is_unavailable(database_url: str) -> None:
+    with PostgresProxy(database_url) as proxy:
+        proxy.refuses = True
+        with pytest.raises(StoreUnavailable):
+            PostgresDuties(proxy.url, FULL).due(EVERYTHING, datetime.now(UTC), 1)
+        with pytest.raises(StoreUnavailable):
+            PostgresDuties(proxy.url, FULL).claim_request(uuid4(), uuid4(), "w")
+        with pytest.raises(StoreUnavailable):
+            PostgresReportPositions(proxy.url, "v").read()
+
+
+def cut(proxy: PostgresProxy, database_url: str) -> None:
+    """The adapter's connections end, and new ones are refused."""
+    proxy.refuses = True
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+            " and datname = current_database() and application_name not like 'test client%'"
+        )
+
+
+def test_after_a_database_outage_it_goes_on_by_itself_and_nothing_is_called_twice(database_url: str) -> None:
+    release, calls = threading.Event(), list[object]()
+
+    def place_order(order: object) -> None:
+        calls.append(order)
+        release.wait(10)
+
+    venue = PlaceOrderVenue(place_order)
+    with (
+        PostgresProxy(database_url) as proxy,
+        client_of(database_url, venue.capabilities) as client,
+        running_adapter(proxy.url, venue),
+    ):
+        before = client.place(20)
+        wait_until(lambda: len(calls) == 20, what="all calls")
+        cut(proxy, database_url)
+        release.set()
+        during = client.place(20)
+        proxy.refuses = False
+        client.wait_for([*before, *during], lambda order: order.delivery is Delivery.ACKED, within_s=20)
+    assert len(calls) == 40
