@@ -10,7 +10,7 @@ import pytest
 from orders.bounds import POLL_INTERVAL_S
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints, Subscription
-from tests.support.log_events import unit
+from tests.support.log_events import WatchedHints, unit
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.waiting import wait_until
 
@@ -89,12 +89,17 @@ def test_a_silent_connection_costs_no_event(
 ) -> None:
     """Half-open: nothing comes any more, and nobody says so."""
     proxy.silence()
-    subscription = Subscription(store, after=0, hints=hints)
-    for position in range(1, 4):
-        store.append([unit()])
-        began_at = time.monotonic()
-        assert [event.position for event in subscription.next_batch(WITHIN_S)] == [position]
-        assert time.monotonic() - began_at < POLL_INTERVAL_S * 8
+    watched = WatchedHints(hints)
+    subscription = Subscription(store, after=0, hints=watched)
+    with ThreadPoolExecutor(1) as threads:
+        for position in range(1, 4):
+            began_at = time.monotonic()
+            watched.waited_for.clear()
+            future = threads.submit(subscription.next_batch, 2 * WITHIN_S)
+            assert watched.waited_for.wait(WITHIN_S)
+            store.append([unit()])
+            assert [event.position for event in future.result(WITHIN_S)] == [position]
+            assert time.monotonic() - began_at < POLL_INTERVAL_S * 20
     assert hints.wait(1, 0) == 1, "none of it was heard"
 
 

@@ -139,7 +139,7 @@ def pages_visited(connection: psycopg.Connection[Any], statement: str, *params: 
     """By a second execution, since the first one marks what it finds to be dead."""
     for _ in range(2):
         row = connection.execute(f"explain (analyze, buffers, format json) {statement}", params).fetchone()
-        assert row is not None
+    assert row is not None
     root = row[0][0]["Plan"]
     return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
 

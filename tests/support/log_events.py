@@ -1,11 +1,13 @@
 """Events and units to append, where their content does not matter."""
 
 from datetime import UTC, datetime
+from threading import Event
 from uuid import UUID, uuid4
 
 from orders.domain.events import OrderPlaced
 from orders.domain.values import OrderView
 from orders.eventstore.port import EventStore, Recorded, Unit
+from orders.eventstore.subscription import Hints
 
 AT = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
@@ -23,6 +25,21 @@ def unit(stream_id: UUID | None = None, *, expected_version: int = 0, events: in
 def large_unit(size_bytes: int) -> Unit:
     """One event of at least that size."""
     return Unit(uuid4(), 0, (placed(client_order_id="x" * size_bytes),))
+
+
+class WatchedHints:
+    """Hints that say when someone waits for them."""
+
+    def __init__(self, hints: Hints) -> None:
+        self.waited_for = Event()
+        self._hints = hints
+
+    def wait(self, seen: int, timeout_s: float) -> int:
+        self.waited_for.set()
+        return self._hints.wait(seen, timeout_s)
+
+    def close(self) -> None:
+        self._hints.close()
 
 
 def whole_log(store: EventStore) -> list[Recorded]:

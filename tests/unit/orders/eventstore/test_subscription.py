@@ -11,7 +11,7 @@ from orders.bounds import POLL_INTERVAL_S
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import BrokenLog, Recorded, StoreUnavailable
 from orders.eventstore.subscription import MemoryHints, Subscription
-from tests.support.log_events import unit
+from tests.support.log_events import WatchedHints, unit
 
 
 @pytest.fixture
@@ -36,9 +36,11 @@ def test_it_catches_up_in_batches_and_then_follows(store: MemoryEventStore) -> N
 
 def test_a_hint_wakes_it(store: MemoryEventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orders.eventstore.subscription.POLL_INTERVAL_S", 60.0)
-    subscription = Subscription(store, after=0, hints=store.hints)
+    watched = WatchedHints(store.hints)
+    subscription = Subscription(store, after=0, hints=watched)
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(subscription.next_batch, 60.0)
+        assert watched.waited_for.wait(10)
         store.append([unit()])
         assert positions(future.result(10)) == [1]
 
@@ -62,9 +64,11 @@ def test_a_hint_between_read_and_wait_is_not_lost(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_any_hint_it_polls(store: MemoryEventStore) -> None:
-    subscription = Subscription(store, after=0, hints=MemoryHints())
+    watched = WatchedHints(MemoryHints())
+    subscription = Subscription(store, after=0, hints=watched)
     with ThreadPoolExecutor(1) as threads:
         future = threads.submit(subscription.next_batch, 30.0)
+        assert watched.waited_for.wait(10)
         store.append([unit()])
         began_at = time.monotonic()
         assert positions(future.result(30)) == [1]
