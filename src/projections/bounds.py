@@ -21,10 +21,11 @@ STOP_TIMEOUT_S = 6.0  # a follower's last transaction: PostgreSQL ends it after 
 
 # The feed.
 MAX_FEED_CLIENTS = 4_000  # sockets of one API process: a fifth of the open files that a process may have
-MAX_CLIENT_QUEUE = 2_000  # messages a client may be behind: about a second of the fullest log
-MAX_CLIENT_QUEUE_BYTES = 1024 * 1024  # and in bytes; the texts are shared, so this bounds the sum only
-SEND_TIMEOUT_S = 8.0  # one message: the socket's buffers are full for so long
-CLOSE_TIMEOUT_S = 1.5  # for the closing message, to a client that may not read
+MAX_CLIENT_QUEUE = 10_000  # messages a client may be behind: the live log hands out up to 4,000 at once
+MAX_CLIENT_QUEUE_BYTES = 8 * 1024 * 1024  # and in bytes; the texts are shared, so a client's own part is 80 kB
+SEND_TIMEOUT_S = 4.0  # one message: the socket's buffers are full for so long, a message and megabytes before it
+SLOW_CLOSE_TIMEOUT_S = 4.0  # for the closing message behind those: in all a stopped client ends within 10 s
+CLOSE_TIMEOUT_S = 1.5  # for the message under way, and for the closing message of a client that reads
 MAX_CLIENT_MESSAGE = 4_096  # characters of a message from a client; none means anything yet
 MAX_CLIENT_MESSAGES = 100  # messages from a client within CLIENT_MESSAGES_S
 CLIENT_MESSAGES_S = 10.0

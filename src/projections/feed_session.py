@@ -24,6 +24,7 @@ from projections.bounds import (
     MAX_REPLAY_READS,
     REPLAY_PAGE,
     SEND_TIMEOUT_S,
+    SLOW_CLOSE_TIMEOUT_S,
 )
 from projections.feed import Subscription, caught_up, entries, heartbeat
 from projections.feed_client import (
@@ -90,6 +91,14 @@ async def serve(socket: FeedSocket, subscription: Subscription, hub: FeedHub, re
         hub.closed_slow += client.ending is not None and client.ending.code == TOO_SLOW
 
 
+async def close(socket: FeedSocket, code: int, reason: str) -> None:
+    """Ends within its timeout, whether the client reads or not."""
+    shortened = reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore")
+    with suppress(SocketGone, TimeoutError):
+        async with asyncio.timeout(SLOW_CLOSE_TIMEOUT_S if code == TOO_SLOW else CLOSE_TIMEOUT_S):
+            await socket.close(code, shortened)
+
+
 async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: LogReader) -> None:
     session = _Session(socket, client, hub, reader)
     writing, reading = asyncio.create_task(session.write()), asyncio.create_task(session.read())
@@ -111,14 +120,6 @@ async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: Log
 
 def _reason(client: FeedClient, ending: Ending) -> str:
     return f"too slow: resume with after={client.sent}" if ending.code == TOO_SLOW else ending.reason
-
-
-async def close(socket: FeedSocket, code: int, reason: str) -> None:
-    """Ends within CLOSE_TIMEOUT_S, whether the client reads or not."""
-    shortened = reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore")
-    with suppress(SocketGone, TimeoutError):
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await socket.close(code, shortened)
 
 
 class _Session:

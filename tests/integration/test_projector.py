@@ -1,41 +1,34 @@
-"""Rows follow the log: whatever the history, however it is cut into batches, whoever dies in between."""
+"""Rows follow the log, whoever dies in between, and whoever else follows."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import psycopg
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from psycopg import Cursor
 
-from orders.domain.events import OrderEvent
-from orders.domain.instruments import BUILT_IN
-from orders.domain.order import fold, view
-from orders.domain.resource import OrderResource, resource
-from orders.domain.values import Side
-from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import read_checkpoint
-from projections import order_status
 from projections.errors import ForeignTables, MissingRow
 from projections.order_status import ORDER_STATUS
 from projections.projection import Projection
-from projections.projector import run_projector
-from projections.reads import shown_order
 from projections.registry import PROJECTIONS
-from projections.tables import apply_to, check_tables, create_schema, make_tables
+from projections.tables import check_tables, make_tables
 from projections.trades import TRADES
-from tests.support.trading_desk import Step, TradingDesk, sides, steps
+from tests.support.projection_rows import (
+    counted_fills,
+    folded_fills,
+    folded_orders,
+    listed_orders,
+    position_of,
+    wait_for_rows,
+)
+from tests.support.read_service import projecting
+from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until
-
-Rows = list[tuple[Any, ...]]
 
 
 @pytest.fixture
@@ -43,158 +36,6 @@ def store(database_url: str) -> Iterator[PostgresEventStore]:
     store = PostgresEventStore(database_url)
     yield store
     store.close()
-
-
-@contextmanager
-def projecting(
-    store: PostgresEventStore, url: str, projections: Sequence[Projection] = PROJECTIONS
-) -> Iterator[threading.Event]:
-    """A projector in a thread, stopped at the end; the event that stops it earlier."""
-    stop, ready = threading.Event(), threading.Event()
-    thread = threading.Thread(
-        target=run_projector, args=(store, url, stop, ready.set), kwargs={"projections": projections}
-    )
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-def position_of(url: str, projection: Projection) -> int:
-    with psycopg.connect(url) as connection:
-        checkpoint = read_checkpoint(connection, projection.name)
-    return checkpoint.position if checkpoint else 0
-
-
-def wait_for_rows(url: str, projection: Projection, position: int) -> None:
-    wait_until(lambda: position_of(url, projection) >= position, what=f"{projection.name} at {position}")
-
-
-def all_rows(cursor: Cursor[Any]) -> tuple[Rows, Rows]:
-    """Everything in the tables of both projections, wherever the search path finds them."""
-    orders = cursor.execute("select * from orders order by order_id").fetchall()
-    fills = cursor.execute("select * from fills order by order_id, exec_id").fetchall()
-    return orders, fills
-
-
-def listed_orders(cursor: Cursor[Any]) -> list[OrderResource]:
-    columns = (
-        "placed_position, order_id, position, version, account, client_order_id, symbol, instrument, side, type, "
-        "limit_price, quantity, time_in_force, status, ord_status, filled_quantity, average_price, delivery, "
-        "created_at, updated_at, executed_at"
-    )
-    rows = cursor.execute(f"select {columns} from orders order by placed_position", binary=True).fetchall()
-    return [shown_order(row, BUILT_IN) for row in rows]
-
-
-def folded_orders(log: Sequence[Recorded]) -> list[OrderResource]:
-    """The orders folded from their events, in order of placing."""
-    streams: dict[UUID, list[Recorded]] = {}
-    for recorded in log:
-        streams.setdefault(recorded.stream_id, []).append(recorded)
-    resources = []
-    for order_id, stream in streams.items():
-        order = fold(order_id, [one.event for one in stream if isinstance(one.event, OrderEvent)])
-        assert order is not None
-        resources.append(
-            resource(
-                order_id,
-                view(order),
-                BUILT_IN,
-                version=order.version,
-                position=stream[-1].position,
-                updated_at=order.updated_at,
-            )
-        )
-    return resources
-
-
-def counted_fills(cursor: Cursor[Any]) -> dict[tuple[UUID, str], tuple[int, Decimal]]:
-    rows = cursor.execute("select order_id, exec_id, quantity, price from fills where counts and reported")
-    return {(order_id, exec_id): (quantity, price) for order_id, exec_id, quantity, price in rows}
-
-
-def folded_fills(desk: TradingDesk) -> dict[tuple[UUID, str], tuple[int, Decimal]]:
-    return {
-        (order.id, exec_id): (execution.quantity, execution.price)
-        for order in desk.orders.values()
-        for exec_id, execution in order.executions.by_id.items()
-        if execution.counts
-    }
-
-
-def cut(log: list[Recorded], sizes: Sequence[int]) -> Iterator[list[Recorded]]:
-    """The log in batches of these sizes, and the rest in one."""
-    start = 0
-    for size in sizes:
-        yield log[start : start + size]
-        start += size
-    yield log[start:]
-
-
-@contextmanager
-def tables_of_their_own(connection: psycopg.Connection[Any], schema: str) -> Iterator[Cursor[Any]]:
-    """Empty tables of both projections, gone afterwards."""
-    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
-        for projection in PROJECTIONS:
-            create_schema(cursor, projection, f"{schema}_{projection.name}")
-        yield cursor
-
-
-def apply_all(cursor: Cursor[Any], schema: str, log: list[Recorded], sizes: Sequence[int]) -> None:
-    for batch in cut(log, sizes):
-        for projection in PROJECTIONS:
-            apply_to(cursor, projection, f"{schema}_{projection.name}", batch)
-
-
-@settings(max_examples=40)
-@given(
-    terms=st.lists(
-        st.tuples(sides, st.integers(1, 100), st.sampled_from([None, "1.1", "1.10", "2E+1"])), min_size=1, max_size=4
-    ),
-    steps=steps,
-    sizes=st.lists(st.integers(0, 9), max_size=8),
-)
-def test_rows_are_the_orders_folded_from_the_log_however_it_is_cut(
-    module_database_url: str, terms: list[tuple[Side, int, str | None]], steps: list[Step], sizes: list[int]
-) -> None:
-    desk = TradingDesk(MemoryEventStore())
-    orders = [desk.place(side=side, quantity=quantity, price=price) for side, quantity, price in terms]
-    desk.play(steps, orders)
-    with psycopg.connect(module_database_url) as connection:
-        with tables_of_their_own(connection, "cut") as cursor:
-            apply_all(cursor, "cut", desk.log(), sizes)
-            assert listed_orders(cursor) == folded_orders(desk.log())
-            assert counted_fills(cursor) == folded_fills(desk)
-            cut_rows = all_rows(cursor)
-        with tables_of_their_own(connection, "whole") as cursor:
-            apply_all(cursor, "whole", desk.log(), [])
-            assert all_rows(cursor) == cut_rows
-
-
-def test_an_order_that_was_never_placed_has_no_row_to_change(module_database_url: str) -> None:
-    desk = TradingDesk(MemoryEventStore())
-    order_id = desk.place()
-    desk.cancel(order_id)
-    with (
-        psycopg.connect(module_database_url) as connection,
-        tables_of_their_own(connection, "none") as cursor,
-        pytest.raises(MissingRow, match=str(order_id)),
-    ):
-        order_status.apply(cursor, desk.log()[1:])
-
-
-def test_a_batch_of_thousands_is_written_whole(module_database_url: str) -> None:
-    desk = TradingDesk(MemoryEventStore())
-    for _ in range(2_100):
-        desk.place()
-    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "big") as cursor:
-        apply_all(cursor, "big", desk.log(), [])
-        assert listed_orders(cursor) == folded_orders(desk.log())
 
 
 def test_the_projector_follows_the_log_live(store: PostgresEventStore, database_url: str) -> None:

@@ -1,7 +1,7 @@
 """The read side over HTTP without the rest of the service: a projector in a thread, and the routes on this loop."""
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -22,16 +22,21 @@ from projections.api.problems import PROBLEMS as READ_PROBLEMS
 from projections.api.routes import query_router
 from projections.feed_hub import FeedHub
 from projections.feed_session import LogReader
+from projections.projection import Projection
 from projections.projector import run_projector
 from projections.read_side import ReadSide, read_side
+from projections.registry import PROJECTIONS
 from tests.support.trading_desk import TradingDesk
 
 
 @contextmanager
-def projecting(store: EventStore, url: str, hints: Hints | None = None) -> Iterator[threading.Event]:
+def projecting(
+    store: EventStore, url: str, projections: Sequence[Projection] = PROJECTIONS, *, hints: Hints | None = None
+) -> Iterator[threading.Event]:
     """A projector in a thread, stopped at the end, or earlier by the event."""
     stop, ready = threading.Event(), threading.Event()
-    thread = threading.Thread(target=run_projector, args=(store, url, stop, ready.set), kwargs={"hints": hints})
+    options = {"hints": hints, "projections": projections}
+    thread = threading.Thread(target=run_projector, args=(store, url, stop, ready.set), kwargs=options)
     thread.start()
     assert ready.wait(10)
     try:
@@ -58,10 +63,26 @@ class ReadService:
 
     def projecting(self) -> AbstractContextManager[threading.Event]:
         """A projector meanwhile; the event stops it earlier."""
-        return projecting(self.store, self.url, self.hints)
+        return projecting(self.store, self.url, hints=self.hints)
+
+    @contextmanager
+    def committing(self) -> Iterator[None]:
+        """What is appended meanwhile counts as committed by this API process."""
+        yield
+        self.committed = self.store.head()
 
     async def get(self, path: str, **params: object) -> httpx.Response:
         return await self.client.get(path, params={name: str(value) for name, value in params.items()})
+
+
+def ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [order["id"] for order in answer.json()]
+
+
+def wrong_fields(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 422, answer.text
+    return [error["field"] for error in answer.json()["errors"]]
 
 
 @asynccontextmanager

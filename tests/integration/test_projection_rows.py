@@ -1,0 +1,97 @@
+"""Rows are the orders folded from the log, whatever the history, however it is cut into batches."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import Cursor
+
+from orders.domain.values import Side
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import Recorded
+from projections import order_status
+from projections.errors import MissingRow
+from projections.registry import PROJECTIONS
+from projections.tables import apply_to, create_schema
+from tests.support.projection_rows import (
+    all_rows,
+    counted_fills,
+    folded_fills,
+    folded_orders,
+    listed_orders,
+)
+from tests.support.trading_desk import Step, TradingDesk, sides, steps
+
+
+def cut(log: list[Recorded], sizes: Sequence[int]) -> Iterator[list[Recorded]]:
+    """The log in batches of these sizes, and the rest in one."""
+    start = 0
+    for size in sizes:
+        yield log[start : start + size]
+        start += size
+    yield log[start:]
+
+
+@contextmanager
+def tables_of_their_own(connection: psycopg.Connection[Any], schema: str) -> Iterator[Cursor[Any]]:
+    """Empty tables of both projections, gone afterwards."""
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        for projection in PROJECTIONS:
+            create_schema(cursor, projection, f"{schema}_{projection.name}")
+        yield cursor
+
+
+def apply_all(cursor: Cursor[Any], schema: str, log: list[Recorded], sizes: Sequence[int]) -> None:
+    for batch in cut(log, sizes):
+        for projection in PROJECTIONS:
+            apply_to(cursor, projection, f"{schema}_{projection.name}", batch)
+
+
+@settings(max_examples=40)
+@given(
+    terms=st.lists(
+        st.tuples(sides, st.integers(1, 100), st.sampled_from([None, "1.1", "1.10", "2E+1"])), min_size=1, max_size=4
+    ),
+    steps=steps,
+    sizes=st.lists(st.integers(0, 9), max_size=8),
+)
+def test_rows_are_the_orders_folded_from_the_log_however_it_is_cut(
+    module_database_url: str, terms: list[tuple[Side, int, str | None]], steps: list[Step], sizes: list[int]
+) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    orders = [desk.place(side=side, quantity=quantity, price=price) for side, quantity, price in terms]
+    desk.play(steps, orders)
+    with psycopg.connect(module_database_url) as connection:
+        with tables_of_their_own(connection, "cut") as cursor:
+            apply_all(cursor, "cut", desk.log(), sizes)
+            assert listed_orders(cursor) == folded_orders(desk.log())
+            assert counted_fills(cursor) == folded_fills(desk)
+            cut_rows = all_rows(cursor)
+        with tables_of_their_own(connection, "whole") as cursor:
+            apply_all(cursor, "whole", desk.log(), [])
+            assert all_rows(cursor) == cut_rows
+
+
+def test_an_order_that_was_never_placed_has_no_row_to_change(module_database_url: str) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    order_id = desk.place()
+    desk.cancel(order_id)
+    with (
+        psycopg.connect(module_database_url) as connection,
+        tables_of_their_own(connection, "none") as cursor,
+        pytest.raises(MissingRow, match=str(order_id)),
+    ):
+        order_status.apply(cursor, desk.log()[1:])
+
+
+def test_a_batch_of_thousands_is_written_whole(module_database_url: str) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    for _ in range(2_100):
+        desk.place()
+    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "big") as cursor:
+        apply_all(cursor, "big", desk.log(), [])
+        assert listed_orders(cursor) == folded_orders(desk.log())

@@ -1,0 +1,139 @@
+"""Reads wait for what they promise, or are refused in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+
+from orders.eventstore.memory import MemoryEventStore
+from projections.order_status import ORDER_STATUS
+from projections.registry import PROJECTIONS
+from projections.tables import make_tables
+from tests.support.read_service import ReadService, ids, read_service
+from tests.support.trading_desk import TradingDesk
+from tests.support.waiting import wait_until_async
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def unprojected(database_url: str) -> AsyncIterator[ReadService]:
+    """Without a projector."""
+    async with read_service(database_url) as service:
+        yield service
+
+
+@pytest.fixture
+async def service(unprojected: ReadService) -> AsyncIterator[ReadService]:
+    with unprojected.projecting():
+        yield unprojected
+
+
+async def test_a_list_after_an_own_write_is_never_older(service: ReadService) -> None:
+    for _ in range(40):
+        with service.committing():
+            order_id = service.desk.place()
+        newest, *_ = ids(await service.get("/orders", limit=1))
+        assert newest == str(order_id)
+
+
+async def test_a_list_waits_for_the_position_that_is_asked_for(service: ReadService) -> None:
+    for _ in range(10):
+        order_id = service.desk.place()
+        answer = await service.get("/orders", limit=1, min_position=service.store.head())
+        assert ids(answer) == [str(order_id)]
+        assert int(answer.headers["Orders-Position"]) >= service.store.head()
+
+
+async def test_a_wait_that_runs_out_is_refused_and_never_answered_with_something_old(
+    unprojected: ReadService,
+) -> None:
+    service = unprojected
+    with service.projecting():
+        service.desk.place()
+        assert len(ids(await service.get("/orders", min_position=1))) == 1
+    with service.committing():
+        service.desk.place()
+    refused = await service.get("/orders", wait_ms=50)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    stale = await service.get("/orders", wait_ms=0, min_position=2)
+    assert len(ids(stale)) == 1
+    assert stale.headers["Orders-Position"] == "1"
+
+
+async def test_one_wait_serves_many_requests_as_soon_as_the_projector_is_there(unprojected: ReadService) -> None:
+    service = unprojected
+    with service.committing():
+        service.desk.place()
+    waiting = [asyncio.create_task(service.get("/orders")) for _ in range(50)]
+
+    async def all_wait() -> bool:
+        return len(service.side.checkpoints._waiters) == 50
+
+    await wait_until_async(all_wait, what="50 reads that wait")
+    with service.projecting():
+        for answer in await asyncio.gather(*waiting):
+            assert len(ids(answer)) == 1
+
+
+async def test_what_was_there_before_this_process_is_waited_for(unprojected: ReadService) -> None:
+    service = unprojected
+    service.desk.place()
+    assert (await service.get("/orders", wait_ms=50)).status_code == 503
+    with service.projecting():
+        assert len(ids(await service.get("/orders"))) == 1
+
+
+async def test_lists_wait_out_a_rebuild(service: ReadService) -> None:
+    with service.committing():
+        for _ in range(20):
+            service.desk.place()
+    assert len(ids(await service.get("/orders"))) == 20
+    with psycopg.connect(service.url, autocommit=True) as connection:
+        connection.execute("drop schema projection_order_status cascade")
+        assert make_tables(connection, ORDER_STATUS)
+    assert len(ids(await service.get("/orders"))) == 20
+
+
+async def test_a_lost_database_connection_is_replaced(service: ReadService) -> None:
+    with service.committing():
+        service.desk.place()
+    assert len(ids(await service.get("/orders"))) == 1
+    with psycopg.connect(service.url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'orders %'"
+        )
+    with service.committing():
+        service.desk.place()
+    assert len(ids(await service.get("/orders"))) == 2
+
+
+async def test_without_a_database_reads_are_refused_for_now() -> None:
+    nowhere = "postgresql://orders@127.0.0.1:9/orders"
+    desk = TradingDesk(MemoryEventStore())
+    desk.place()
+    async with read_service(nowhere, store=desk.store) as service:
+        answer = await service.get("/orders", wait_ms=0)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert "does not answer" in answer.json()["detail"]
+
+
+async def test_the_lag_of_each_projection_and_whether_it_is_followed(unprojected: ReadService) -> None:
+    service = unprojected
+    with service.projecting():
+        service.desk.place()
+        await service.get("/orders", min_position=1)
+        await service.get("/trades", min_position=1)
+        lags = await service.side.reads.lags()
+        assert [(one.projection, one.position, one.lag_events, one.followed) for one in lags] == [
+            (projection.name, 1, 0, True) for projection in PROJECTIONS
+        ]
+    service.desk.place()
+
+    async def unfollowed() -> bool:
+        """The database ends a lock a moment after its connection."""
+        return not any(one.followed for one in await service.side.reads.lags())
+
+    await wait_until_async(unfollowed, what="the end of the locks")
+    assert [one.lag_events for one in await service.side.reads.lags()] == [1, 1]

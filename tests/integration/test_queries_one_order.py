@@ -1,0 +1,94 @@
+"""One order over HTTP: as it is, as it was, and all that happened to it. It needs no projector."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from orders.domain import commands as c
+from tests.support.read_service import ReadService, read_service, wrong_fields
+from tests.support.trading_desk import OPENING
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def unprojected(database_url: str) -> AsyncIterator[ReadService]:
+    """Without a projector."""
+    async with read_service(database_url) as service:
+        yield service
+
+
+async def test_one_order_is_never_stale_and_needs_no_projector(unprojected: ReadService) -> None:
+    desk = unprojected.desk
+    order_id = desk.place("EURUSD", 10)
+    assert (await unprojected.get(f"/orders/{order_id}")).json()["status"] == "Placed"
+    desk.fill(order_id, 10)
+    answer = await unprojected.get(f"/order/{order_id}")
+    assert (answer.json()["status"], answer.json()["version"]) == ("Executed", 2)
+    assert answer.headers["Orders-Position"] == "2"
+
+
+async def test_there_is_no_order_of_an_unknown_or_invalid_id(unprojected: ReadService) -> None:
+    for path in ("/orders/{}", "/order/{}", "/orders/{}/events"):
+        for bad_id in (str(uuid4()), "7", "not-an-id", "{urn}", uuid4().hex, "%00", "ü"):
+            answer = await unprojected.get(path.format(bad_id))
+            shown = httpx.URL(f"http://orders.test/{bad_id}").path[1:]
+            assert answer.status_code == 404
+            assert answer.json()["detail"] == f"Order with ID: {shown} does not exist"
+
+
+async def test_an_order_is_shown_as_it_was(unprojected: ReadService) -> None:
+    desk = unprojected.desk
+    order_id = desk.place("EURUSD", 10)
+    desk.fill(order_id, 4)
+    desk.fill(order_id, 6)
+    path = f"/orders/{order_id}"
+    for as_of, filled in [
+        ("1", 0),
+        ("2", 4),
+        ("3", 10),
+        ("2026-11-02T09:30:02Z", 4),
+        ("2026-11-02T09:30:02.5Z", 4),
+        ("2026-11-02T10:30:01+01:00", 0),
+        ("2030-01-01T00:00:00Z", 10),
+    ]:
+        answer = await unprojected.get(path, as_of=as_of)
+        assert answer.json()["filled_quantity"] == filled, as_of
+        assert answer.headers["Orders-Position"] == str(answer.json()["position"])
+    assert (await unprojected.get(path, as_of=(OPENING - timedelta(days=1)).isoformat())).status_code == 404
+    assert (await unprojected.get(path, as_of=0)).status_code == 404
+    assert wrong_fields(await unprojected.get(path, as_of=4)) == ["as_of"]
+    assert wrong_fields(await unprojected.get(path, as_of="yesterday")) == ["as_of"]
+
+
+async def test_a_history_tells_every_event_with_its_evidence(unprojected: ReadService) -> None:
+    desk = unprojected.desk
+    order_id = desk.place("EURUSD", 10, "1.1")
+    desk.fill(order_id, 4, "1.1", "e1")
+    desk.do(order_id, c.RecordCanceled, reason="by the venue")
+    answer = await unprojected.get(f"/orders/{order_id}/events")
+    placed, filled, canceled = answer.json()
+    assert (placed["event"], placed["version"], placed["position"], placed["by"]) == ("OrderPlaced", 1, 1, "tests")
+    assert (placed["evidence"], placed["at"]) == (None, "2026-11-02T09:30:01Z")
+    assert filled["fields"] == {"exec_id": "e1", "quantity": 4, "price": "1.10000", "leaves": None}
+    assert (filled["evidence"], filled["ord_status"]) == ("venue_report", "PartiallyFilled")
+    assert (canceled["fields"]["reason"], canceled["status"]) == ("by the venue", "Canceled")
+
+
+async def test_a_history_is_paged_oldest_first_and_ends_where_it_was_asked_to(unprojected: ReadService) -> None:
+    desk = unprojected.desk
+    order_id = desk.place("EURUSD", 100)
+    for _ in range(9):
+        desk.fill(order_id, 1)
+    for as_of, last in [({}, 10), ({"as_of": 7}, 7), ({"as_of": 6}, 6)]:
+        versions: list[int] = []
+        answer = await unprojected.get(f"/orders/{order_id}/events", limit=3, **as_of)
+        while True:
+            versions += [one["version"] for one in answer.json()]
+            if "next" not in answer.links:
+                break
+            answer = await unprojected.client.get(answer.links["next"]["url"])
+        assert versions == list(range(1, last + 1))

@@ -1,0 +1,101 @@
+"""A WebSocket of the feed without a network: a client that reads, or does not."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from orders.domain.instruments import BUILT_IN
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import Recorded
+from projections.feed import Subscription
+from projections.feed_hub import FeedHub
+from projections.feed_session import LogReader, SocketGone, serve
+
+
+class FakeSocket:
+    """`reads` is cleared for a client that does not read: sends then block. `leave()` ends the connection."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self._incoming: asyncio.Queue[int | None] = asyncio.Queue()
+
+    def say(self, length: int) -> None:
+        self._incoming.put_nowait(length)
+
+    def leave(self) -> None:
+        self._incoming.put_nowait(None)
+
+    @property
+    def positions(self) -> list[int]:
+        return [message["position"] for message in self.sent]
+
+    async def send(self, text: str) -> None:
+        await self.reads.wait()
+        self.sent.append(json.loads(text))
+
+    async def receive(self) -> int:
+        length = await self._incoming.get()
+        if length is None:
+            raise SocketGone
+        return length
+
+    async def close(self, code: int, reason: str) -> None:
+        await self.reads.wait()
+        self.closed = (code, reason)
+
+
+class FakeLive:
+    """A live log that hands out what it is told to."""
+
+    def __init__(self) -> None:
+        self.position = 0
+
+    def listen(self, callback: Any) -> Any:
+        return lambda: None
+
+
+class Studio:
+    """A feed over a log in memory. `air()` hands out what was appended since."""
+
+    def __init__(self, store: MemoryEventStore) -> None:
+        self.store = store
+        self.live = FakeLive()
+        self.hub = FeedHub(self.live, BUILT_IN)
+        self.hub.start()
+        self.threads = ThreadPoolExecutor(1)
+        self.reader = LogReader(store, self.threads)
+        self._aired = 0
+        self._sessions: list[asyncio.Task[None]] = []
+
+    async def tune_in(self, **wanted: Any) -> FakeSocket:
+        """A client that is served from now on."""
+        socket = FakeSocket()
+        self._sessions.append(asyncio.create_task(self.serve(socket, **wanted)))
+        await self.settle()
+        return socket
+
+    async def serve(self, socket: FakeSocket, **wanted: Any) -> None:
+        await serve(socket, Subscription(**wanted), self.hub, self.reader)
+
+    async def air(self) -> list[Recorded]:
+        batch = self.store.read_log(after=self._aired, limit=1_000_000)
+        if batch:
+            self.hub.publish(batch)
+            self._aired = self.live.position = batch[-1].position
+        await self.settle()
+        return batch
+
+    async def settle(self) -> None:
+        """Lets every task run until it waits for something that is not here; reads of the log take a thread."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def end(self) -> None:
+        for session in self._sessions:
+            session.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+        self.threads.shutdown()

@@ -1,0 +1,53 @@
+"""The OpenAPI document shows every route with its parameters and refusals."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+from litestar import Litestar
+
+from orders.domain.instruments import BUILT_IN, Catalogue
+from orders.eventstore.memory import MemoryEventStore
+from projections.api.listed_instruments import listed
+from projections.api.routes import query_router
+from projections.read_side import read_side
+
+ROUTES = {
+    "/orders": {"status", "symbol", "side", "client_order_id", "placed_after", "placed_before", "limit", "cursor"},
+    "/orders/{order_id}": {"order_id", "as_of"},
+    "/orders/{order_id}/events": {"order_id", "as_of", "limit", "cursor"},
+    "/trades": {"order_id", "symbol", "limit", "cursor"},
+    "/books/{symbol}": {"symbol", "levels"},
+    "/instruments": set(),
+}
+
+
+class Problem(msgspec.Struct):
+    detail: str
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    with ThreadPoolExecutor(1) as threads:
+        side = read_side("postgresql://", "postgresql://", MemoryEventStore(), BUILT_IN, threads, lambda: 0)
+        router = query_router(side.reads, side.order_reads, BUILT_IN, problem=Problem)
+        return Litestar([router]).openapi_schema.to_schema()
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_route_shows_its_parameters_and_refusals(document: dict[str, Any], path: str) -> None:
+    operation = document["paths"][path]["get"]
+    assert {one["name"] for one in operation["parameters"]} == ROUTES[path] | {"min_position", "wait_ms"}
+    assert {"200", "422"} <= set(operation["responses"])
+    problem = operation["responses"]["422"]["content"]["application/problem+json"]["schema"]
+    assert problem == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_the_singular_is_shown_too(document: dict[str, Any]) -> None:
+    assert {"/order", "/order/{order_id}", "/order/{order_id}/events"} <= set(document["paths"])
+
+
+def test_a_catalogue_without_codes_lists_its_symbols_only() -> None:
+    without = Catalogue(symbols=BUILT_IN.symbols, accepts_codes=False)
+    assert [one.symbol for one in listed(without)] == ["CADUSD", "EURUSD", "USDCAD", "USDEUR"]

@@ -1,0 +1,302 @@
+"""A client of the feed, from its first message to its close code."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orders.bounds import READ_BATCH_EVENTS
+from orders.domain import commands as c
+from orders.eventstore.live_log import HANDED_OVER
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import Recorded
+from projections import feed_client, feed_hub, feed_session
+from tests.support.feed_sockets import FakeSocket, Studio
+from tests.support.trading_desk import TradingDesk
+from tests.support.waiting import wait_until_async
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[Studio]:
+    studio = Studio(MemoryEventStore())
+    yield studio
+    await studio.end()
+
+
+@pytest.fixture
+def desk(studio: Studio) -> TradingDesk:
+    return TradingDesk(studio.store)
+
+
+async def closed(socket: FakeSocket) -> tuple[int, str]:
+    async def code() -> tuple[int, str] | None:
+        return socket.closed
+
+    found = await wait_until_async(code, what="the close code")
+    assert found is not None
+    return found
+
+
+async def received(socket: FakeSocket, count: int) -> list[dict[str, Any]]:
+    async def enough() -> bool:
+        return len(socket.sent) >= count
+
+    await wait_until_async(enough, what=f"{count} messages, not {len(socket.sent)}")
+    assert len(socket.sent) == count
+    return socket.sent
+
+
+async def test_a_client_hears_what_happens_from_now_on_in_order_and_nothing_else(
+    studio: Studio, desk: TradingDesk
+) -> None:
+    desk.place()
+    await studio.air()
+    socket = await studio.tune_in()
+    order_id = desk.place()
+    desk.do(order_id, c.StartSubmit, worker="w")
+    desk.fill(order_id, 100)
+    await studio.air()
+    desk.place()
+    await studio.air()
+    assert socket.positions == [2, 4, 5]
+
+
+async def test_each_client_hears_what_it_asked_for(studio: Studio, desk: TradingDesk) -> None:
+    first = desk.place("EURUSD")
+    await studio.air()
+    all_detail = await studio.tune_in(detail=True)
+    one_symbol = await studio.tune_in(symbol="USDCAD")
+    one_order = await studio.tune_in(order_id=first)
+    neither = await studio.tune_in(order_id=first, symbol="USDCAD")
+    desk.place("USDCAD")
+    desk.do(first, c.StartSubmit, worker="w")
+    desk.fill(first, 100)
+    await studio.air()
+    assert all_detail.positions == [2, 3, 4]
+    assert one_symbol.positions == [2]
+    assert one_order.positions == [4]
+    assert neither.positions == []
+
+
+async def test_a_client_that_does_not_read_is_closed_with_its_position_and_the_others_go_on(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_client, "MAX_CLIENT_QUEUE", 10)
+    monkeypatch.setattr(feed_session, "CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(feed_session, "SLOW_CLOSE_TIMEOUT_S", 0.2)
+    slow, good = await studio.tune_in(), await studio.tune_in()
+    for _ in range(3):
+        desk.place()
+    await studio.air()
+    slow.reads.clear()
+    for _ in range(5):
+        for _ in range(5):
+            desk.place()
+        await studio.air()
+    assert good.positions == list(range(1, 29))
+    await wait_until_async(lambda: _left(studio, 1), what="the slow client's end")
+    assert slow.closed is None
+    assert studio.hub.closed_slow == 1
+
+
+async def _left(studio: Studio, clients: int) -> bool:
+    return studio.hub.clients == clients
+
+
+async def test_a_slow_client_that_reads_again_hears_where_to_resume_without_a_gap(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_client, "MAX_CLIENT_QUEUE", 10)
+    slow = await studio.tune_in()
+    desk.place()
+    await studio.air()
+    slow.reads.clear()
+    for _ in range(12):
+        desk.place()
+    await studio.air()
+    slow.reads.set()
+    code, reason = await closed(slow)
+    resume = slow.positions[-1]
+    assert (code, reason) == (4408, f"too slow: resume with after={resume}")
+    assert slow.positions == list(range(1, resume + 1))
+    again = await studio.tune_in(after=resume)
+    await received(again, 13 - resume + 1)
+    assert again.positions[:-1] == list(range(resume + 1, 14))
+
+
+async def test_a_burst_of_the_live_log_closes_nobody_who_reads(studio: Studio, desk: TradingDesk) -> None:
+    socket = await studio.tune_in()
+    desk.place(client_order_id="k" * 128)
+    (recorded,) = desk.log()
+    largest = HANDED_OVER * READ_BATCH_EVENTS
+    studio.hub.publish([Recorded(n, recorded.stream_id, 1, recorded.event) for n in range(1, largest + 1)])
+    await received(socket, largest)
+
+
+async def test_a_queue_is_bounded_in_bytes_too(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_client, "MAX_CLIENT_QUEUE_BYTES", 2_000)
+    slow = await studio.tune_in()
+    for _ in range(10):
+        desk.place()
+    await studio.air()
+    assert (await closed(slow))[0] == 4408
+
+
+async def test_a_message_that_cannot_be_sent_in_time_closes_a_quiet_client(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "SEND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(feed_session, "CLOSE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(feed_session, "SLOW_CLOSE_TIMEOUT_S", 0.05)
+    slow = await studio.tune_in()
+    slow.reads.clear()
+    desk.place()
+    await studio.air()
+    await wait_until_async(lambda: _left(studio, 0), what="the end of the client")
+    assert studio.hub.closed_slow == 1
+
+
+async def test_a_client_resumes_after_a_position_without_gap_or_repeat(studio: Studio, desk: TradingDesk) -> None:
+    for _ in range(5):
+        desk.place()
+    await studio.air()
+    socket = await studio.tune_in(after=2)
+    assert (await received(socket, 4))[-1] == {"type": "caught_up", "position": 5}
+    desk.place()
+    await studio.air()
+    assert socket.positions == [3, 4, 5, 5, 6]
+
+
+async def test_events_appended_while_a_client_catches_up_come_once(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "REPLAY_PAGE", 3)
+    order_id = desk.place("EURUSD", 100)
+    for _ in range(9):
+        desk.fill(order_id, 1)
+    await studio.air()
+    socket = await studio.tune_in(after=0)
+    for _ in range(10):
+        desk.fill(order_id, 1)
+        await studio.air()
+
+    async def live() -> bool:
+        return len(socket.sent) == 21
+
+    await wait_until_async(live, what="all messages")
+    messages = [one["position"] for one in socket.sent if "type" not in one or one["type"] == "market"]
+    assert messages == list(range(1, 21))
+    assert [one["type"] for one in socket.sent if one["type"] != "market"] == ["caught_up"]
+
+
+async def test_what_this_process_has_not_seen_yet_is_waited_for(studio: Studio, desk: TradingDesk) -> None:
+    for _ in range(3):
+        desk.place()
+    socket = await studio.tune_in(after=2)
+    assert (await received(socket, 1)) == [{"type": "caught_up", "position": 2}]
+    await studio.air()
+    assert socket.positions == [2, 3]
+
+
+async def test_a_position_beyond_the_log_is_refused(studio: Studio, desk: TradingDesk) -> None:
+    desk.place()
+    socket = await studio.tune_in(after=2)
+    assert await closed(socket) == (4422, "after: position 2 is beyond the log's last position 1")
+
+
+async def test_a_client_that_resumed_hears_a_heartbeat_when_nothing_comes(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "HEARTBEAT_S", 0.05)
+    desk.place("EURUSD")
+    await studio.air()
+    socket, silent = await studio.tune_in(after=1, symbol="USDCAD"), await studio.tune_in()
+    desk.place("EURUSD")
+    await studio.air()
+
+    async def beats() -> bool:
+        return {"type": "heartbeat", "position": 2} in socket.sent
+
+    await wait_until_async(beats, what="a heartbeat")
+    assert [one["type"] for one in silent.sent] == ["market"]
+
+
+async def test_a_client_that_goes_leaves_nothing_behind(studio: Studio, desk: TradingDesk) -> None:
+    socket, other = await studio.tune_in(symbol="EURUSD"), await studio.tune_in(order_id=uuid4())
+    assert studio.hub.clients == 2
+    socket.leave()
+    other.leave()
+    await wait_until_async(lambda: _left(studio, 0))
+    desk.place()
+    await studio.air()
+    assert (socket.sent, socket.closed) == ([], None)
+    assert studio.hub._live_clients == {}
+
+
+async def test_messages_of_a_client_are_ignored_up_to_a_bound(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "MAX_CLIENT_MESSAGES", 3)
+    socket, chatty = await studio.tune_in(), await studio.tune_in()
+    socket.say(10_000)
+    for _ in range(3):
+        chatty.say(5)
+    desk.place()
+    await studio.air()
+    assert chatty.positions == [1]
+    chatty.say(5)
+    assert (await closed(socket))[0] == (await closed(chatty))[0] == 1008
+
+
+async def test_a_shutdown_tells_every_client_and_waits_for_none_that_does_not_read(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "CLOSE_TIMEOUT_S", 0.1)
+    idle, busy, stuck = await studio.tune_in(), await studio.tune_in(after=0), await studio.tune_in()
+    stuck.reads.clear()
+    desk.place()
+    await studio.air()
+    await studio.hub.close()
+    assert idle.closed == busy.closed == (1012, "the service restarts")
+    assert stuck.closed is None
+    assert studio.hub.clients == 0
+    late = await studio.tune_in()
+    assert (await closed(late))[0] == 1012
+
+
+async def test_no_more_clients_than_the_bound_are_taken(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_hub, "MAX_FEED_CLIENTS", 1)
+    first, second = await studio.tune_in(), await studio.tune_in()
+    assert await closed(second) == (1013, "too many clients, try again later")
+    assert first.closed is None
+
+
+async def test_a_log_that_cannot_be_read_ends_the_client_that_catches_up(studio: Studio, desk: TradingDesk) -> None:
+    desk.place()
+    await studio.air()
+    studio.store.close()
+    socket = await studio.tune_in(after=0)
+    assert await closed(socket) == (1012, "the log cannot be read: resume with after=0")
+
+
+async def test_a_fault_of_ours_closes_the_client_and_is_logged(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket = await studio.tune_in()
+    monkeypatch.setattr(socket, "send", json.loads)
+    desk.place()
+    await studio.air()
+    assert (await closed(socket))[0] == 1011
+    assert "a client of the feed is closed" in caplog.text
+
+
+async def test_a_reason_fits_into_a_close_frame(studio: Studio) -> None:
+    socket = FakeSocket()
+    await feed_session.close(socket, 4422, "ü" * 100)
+    assert socket.closed == (4422, "ü" * 61)
