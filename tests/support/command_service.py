@@ -20,6 +20,7 @@ from order_service.problem_details import Problem
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS
 from orders.api.routes import command_routes
+from orders.bounds import APPEND_TIMEOUT_S
 from orders.domain import commands as c
 from orders.domain.instruments import BUILT_IN, Catalogue
 from orders.domain.order import Order
@@ -78,10 +79,13 @@ async def command_service(
     catalogue: Catalogue = BUILT_IN,
     default_symbol: str | None = None,
     venue_wait_s: float = 2.0,
+    append_timeout_s: float = APPEND_TIMEOUT_S,
+    followed: EventStore | None = None,
     checks: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[CommandService]:
+    """`followed` is where the live log is read from, if that is another way to the same log."""
     threads = ThreadPoolExecutor(4)
-    writer, live, changes = Writer(store), LiveLog(store, hints), OrderChanges()
+    writer, live, changes = Writer(store, timeout_s=append_timeout_s), LiveLog(followed or store, hints), OrderChanges()
     handler = CommandHandler(store, writer, Rules(catalogue=catalogue, venue=venue), threads)
     commands = OrderCommands(
         handler,
