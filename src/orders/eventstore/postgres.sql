@@ -11,7 +11,7 @@ select
         else current_setting('synchronous_commit') end, false)
 
 -- name: append
-select head, dropped from public.append_events(%s, %s, %s, %s)
+select head, dropped from public.append_events(%b, %b::bigint[], %b, %b)
 
 -- name: stored_and_durable
 -- Where the units of an attempt in doubt stand. The message makes this a transaction that is logged, so that its commit
