@@ -309,3 +309,18 @@ def on_floor(
 ) -> None:
     """Runs the test in virtual time."""
     run_virtually(lambda loop: test(Floor(loop, venue, Limits(**limits), threads)))
+
+
+async def resting(floor: Floor) -> UUID:
+    """An order at the venue, and an adapter that runs."""
+    (order_id,) = floor.client.place(limit_price="1.10000")
+    floor.start()
+    await pass_time(1)
+    assert floor.order(order_id).delivery is Delivery.ACKED
+    return order_id
+
+
+def after_placing(floor: Floor, order_id: UUID) -> list[str]:
+    history = floor.history(order_id)
+    assert history[:3] == ["OrderPlaced", "SubmitStarted", "OrderAccepted"]
+    return history[3:]

@@ -1,0 +1,163 @@
+"""Whose turn it is: order, retries, parking, days that end, outages and stops. In virtual time."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from uuid import UUID
+
+from exchange_adapter.venue import NotSent, Placed
+from orders.domain import events as e
+from orders.domain.values import Capabilities, Delivery, Evidence, Phase, Status, TimeInForce
+from tests.support.adapter_floor import PLAIN, Called, Floor, Later, on_floor
+from tests.support.virtual_time import pass_time
+
+ASKS = Capabilities(queries=True, late_arrival_s=30.0)
+
+
+def claims(floor: Floor, order_id: UUID) -> list[e.SubmitStarted]:
+    return [r.event for r in floor.store.read_stream(order_id) if isinstance(r.event, e.SubmitStarted)]
+
+
+def test_a_definite_failure_is_tried_again_after_a_pause_that_grows() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", *[NotSent("no connection")] * 5)
+        floor.start()
+        await pass_time(60)
+        at = [called.at for called in floor.venue.calls]
+        pauses = [later - earlier for earlier, later in pairwise(at)]
+        assert len(pauses) == 5
+        assert 0.2 <= pauses[0] <= 0.5
+        assert all(later > earlier for earlier, later in pairwise(pauses))
+        assert floor.order(order_id).delivery is Delivery.ACKED
+        assert floor.order(order_id).attempts == 6
+
+    on_floor(test, PLAIN)
+
+
+def test_an_order_that_fails_while_others_pass_is_parked() -> None:
+    async def test(floor: Floor) -> None:
+        (stuck,) = floor.client.place()
+
+        def answer(called: Called) -> None:
+            if called.order_id == stuck:
+                floor.venue.will("submit", NotSent("this one never goes"))
+
+        floor.venue.on_call = answer
+        floor.start()
+        await pass_time(5)
+        others = floor.client.place(3)
+        await pass_time(300)
+        assert floor.order(stuck).delivery is Delivery.PARKED
+        assert floor.order(stuck).failures == 8
+        assert all(floor.order(other).delivery is Delivery.ACKED for other in others)
+
+    on_floor(test, PLAIN)
+
+
+def test_orders_are_not_parked_while_all_fail() -> None:
+    async def test(floor: Floor) -> None:
+        order_ids = floor.client.place(3)
+        floor.venue.will("submit", *[NotSent("down")] * 60)
+        floor.start()
+        await pass_time(900)
+        assert all(floor.order(order_id).delivery is Delivery.ACKED for order_id in order_ids)
+        assert all("PlacementParked" not in floor.history(order_id) for order_id in order_ids)
+
+    on_floor(test, PLAIN)
+
+
+def test_a_stuck_order_does_not_delay_another() -> None:
+    async def test(floor: Floor) -> None:
+        (stuck,) = floor.client.place()
+        floor.venue.will("submit", Later(None))
+        floor.start()
+        await pass_time(1)
+        (other,) = floor.client.place()
+        await pass_time(1)
+        assert floor.order(stuck).delivery is Delivery.SENDING
+        assert floor.order(other).delivery is Delivery.ACKED
+
+    on_floor(test, PLAIN)
+
+
+def test_the_oldest_goes_first_and_no_claim_is_made_without_a_free_thread() -> None:
+    async def test(floor: Floor) -> None:
+        order_ids = floor.client.place(10)
+        floor.venue.will("submit", *[Later(1.0, Placed("V"))] * 10)
+        floor.start()
+        await pass_time(0.5)
+        assert [called.order_id for called in floor.venue.calls] == order_ids[:2]
+        assert [bool(claims(floor, order_id)) for order_id in order_ids] == [True] * 2 + [False] * 8
+        await pass_time(5)
+        assert [called.order_id for called in floor.venue.calls] == order_ids
+
+    on_floor(test, PLAIN, threads=2)
+
+
+def test_a_day_order_never_sent_by_the_end_of_its_day_expires() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(time_in_force=TimeInForce.DAY)
+        process = floor.start()
+        floor.venue.on_call = lambda called: floor.venue.will("submit", NotSent("down"))
+        await pass_time(599)
+        assert floor.order(order_id).status is Status.PLACED
+        await pass_time(35)
+        assert floor.order(order_id).phase is Phase.EXPIRED
+        assert floor.order(order_id).closed_by is Evidence.NEVER_PLACED
+        await process.stop()
+
+    on_floor(test, PLAIN)
+
+
+def test_a_parked_day_order_expires_too() -> None:
+    async def test(floor: Floor) -> None:
+        (stuck,) = floor.client.place(time_in_force=TimeInForce.DAY)
+        floor.venue.will("submit", *[NotSent("no")] * 7)
+        floor.start()
+        await pass_time(25)
+        floor.client.place()
+        floor.venue.script["submit"].clear()
+        floor.venue.on_call = lambda called: floor.venue.will("submit", *[NotSent("no")] * (called.order_id == stuck))
+        await pass_time(120)
+        assert floor.order(stuck).delivery is Delivery.PARKED
+        await pass_time(480)
+        assert floor.order(stuck).phase is Phase.EXPIRED
+
+    on_floor(test, PLAIN)
+
+
+def test_an_outcome_is_recorded_however_long_the_database_is_away() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(1.0, Placed("V")))
+        floor.start()
+        await pass_time(0.5)
+        floor.appender.away = True
+        await pass_time(600)
+        assert floor.order(order_id).delivery is Delivery.SENDING
+        floor.appender.away = False
+        await pass_time(5)
+        assert floor.history(order_id) == ["OrderPlaced", "SubmitStarted", "OrderAccepted"]
+
+    on_floor(test, PLAIN)
+
+
+def test_a_stop_lets_running_calls_end_and_leaves_the_rest() -> None:
+    async def test(floor: Floor) -> None:
+        quick, slow, late = floor.client.place(3)
+        floor.venue.will("submit", Later(2.0, Placed("V")), Later(60.0, Placed("V")))
+        process = floor.start()
+        await pass_time(1)
+        began = floor.loop.time()
+        await process.stop()
+        assert floor.loop.time() - began < 6
+        assert floor.order(quick).delivery is Delivery.ACKED
+        assert floor.order(slow).delivery is Delivery.SENDING
+        assert floor.order(late).delivery is Delivery.QUEUED
+        floor.start()
+        await pass_time(1)
+        assert floor.order(slow).delivery is Delivery.IN_DOUBT
+        assert floor.order(late).delivery is Delivery.ACKED
+
+    on_floor(test, PLAIN, threads=2, call_timeout_s=100.0)
