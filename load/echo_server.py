@@ -1,29 +1,16 @@
-"""`python -m load.echo_server PORT`: the echo under granian, set up as `order_service.processes.run_api` sets it up."""
+"""`python -m load.echo_server PORT`: the echo on the server that the product's API runs on, set up alike."""
 
 from __future__ import annotations
 
 import sys
 
-from granian import Granian
-from granian.constants import Interfaces, Loops
-from granian.http import HTTP1Settings
-
-from order_service.bounds import API_STOP_S
+from load.servers import HOST
+from order_service.processes import http_server
+from order_service.settings import Address
 
 
 def main() -> None:
-    Granian(
-        "load.echo_app:create",
-        factory=True,
-        address="127.0.0.1",
-        port=int(sys.argv[1]),
-        interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
-        websockets=True,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
-        log_enabled=False,
-        workers_kill_timeout=API_STOP_S,
-    ).serve()
+    http_server("load.echo_app:create", Address(HOST, int(sys.argv[1]))).serve()
 
 
 if __name__ == "__main__":

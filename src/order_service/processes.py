@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from order_service.bounds import API_LIVE_POLL_S, API_STOP_S
 from order_service.database import database
@@ -16,23 +17,33 @@ from order_service.listening import require_free
 from order_service.settings import Address, Settings
 from order_service.supervisor import say_ready
 
+if TYPE_CHECKING:
+    from granian import Granian
+
 
 def run_api(settings: Settings) -> None:
     """Raises: AddressInUse, SettingsError, UnreachableError."""
-    from granian import Granian
-    from granian.constants import Interfaces, Loops
-    from granian.http import HTTP1Settings
-
     from order_service.exchange import capabilities
 
     require_free(settings.listen)
     database(settings)
     capabilities(settings)
-    server = Granian(
-        "order_service.api_worker:create",
+    server = http_server("order_service.api_worker:create", settings.listen)
+    threading.Thread(target=_say_ready_once_live, args=(settings.listen,), daemon=True).start()
+    server.serve()
+
+
+def http_server(factory: str, listen: Address) -> Granian:
+    """The server of the app that `factory` (module:function) makes. `make bench` gives its bare echo the same one."""
+    from granian import Granian
+    from granian.constants import Interfaces, Loops
+    from granian.http import HTTP1Settings
+
+    return Granian(
+        factory,
         factory=True,
-        address=settings.listen.host,
-        port=settings.listen.port,
+        address=listen.host,
+        port=listen.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         websockets=True,
@@ -40,8 +51,6 @@ def run_api(settings: Settings) -> None:
         log_enabled=False,
         workers_kill_timeout=API_STOP_S,
     )
-    threading.Thread(target=_say_ready_once_live, args=(settings.listen,), daemon=True).start()
-    server.serve()
 
 
 def run_projector(settings: Settings) -> None:
