@@ -26,7 +26,7 @@ from orders.bounds import (
     STATEMENT_TIMEOUT_S,
 )
 from orders.eventstore.connections import BoundedConnection, connect, is_dead
-from orders.eventstore.port import EventStore, EventStoreError, Recorded
+from orders.eventstore.port import BrokenLog, EventStore, EventStoreError, Recorded, UnknownEvent
 from orders.eventstore.sql import load
 from orders.eventstore.subscription import Hints, Subscription
 
@@ -51,7 +51,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The event at `position` cannot be applied, or the log not be read after it; tried again meanwhile."""
+    """The event at `position` cannot be read or applied; it is tried again meanwhile."""
 
     position: int
     reason: str
@@ -116,6 +116,9 @@ class Follower:
                     self._lead(connection, stop)
             except LostCheckpoint as lost:
                 log.warning("follower %s starts again: %s", self.name, lost)
+            except (BrokenLog, UnknownEvent) as error:
+                log.error("follower %s cannot read on: %s", self.name, error)
+                self._fail(error)
             except (psycopg.Error, EventStoreError) as error:
                 log.warning("follower %s waits: %s", self.name, str(error).strip())
             except Exception as error:
@@ -210,8 +213,8 @@ class Follower:
             self._batch_events = min(self._most_events, max(self._batch_events, events * 2))
 
     def _fail(self, error: Exception) -> None:
-        position = self.checkpoint.position if self.checkpoint else 0
-        self.failure = Failure(position, f"{type(error).__name__}: {error}")
+        done = self.checkpoint.position if self.checkpoint else 0
+        self.failure = Failure(done + 1, f"{type(error).__name__}: {error}")
 
     def _pause(self, stop: Event) -> None:
         stop.wait(self._backoff_s)

@@ -22,6 +22,11 @@ SLOW_INSERT = """
     create trigger slow after insert on order_events for each statement execute function slow()
 """
 
+FAILURE = """
+    create function fail() returns trigger language plpgsql
+    as $$ begin raise exception 'no more' using errcode = '{code}'; end $$;
+"""
+
 
 @pytest.fixture
 def url(renewed_database_url: str) -> str:
@@ -184,6 +189,31 @@ def test_waiting_in_vain_for_the_append_lock_leaves_no_doubt(store: PostgresEven
         store.append([unit()])
     assert not isinstance(caught.value, CommitUnknown)
     assert store.append([unit()]) == [Appended(2, 2)]
+
+
+@pytest.mark.parametrize("code", ["53100", "57014", "40P01", "25006"])
+def test_what_the_server_says_has_failed_is_not_written_and_leaves_no_doubt(
+    store: PostgresEventStore, url: str, code: str
+) -> None:
+    """53100: the disk is full."""
+    execute(
+        url, FAILURE.format(code=code) + "create trigger fails after insert on order_events execute function fail()"
+    )
+    with pytest.raises(StoreUnavailable, match=code) as caught:
+        store.append([unit()])
+    assert not isinstance(caught.value, CommitUnknown)
+    execute(url, "drop trigger fails on order_events")
+    assert store.append([unit()]) == [Appended(2, 2)]
+
+
+def test_an_append_that_fails_at_its_commit_is_not_taken_for_written(store: PostgresEventStore, url: str) -> None:
+    """The rows of its answer are there before the commit; the error comes after them."""
+    trigger = "create constraint trigger fails after insert on order_events deferrable initially deferred"
+    execute(url, FAILURE.format(code="53100") + f"{trigger} for each row execute function fail()")
+    with pytest.raises(StoreUnavailable, match="53100") as caught:
+        store.append([unit()])
+    assert not isinstance(caught.value, CommitUnknown)
+    assert store.head() == 1
 
 
 def test_a_connection_that_was_lost_while_idle_raises_no_doubt(

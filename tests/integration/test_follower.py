@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -171,6 +172,20 @@ def test_an_event_that_fails_stops_its_follower_there_until_it_no_longer_does(co
     bad.clear()
     copy.has(10)
     wait_until(lambda: copy.follower.failure is None, what="the failure to be over")
+
+
+def test_an_event_that_cannot_be_read_stops_its_follower_there(copies: Callable[..., Copy], url: str) -> None:
+    copy = copies()
+    copy.append(4)
+    query(
+        url, f"select append_events(array['{uuid4()}'::uuid], array[1], array['OrderPlaced.v9'], array['{{}}'::bytea])"
+    )
+    copy.start()
+    failure = wait_until(lambda: copy.follower.failure, what="the failure")
+    assert failure is not None
+    assert failure.position == 5
+    assert failure.reason.startswith("UnknownEvent")
+    copy.has(4)
 
 
 def test_a_failing_follower_does_not_stop_another_one(copies: Callable[..., Copy], url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from threading import Event, Semaphore, Thread
 
@@ -54,11 +54,16 @@ class LiveLog:
         if self.position >= position:
             return True
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        heappush(self._waiters, (position, next(self._numbers), future))
+        waiter = (position, next(self._numbers), future)
+        heappush(self._waiters, waiter)
         try:
             return await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
             return self.position >= position
+        finally:
+            if waiter in self._waiters:  # in vain
+                self._waiters.remove(waiter)
+                heapify(self._waiters)
 
     def close(self) -> None:
         self._stop.set()

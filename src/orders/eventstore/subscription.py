@@ -16,7 +16,7 @@ import psycopg
 
 from orders.bounds import FIRST_BACKOFF_S, MAX_BACKOFF_S, POLL_INTERVAL_S, READ_BATCH_EVENTS
 from orders.eventstore.connections import BoundedConnection, connect
-from orders.eventstore.port import BrokenLog, EventStore, Recorded
+from orders.eventstore.port import BrokenLog, EventStore, Recorded, UnknownEvent
 
 log = logging.getLogger(__name__)
 
@@ -106,17 +106,19 @@ class Subscription:
         self.position = after
         self._store = store
         self._hints = hints
+        self._most = limit
         self._limit = limit
         self._seen = 0
 
     def next_batch(self, timeout_s: float, *, limit: int | None = None) -> list[Recorded]:
         """The events that follow the last batch, in order; empty where none comes within `timeout_s`.
 
-        Raises: StoreUnavailable (call again: nothing is skipped), BrokenLog, UnknownEvent.
+        Raises: StoreUnavailable (call again: nothing is skipped); BrokenLog or UnknownEvent of the next event, when all
+        before it are handed out.
         """
         give_up_at = time.monotonic() + timeout_s
         while True:
-            batch = self._store.read_log(after=self.position, limit=limit or self._limit)
+            batch = self._read(limit or self._most)
             if batch:
                 self._check(batch)
                 self.position = batch[-1].position
@@ -126,6 +128,20 @@ class Subscription:
                 return []
             # A hint that came since the last wait makes this one return at once: none is lost between read and wait.
             self._seen = self._hints.wait(self._seen, min(left_s, POLL_INTERVAL_S))
+
+    def _read(self, most: int) -> list[Recorded]:
+        """Less and less where one event of many cannot be read, so that those before it can."""
+        while True:
+            limit = min(self._limit, most)
+            try:
+                batch = self._store.read_log(after=self.position, limit=limit)
+            except UnknownEvent:
+                if limit == 1:
+                    raise
+                self._limit = limit // 2
+            else:
+                self._limit = min(self._limit * 2, self._most)
+                return batch
 
     def _check(self, batch: list[Recorded]) -> None:
         if batch[-1].position - self.position != len(batch):

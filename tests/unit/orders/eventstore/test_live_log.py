@@ -68,6 +68,7 @@ async def test_waiting_for_what_is_there_already_does_not_wait(live: LiveLog) ->
 
 async def test_waiting_in_vain_ends_in_time(live: LiveLog, store: FaultyStore) -> None:
     assert not await live.wait_for(4, 0.01)
+    assert live._waiters == []
     store.append([unit()])
     assert await live.wait_for(4, WITHIN_S)
 

@@ -9,7 +9,7 @@ import pytest
 
 from orders.bounds import POLL_INTERVAL_S
 from orders.eventstore.memory import MemoryEventStore
-from orders.eventstore.port import BrokenLog, Recorded, StoreUnavailable
+from orders.eventstore.port import BrokenLog, Recorded, StoreUnavailable, UnknownEvent
 from orders.eventstore.subscription import MemoryHints, Subscription
 from tests.support.log_events import WatchedHints, unit
 
@@ -97,6 +97,28 @@ def test_a_missing_position_is_told_and_never_passed() -> None:
         with pytest.raises(BrokenLog, match="position 3 is missing"):
             subscription.next_batch(0)
     assert subscription.position == 0
+
+
+def test_an_event_that_cannot_be_read_holds_up_none_before_it() -> None:
+    def read(batch: list[Recorded]) -> list[Recorded]:
+        if any(event.position == 6 for event in batch):
+            raise UnknownEvent("OrderPlaced.v9")
+        return batch
+
+    store = with_reads(read)
+    store.append([unit(events=9)])
+    subscription = Subscription(store, after=0, hints=store.hints)
+    seen: list[int] = []
+
+    def follow() -> None:
+        while batch := subscription.next_batch(0):
+            seen.extend(positions(batch))
+
+    with pytest.raises(UnknownEvent):
+        follow()
+    assert seen == [1, 2, 3, 4, 5]
+    with pytest.raises(UnknownEvent):
+        subscription.next_batch(0)
 
 
 def test_a_store_that_is_away_costs_no_event() -> None:
