@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 from load.servers import HOST
-from order_service.processes import http_server
+from order_service.processes import serve_http
 from order_service.settings import Address
 
 
 def main() -> None:
-    http_server("load.echo_app:create", Address(HOST, int(sys.argv[1]))).serve()
+    serve_http("load.echo_app:create", Address(HOST, int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from order_service.bounds import API_LIVE_POLL_S, API_STOP_S
 from order_service.database import database
@@ -16,9 +15,6 @@ from order_service.errors import PartFailed
 from order_service.listening import require_free
 from order_service.settings import Address, Settings
 from order_service.supervisor import say_ready
-
-if TYPE_CHECKING:
-    from granian import Granian
 
 
 def run_api(settings: Settings) -> None:
@@ -28,18 +24,17 @@ def run_api(settings: Settings) -> None:
     require_free(settings.listen)
     database(settings)
     capabilities(settings)
-    server = http_server("order_service.api_worker:create", settings.listen)
     threading.Thread(target=_say_ready_once_live, args=(settings.listen,), daemon=True).start()
-    server.serve()
+    serve_http("order_service.api_worker:create", settings.listen)
 
 
-def http_server(factory: str, listen: Address) -> Granian:
-    """The server of the app that `factory` (module:function) makes. `make bench` gives its bare echo the same one."""
+def serve_http(factory: str, listen: Address) -> None:
+    """Serves the app that `factory` (module:function) makes. `make bench` gives its bare echo the same server."""
     from granian import Granian
     from granian.constants import Interfaces, Loops
     from granian.http import HTTP1Settings
 
-    return Granian(
+    server = Granian(
         factory,
         factory=True,
         address=listen.host,
@@ -51,6 +46,7 @@ def http_server(factory: str, listen: Address) -> Granian:
         log_enabled=False,
         workers_kill_timeout=API_STOP_S,
     )
+    server.serve()
 
 
 def run_projector(settings: Settings) -> None:
