@@ -3,13 +3,14 @@
 MAX_QUANTITY = 1_000_000_000  # shares an order: fits every venue's 32-bit field
 MAX_CLIENT_ORDER_ID = 128  # characters: twice what FIX engines commonly allow
 MAX_PRICE_DIGITS = 18  # digits of a price, both sides of the point: any currency, and sums stay exact
+MAX_REPORTED_DIGITS = 40  # of a price that a venue reports: sums of any number of fills stay exact (200 digits)
 MAX_TEXT = 500  # characters of a reason that a venue or an operator gives
 MAX_ACCOUNT = 64  # characters of an account's name
 
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
 MAX_ECHO = 100  # characters of what a client sent that an error shows again
 MAX_FIELD_ERRORS = 50  # wrong fields that an answer lists: four times what a body can have
-MAX_BATCH_UNITS = 512  # commands a commit: past it the commit outlasts the gain (decisions/0003)
+MAX_BATCH_UNITS = 512  # commands a commit: an event's cost is flat from 100 on, and the lock is held some 5 ms
 MAX_BATCH_BYTES = 512 * 1024  # psycopg hangs on a statement with 1.15 MB of parameters
 MAX_QUEUED_UNITS = 20_000  # appends waiting for the writer: some seconds of its work, then 503
 APPEND_TIMEOUT_S = 8.0  # how long a command may wait to be durable, ambiguous commits included
@@ -22,7 +23,9 @@ MAX_STREAM_READ = 50_000  # events of one order read at once; past it the fold g
 CACHED_ORDERS = 10_000  # folded orders kept by version
 COMMAND_ATTEMPTS = 20  # decisions of one command against a moving stream
 VENUE_WAIT_S = 2.0  # DELETE and PUT wait this long for the venue's word
-MAX_APPEND_BYTES = 2 * 1024 * 1024  # one append of its own: 1,000 orders at twice the largest event; 1.2 MB is tested
+MAX_APPEND_BYTES = (
+    2 * 1024 * 1024
+)  # one append of its own: 1,000 orders at twice the largest event; a 1 MB event is tested
 MAX_QUEUED_BYTES = 64 * 1024 * 1024  # appends waiting for the writer, all together, in memory
 RECONNECT_S = 3.0  # a database that restarts is waited for that long before commands are refused
 RETRY_PAUSE_S = 0.05  # between two attempts to connect: a refused connection costs nothing

@@ -50,8 +50,10 @@ class LogDatastore(PostgresDatastore):
     package's own retries out of the way: ten of them may take a minute."""
 
     def __init__(self, url: str, *, application_name: str, prepare: bool) -> None:
-        super().__init__(dbname="", host="", port="", user="", password="")
+        self._closed = False
+        self._opening = Lock()
         self.prepare = prepare
+        super().__init__(dbname="", host="", port="", user="", password="")
         self.pool = cast(
             "ConnectionPool[psycopg.Connection[DictRow]]",
             ConnectionPool(
@@ -74,8 +76,6 @@ class LogDatastore(PostgresDatastore):
                 open=False,
             ),
         )
-        self._closed = False
-        self._opening = Lock()
 
     def register_type_adapters(self) -> None:
         """The stored types are PostgreSQL's own; making a recorder does no I/O."""
