@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from uuid import UUID
 
 from exchange_adapter.reconciler import Stamp, short
 from exchange_adapter.venue import Report, ReportKind
 from orders.domain import commands as c
+from orders.domain.fitness import unfit
 from orders.domain.order import Order
 from orders.domain.values import Evidence
 
@@ -20,19 +22,29 @@ def order_id_of(report: Report) -> UUID | None:
 
 
 def command_of(report: Report, order: Order, stamp: Stamp) -> c.Command | None:
-    """What the report says of the order; None where a field is missing that it cannot do without."""
+    """What the report says of the order; None where a field is missing that it cannot do without, or holds what the
+    domain does not record (a price that is no number)."""
+    command = _read(report, order, stamp)
+    return command if command is None or unfit(command) is None else None
+
+
+def _read(report: Report, order: Order, stamp: Stamp) -> c.Command | None:
     match report:
         case Report(kind=ReportKind.ACCEPTED):
             return c.RecordAccepted(**stamp(), venue_order_id=report.venue_order_id, evidence=_REPORT)
         case Report(kind=ReportKind.REJECTED):
             return c.RecordRejected(**stamp(), reason=short(report.reason or NO_REASON), evidence=_REPORT)
-        case Report(kind=ReportKind.FILLED, exec_id=str(exec_id), quantity=int(quantity), price=price) if price:
+        case Report(kind=ReportKind.FILLED, exec_id=str(exec_id), quantity=int(quantity), price=Decimal() as price):
             return c.RecordExecution(**stamp(), exec_id=exec_id, quantity=quantity, price=price, leaves=report.leaves)
         case Report(kind=ReportKind.BUSTED, exec_id=str(exec_id), ref_exec_id=str(ref)):
             return c.RecordBust(**stamp(), exec_id=exec_id, ref_exec_id=ref)
         case Report(
-            kind=ReportKind.CORRECTED, exec_id=str(exec_id), ref_exec_id=str(ref), quantity=int(quantity), price=price
-        ) if price:
+            kind=ReportKind.CORRECTED,
+            exec_id=str(exec_id),
+            ref_exec_id=str(ref),
+            quantity=int(quantity),
+            price=Decimal() as price,
+        ):
             return c.RecordCorrection(**stamp(), exec_id=exec_id, ref_exec_id=ref, quantity=quantity, price=price)
         case Report(kind=ReportKind.CANCELED):
             return c.RecordCanceled(**stamp(), request_id=_request(report), reason=report.reason)

@@ -20,6 +20,7 @@ from orders.domain.errors import (
     UnknownOrder,
     VenueCannot,
 )
+from orders.domain.fitness import unfit
 from orders.domain.order import Order
 from orders.domain.story import Story
 from orders.domain.terms import (
@@ -47,6 +48,9 @@ def decide(order: Order | None, command: c.Command, rules: Rules) -> list[e.Orde
         return [_place(command, rules)]
     if order is None:
         raise UnknownOrder(command.order_id)
+    reason = unfit(command)
+    if reason is not None:
+        raise NotApplicable(reason)
     story = Story(order, command, rules)
     _DECISIONS[type(command)](story, command)
     return story.events

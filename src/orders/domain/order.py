@@ -75,7 +75,7 @@ class Order(Struct, frozen=True, kw_only=True):
     terms_id: UUID  # what the venue knows the terms in force by (FIX OrigClOrdID of the next request)
     venue_order_id: str | None = None
     executions: Executions = NO_EXECUTIONS
-    leaves: int | None = None  # the venue's last word on what is open; a bust or correction makes it void
+    leaves: int | None = None  # the least that the venue reported open; a bust, correction or replace makes it void
 
     @property
     def filled(self) -> int:
@@ -83,9 +83,15 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def phase(self) -> Phase:
-        if self.filled >= self.quantity and (self.pending_replace is None or self.leaves == 0):
+        if self.filled >= self.quantity and (self.pending_replace is None or self._done_at_the_venue):
             return Phase.FILLED
         return self.closed or Phase.OPEN
+
+    @property
+    def _done_at_the_venue(self) -> bool:
+        """Nothing is left there; between the old quantity and a larger one asked for, a fill is still on its way."""
+        change = self.pending_replace
+        return self.leaves == 0 and (change is None or not self.quantity < self.filled < change.quantity)
 
     @property
     def overfilled(self) -> bool:
@@ -225,7 +231,10 @@ def _rejected(order: Order, event: e.OrderRejected) -> _Change:
 
 def _executed(order: Order, event: e.OrderExecuted) -> _Change:
     executions = order.executions.filled(event.exec_id, event.quantity, event.price)
-    return {**_AT_VENUE, "executions": executions, "leaves": event.leaves}
+    changed: _Change = {**_AT_VENUE, "executions": executions}
+    if event.leaves is None or not executions.by_id[event.exec_id].counts:
+        return changed
+    return {**changed, "leaves": event.leaves if order.leaves is None else min(order.leaves, event.leaves)}
 
 
 def _busted(order: Order, event: e.ExecutionBusted) -> _Change:
@@ -245,6 +254,16 @@ def _closing(phase: Phase) -> Callable[[Order, Any], _Change]:
     return closed
 
 
+def _refused(pending: str) -> Callable[[Order, Any], _Change]:
+    """A report of the refusal proves that the venue has the order; the answer to a call may be "unknown order"."""
+
+    def refused(order: Order, event: e.CancelRejected | e.ReplaceRejected) -> _Change:
+        proof = _AT_VENUE if event.evidence in (Evidence.VENUE_REPORT, Evidence.VENUE_QUERY) else {}
+        return {**proof, pending: None}
+
+    return refused
+
+
 def _replace_requested(order: Order, event: e.ReplaceRequested) -> _Change:
     asked = PendingReplace(request_id=event.event_id, quantity=event.quantity, limit_price=event.limit_price)
     return {"pending_replace": asked}
@@ -252,7 +271,7 @@ def _replace_requested(order: Order, event: e.ReplaceRequested) -> _Change:
 
 def _replaced(order: Order, event: e.OrderReplaced) -> _Change:
     """The venue's own change of terms, without a request, leaves a request that waits as it is."""
-    terms: _Change = {"quantity": event.quantity, "limit_price": event.limit_price}
+    terms: _Change = {"quantity": event.quantity, "limit_price": event.limit_price, "leaves": None}
     if event.request_id is not None:
         terms["pending_replace"] = None
     if event.evidence is Evidence.NEVER_PLACED:
@@ -278,10 +297,10 @@ _CHANGES: dict[type[e.OrderEvent], Callable[[Order, Any], _Change]] = {
     e.ExecutionCorrected: _corrected,
     e.CancelRequested: lambda order, event: {"pending_cancel": event.event_id},
     e.OrderCanceled: _closing(Phase.CANCELED),
-    e.CancelRejected: lambda order, event: {"pending_cancel": None},
+    e.CancelRejected: _refused("pending_cancel"),
     e.ReplaceRequested: _replace_requested,
     e.OrderReplaced: _replaced,
-    e.ReplaceRejected: lambda order, event: {"pending_replace": None},
+    e.ReplaceRejected: _refused("pending_replace"),
     e.OrderExpired: _closing(Phase.EXPIRED),
     e.PlacementParked: lambda order, event: {"delivery": Delivery.PARKED},
     e.PlacementResumed: lambda order, event: {"delivery": Delivery.QUEUED, "failures": 0},

@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from orders.domain import commands as c
 from orders.domain import events as e
 from orders.domain.errors import VenueCannot
-from orders.domain.order import Order, evolve, view
+from orders.domain.order import Order, PendingReplace, evolve, view
 from orders.domain.terms import Rules
-from orders.domain.values import Delivery, Evidence, OrderView, Phase
+from orders.domain.values import VENUES_WORD, Delivery, Evidence, OrderView, Phase
 
 TOO_LATE = "too late: the order is already executed"
 _NOT_YET = OrderView(account="", symbol="", quantity=0)
@@ -55,7 +55,7 @@ class Story:
 def _consequences(story: Story, before: Order, event: e.OrderEvent) -> None:
     """What a held or pending cancel or replace becomes after `event`.
 
-    - the order is filled: both are rejected, too late;
+    - the order is filled: both are rejected, too late; more than the old quantity is filled: the larger one came first;
     - the submit is settled as not there: the cancel ends the order, a replace applies, no attempt is made on old terms;
     - the submit is settled as there, at a venue that cannot do it: rejected.
     """
@@ -65,8 +65,8 @@ def _consequences(story: Story, before: Order, event: e.OrderEvent) -> None:
         return
     if after.phase is Phase.FILLED:
         if change is not None and not isinstance(event, e.ReplaceReplies):
-            story.tell(e.ReplaceRejected, evidence=_word(event), reason=TOO_LATE, request_id=change.request_id)
-        if cancel is not None and not isinstance(event, e.CancelReplies):
+            _settle_change(story, change, before, event)
+        if cancel is not None and not isinstance(event, e.CancelReplies) and story.order.phase is Phase.FILLED:
             story.tell(e.CancelRejected, evidence=_word(event), reason=TOO_LATE, request_id=cancel)
     elif after.phase is Phase.OPEN and before.delivery is not after.delivery:
         if after.delivery is Delivery.QUEUED:
@@ -75,18 +75,30 @@ def _consequences(story: Story, before: Order, event: e.OrderEvent) -> None:
             _reject_impossible(story)
 
 
+def _settle_change(story: Story, change: PendingReplace, before: Order, event: e.OrderEvent) -> None:
+    """Fills beyond the old quantity were made on the larger one; otherwise the request came too late."""
+    if before.quantity < min(change.quantity, story.order.filled):
+        _carry_out(story, change, _word(event))
+    else:
+        story.tell(e.ReplaceRejected, evidence=_word(event), reason=TOO_LATE, request_id=change.request_id)
+
+
+def _carry_out(story: Story, change: PendingReplace, evidence: Evidence) -> None:
+    story.tell(
+        e.OrderReplaced,
+        quantity=change.quantity,
+        limit_price=change.limit_price,
+        evidence=evidence,
+        request_id=change.request_id,
+    )
+
+
 def _apply_held(story: Story) -> None:
     cancel, change = story.order.pending_cancel, story.order.pending_replace
     if cancel is not None:
         story.tell(e.OrderCanceled, evidence=Evidence.NEVER_PLACED, request_id=cancel)
     elif change is not None:
-        story.tell(
-            e.OrderReplaced,
-            quantity=change.quantity,
-            limit_price=change.limit_price,
-            evidence=Evidence.NEVER_PLACED,
-            request_id=change.request_id,
-        )
+        _carry_out(story, change, Evidence.NEVER_PLACED)
 
 
 def _reject_impossible(story: Story) -> None:
@@ -101,6 +113,6 @@ def _reject_impossible(story: Story) -> None:
 
 
 def _word(event: e.OrderEvent) -> Evidence:
-    evidence = getattr(event, "evidence", Evidence.VENUE_REPORT)
-    assert isinstance(evidence, Evidence)
-    return evidence
+    """How the venue said what made the order filled; busts and corrections are reports, and say no more."""
+    evidence = getattr(event, "evidence", None)
+    return evidence if evidence in VENUES_WORD else Evidence.VENUE_REPORT

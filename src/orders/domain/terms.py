@@ -69,14 +69,14 @@ def price_presence_errors(order_type: OrderType, price: Decimal | None) -> Itera
 def price_errors(price: Decimal, instrument: Instrument | None) -> Iterator[FieldError]:
     if not price.is_finite() or price <= 0:
         yield FieldError("limit_price", "Limit price must be greater than zero")
-    elif _digits(price) > MAX_PRICE_DIGITS:
+    elif written_digits(price) > MAX_PRICE_DIGITS:
         yield FieldError("limit_price", f"Limit price must have at most {MAX_PRICE_DIGITS} digits")
     elif instrument is not None and not instrument.on_tick(price):
         yield FieldError("limit_price", f"Limit price must be a multiple of the tick size {instrument.tick:f}")
 
 
-def _digits(price: Decimal) -> int:
-    """Digits it takes to write the price out: before the point, and behind it."""
+def written_digits(price: Decimal) -> int:
+    """Digits it takes to write a finite price out: before the point, and behind it."""
     _, digits, exponent = price.as_tuple()
     assert isinstance(exponent, int)
     return max(len(digits) + max(exponent, 0), -exponent)

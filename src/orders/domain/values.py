@@ -92,6 +92,9 @@ class Evidence(StrEnum):
     OPERATOR = "operator"  # a person said so
 
 
+VENUES_WORD = frozenset({Evidence.VENUE_ANSWER, Evidence.VENUE_REPORT, Evidence.VENUE_QUERY})
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue can do; declared by the venue's class, read by `decide` and the adapter's policy."""
 

@@ -17,9 +17,11 @@ from orders.domain.values import Delivery, Phase
 
 
 def _start_submit(story: Story, command: c.StartSubmit) -> None:
-    """A first attempt from the queue, a further one while in doubt only where the venue tells repeats apart."""
-    order = story.order
-    resend = order.delivery is Delivery.IN_DOUBT and story.venue.deduplicates
+    """A first attempt from the queue, a further one while in doubt only where the venue tells repeats apart, and while
+    a cancel is held only where neither a query nor the cancel itself can settle the doubt."""
+    order, venue = story.order, story.venue
+    unwanted = order.pending_cancel is not None and (venue.queries or venue.cancels)
+    resend = order.delivery is Delivery.IN_DOUBT and venue.deduplicates and not unwanted
     if order.phase is not Phase.OPEN or not (order.delivery is Delivery.QUEUED or resend):
         raise NotApplicable(f"order {order.id} is {order.phase.value} and {order.delivery.value}: nothing to send")
     story.tell(e.SubmitStarted, attempt=order.attempts + 1, worker=command.worker)

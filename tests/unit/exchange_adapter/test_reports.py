@@ -118,6 +118,32 @@ def test_reports_of_unknown_orders_are_kept_once_on_the_venues_own_stream() -> N
     on_floor(test)
 
 
+@pytest.mark.parametrize("figures", [{"price": Decimal("NaN")}, {"price": Decimal("Infinity")}, {"quantity": 0}])
+def test_a_fill_that_cannot_be_counted_is_kept_aside_and_holds_nothing_up(figures: dict[str, object]) -> None:
+    async def test(floor: Floor) -> None:
+        reading, (order_id,) = Reading(floor), floor.client.place()
+        reading.journal.fill(order_id, **{"quantity": 1, **figures})
+        reading.journal.fill(order_id)
+        await reading.record()
+        assert [event.report_key for event in reading.unmatched()] == [f"{SOURCE}/1"]
+        assert floor.order(order_id).filled == 10
+
+    on_floor(test)
+
+
+def test_a_report_that_cannot_be_keeps_no_other_out() -> None:
+    async def test(floor: Floor) -> None:
+        reading, (order_id,) = Reading(floor), floor.client.place()
+        reading.journal.fill(order_id, 4)
+        reading.journal.fill(order_id, -3)
+        reading.journal.fill(order_id, 5, price=Decimal(0))
+        await reading.record()
+        assert floor.order(order_id).filled == 9
+        assert [event.report_key for event in reading.unmatched()] == [f"{SOURCE}/2"]
+
+    on_floor(test)
+
+
 def test_a_fill_after_the_end_is_recorded_all_the_same() -> None:
     async def test(floor: Floor) -> None:
         reading, (order_id,) = Reading(floor), floor.client.place()

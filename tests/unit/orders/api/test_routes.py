@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -190,7 +191,7 @@ async def test_a_venue_that_is_silent_leaves_the_cancel_pending(service: Service
     [
         (c.RecordCanceled, {}, 200),
         (c.RecordCancelRejected, {"reason": "not now"}, 409),
-        (c.RecordExecution, {"exec_id": "x", "quantity": 10, "price": 1, "leaves": 0}, 400),
+        (c.RecordExecution, {"exec_id": "x", "quantity": 10, "price": Decimal(1), "leaves": 0}, 400),
     ],
 )
 async def test_a_cancel_waits_for_the_venues_word(word: type[c.Command], fields: dict[str, Any], status: int) -> None:

@@ -76,8 +76,10 @@ TABLE: dict[type[c.Command], Row] = {
         "!OrderEnded": ENDED,
     },
     c.StartSubmit: {
-        "SubmitStarted": "queued in_doubt cancel_in_doubt replace_in_doubt",
-        "!NotApplicable": f"parked sending sending_again cancel_held replace_held {AT_VENUE} {PENDING} {ENDED}",
+        "SubmitStarted": "queued in_doubt replace_in_doubt",
+        "!NotApplicable": (
+            f"parked sending sending_again cancel_held cancel_in_doubt replace_held {AT_VENUE} {PENDING} {ENDED}"
+        ),
     },
     c.RecordSubmitFailed: {
         "SubmitFailed": UNSETTLED,
