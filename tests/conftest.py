@@ -10,6 +10,8 @@ pytest_plugins = ["tests.support.postgres"]
 # No deadline: other processes share the cores, and pytest-timeout names a test that hangs.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("default"), print_blob=True)
+# By hand, before a release or after a change of rules: HYPOTHESIS_PROFILE=long make test
+settings.register_profile("long", parent=settings.get_profile("default"), max_examples=3_000, stateful_step_count=80)
 # Measuring coverage makes every line slower, and few examples already reach every branch.
 settings.register_profile("coverage", parent=settings.get_profile("default"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
