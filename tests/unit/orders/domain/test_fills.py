@@ -11,6 +11,7 @@ from orders.domain.order import fold
 from orders.domain.values import Delivery, Evidence, OrdStatus, Phase, Status
 from tests.support.given import NOW, Given, given
 from tests.support.order_events import (
+    CANCEL_ID,
     OPENING,
     ORDER_ID,
     REPLACE_ID,
@@ -126,6 +127,13 @@ def test_a_full_order_that_the_venue_ends_with_a_replace_pending_is_executed() -
     full.when(c.RecordCanceled).then(canceled(), replace_rejected(TOO_LATE)).and_the_order_is(
         phase=Phase.FILLED, status=Status.EXECUTED, pending_replace=None, executed_at=NOW
     )
+
+
+def test_an_end_that_answers_the_cancel_is_its_only_answer() -> None:
+    full = at_the_venue(replace_requested(20), cancel_requested(), executed("F1", 10, leaves=10))
+    full.when(c.RecordCanceled, request_id=CANCEL_ID).then(
+        canceled(request_id=CANCEL_ID), replace_rejected(TOO_LATE)
+    ).and_the_order_is(phase=Phase.FILLED, pending_cancel=None)
 
 
 def test_leaves_0_of_fills_that_were_busted_says_nothing_of_later_ones() -> None:
