@@ -30,6 +30,7 @@ from exchange_adapter.policy import (
     Step,
     Submit,
     Wait,
+    backoff_s,
     can_go_on,
     next_step,
 )
@@ -161,7 +162,9 @@ class Dispatcher:
             order = await self._take(step, order, turn)
         except Refusal as refused:
             log.info("order has moved on", order_id=str(entry.duty.order_id), reason=str(refused))
-            self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[0])
+            tries = entry.seen.tries + 1
+            entry.seen = replace(entry.seen, tries=tries)  # what is refused again and again comes ever less often
+            self._window.put_back(entry, self._clock.monotonic() + backoff_s(tries, 0.0))
         except EventStoreError as error:
             log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
             self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[1])

@@ -31,7 +31,7 @@ from exchange_adapter.unmatched import UnmatchedReports
 from exchange_adapter.venue import Report, ReportPosition, ReportStream, Venue
 from exchange_adapter.waiting import first_of
 from orders.domain.commands import Command
-from orders.domain.errors import UnknownOrder
+from orders.domain.errors import Refusal, UnknownOrder
 from orders.domain.events import OrderExecuted
 from orders.domain.order import Order
 from orders.domain.values import Phase
@@ -124,26 +124,38 @@ class ReportReader:
             await self._recorder.persist(lambda: self._unmatched.keep(unmatched, source))
 
     async def _of_order(self, order_id: UUID, reports: list[Report], room: asyncio.Semaphore) -> list[Report]:
-        """Returns the reports that fit no order."""
-        stamp = self._recorder.stamp(order_id)
-        unfit: list[Report] = []
+        """Returns the reports that fit no order, or cannot be."""
+        async with room:
+            unfit: list[Report] = []
+            for start in range(0, len(reports), MAX_UNIT_REPORTS):
+                part = reports[start : start + MAX_UNIT_REPORTS]
+                try:
+                    unfit += await self._record_part(order_id, part)
+                except UnknownOrder:
+                    return reports
+                except Refusal:
+                    for report in part:  # one of them cannot be: it must not keep the others out
+                        unfit += await self._record_one(order_id, report)
+            return unfit
 
-        def commands(order: Order, part: list[Report]) -> list[Command]:
+    async def _record_one(self, order_id: UUID, report: Report) -> list[Report]:
+        try:
+            return await self._record_part(order_id, [report])
+        except Refusal as refused:
+            log.error("report cannot be", order_id=str(order_id), seq=report.seq, reason=str(refused))
+            return [report]
+
+    async def _record_part(self, order_id: UUID, part: list[Report]) -> list[Report]:
+        """One unit. Returns the reports that lack what they cannot do without."""
+        stamp, unfit = self._recorder.stamp(order_id), list[Report]()
+
+        def commands(order: Order) -> list[Command]:
             read = [(report, command_of(report, order, stamp)) for report in part]
             unfit[:] = [report for report, command in read if command is None]
             return [command for _, command in read if command is not None]
 
-        left: list[Report] = []
-        async with room:
-            for start in range(0, len(reports), MAX_UNIT_REPORTS):
-                part = reports[start : start + MAX_UNIT_REPORTS]
-                try:
-                    done = await self._recorder.record_all(order_id, partial(commands, part=part))
-                except UnknownOrder:
-                    return reports
-                left += unfit
-                _tell_contradictions(done)
-        return left
+        _tell_contradictions(await self._recorder.record_all(order_id, commands))
+        return unfit
 
     async def _save(self, position: ReportPosition) -> None:
         await self._blocking(partial(self._positions.write, position))

@@ -4,7 +4,7 @@ knows; the store, the venue and calls that are under way stay."""
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime
 from random import Random
@@ -36,7 +36,7 @@ from exchange_adapter.work.duties import is_workable
 from exchange_adapter.work.duty import Duty, duty_after
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
-from orders.domain.events import OrderEvent
+from orders.domain.events import OrderEvent, SubmitStarted
 from orders.domain.order import Order, fold
 from orders.domain.terms import Rules
 from orders.domain.values import Capabilities, Delivery
@@ -307,8 +307,29 @@ def on_floor(
     threads: int = 500,
     **limits: Any,
 ) -> None:
-    """Runs the test in virtual time."""
-    run_virtually(lambda loop: test(Floor(loop, venue, Limits(**limits), threads)))
+    """Runs the test in virtual time, and looks at the whole log afterwards."""
+
+    async def checked(loop: VirtualLoop) -> None:
+        floor = Floor(loop, venue, Limits(**limits), threads)
+        await test(floor)
+        check_log(floor)
+
+    run_virtually(checked)
+
+
+def check_log(floor: Floor) -> None:
+    """What holds of every log: ids are unique, attempts are numbered, and no call was made without its claim."""
+    log = floor.store.read_log(after=0, limit=1_000_000)
+    assert len({recorded.event.event_id for recorded in log}) == len(log)
+    claimed: defaultdict[UUID, list[int]] = defaultdict(list)
+    for recorded in log:
+        if isinstance(recorded.event, SubmitStarted):
+            claimed[recorded.stream_id].append(recorded.event.attempt)
+    called = Counter(call.order_id for call in floor.venue.of("submit"))
+    for order_id, attempts in claimed.items():
+        assert attempts == list(range(1, len(attempts) + 1))
+        assert called[order_id] <= len(attempts)
+    assert called.keys() <= claimed.keys()
 
 
 async def resting(floor: Floor) -> UUID:

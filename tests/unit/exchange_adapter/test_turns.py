@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from uuid import UUID
 
-from exchange_adapter.venue import NotSent, Placed
+from exchange_adapter.venue import Done, NotSent, Placed
 from orders.domain import events as e
 from orders.domain.values import Capabilities, Delivery, Evidence, Phase, Status, TimeInForce
 from tests.support.adapter_floor import PLAIN, Called, Floor, Later, on_floor
@@ -161,3 +161,16 @@ def test_a_stop_lets_running_calls_end_and_leaves_the_rest() -> None:
         assert floor.order(late).delivery is Delivery.ACKED
 
     on_floor(test, PLAIN, threads=2, call_timeout_s=100.0)
+
+
+def test_what_the_domain_refuses_again_and_again_comes_ever_less_often() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(limit_price="1.10000")
+        floor.start()
+        await pass_time(1)
+        floor.venue.will("replace", *[Done(-5)] * 100)
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(300)
+        assert 5 < len(floor.venue.of("replace")) < 25
+
+    on_floor(test)
