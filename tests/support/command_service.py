@@ -1,6 +1,7 @@
 """The command API over HTTP without the rest of the service: the app of an API process on any event store, and a hand
 that plays the exchange."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, nullcontext
@@ -29,7 +30,7 @@ from orders.domain.values import Capabilities
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.port import EventStore
-from orders.eventstore.subscription import Hints
+from orders.eventstore.subscription import Hints, MemoryHints
 from orders.handlers import CommandHandler
 from orders.venue_reply import OrderChanges
 
@@ -114,5 +115,9 @@ async def command_service(
             yield CommandService(store, handler, app, http, writer)
     finally:
         writer.close(2.0)
-        live.close()
+        closing = asyncio.ensure_future(asyncio.to_thread(live.close))
+        while not closing.done():
+            if isinstance(hints, MemoryHints):
+                hints.give()  # the log's thread looks up at once, not at its next poll
+            await asyncio.sleep(0)
         threads.shutdown(wait=False)
