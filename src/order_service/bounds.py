@@ -1,11 +1,13 @@
 """Every bound of the composition root and the process supervision, each with its reason."""
 
 MAX_SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; PostgreSQL adds a name of its own
+MAX_DECIMALS = 12  # of prices in a catalogue: past it their sums outgrow what is stored exactly
 CLIENT_TIMEOUT_S = 15.0  # a command's wait for the API: above its 8 s of a commit and its 5 s of a read
 PART_READY_S = 60.0  # a part's first start; the slowest of them reads its backlog first
 RESTART_FIRST_S = 0.1  # pause before a part that died is started again, doubled each time
 RESTART_MOST_S = 5.0  # longest such pause: the tenth start in a minute helps nobody
 STEADY_S = 10.0  # a part that ran this long starts again without a pause
+IMPATIENT_S = 1.0  # a stop signal repeated sooner is the same one, sent on by make; later, a person insists
 SUPERVISOR_POLL_S = 0.5  # the watch's wait; the end of a child ends it sooner
 
 CHILD_EXEC_TIMEOUT_S = 15.0  # a child becomes its program within 20 ms; a machine that swaps takes seconds

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Struct
 
 from order_service.bounds import MAX_SOCKET_PATH_BYTES
+from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError, WrongSetting
 from orders.domain.instruments import BUILT_IN, Catalogue
 
@@ -114,7 +112,7 @@ class _Check:
         checked: dict[str, Any] = {
             "base_url": base_url,
             "listen": self._listen(base_url),
-            "trusted_proxy": self._raw["TRUSTED_PROXY"],
+            "trusted_proxy": self._trusted_proxy(),
             "environment": environment,
             "database_url": self._postgres_url("DATABASE_URL"),
             "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
@@ -150,10 +148,11 @@ class _Check:
             parts = urlsplit(given)
             port = parts.port
         except ValueError as error:
-            self._refuse("BASE_URL", f"{given!r}: {error}")
-            return given
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or port == 0:
-            self._refuse("BASE_URL", f"{given!r} is not like http://127.0.0.1:8000")
+            self._refuse("BASE_URL", f"is not like http://127.0.0.1:8000: {error}")
+            return ""
+        beside = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or beside:
+            self._refuse("BASE_URL", "is not like http://127.0.0.1:8000, with no path, query or password")
         return given.rstrip("/")
 
     def _listen(self, base_url: str) -> Address:
@@ -164,11 +163,10 @@ class _Check:
                 self._refuse("LISTEN", f"{given!r} is not host:port")
                 return Address("127.0.0.1", 0)
         else:
-            try:
-                parts = urlsplit(base_url)
-                address = Address(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-            except ValueError:
+            parts = urlsplit(base_url)
+            if not parts.hostname:
                 return Address("127.0.0.1", 0)  # _base_url has said it
+            address = Address(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
         if not _is_loopback(address.host) and not self._raw["TRUSTED_PROXY"]:
             self._refuse(
                 "LISTEN" if given else "BASE_URL",
@@ -177,18 +175,45 @@ class _Check:
             )
         return address
 
+    def _trusted_proxy(self) -> str:
+        given = self._raw["TRUSTED_PROXY"]
+        try:
+            if given:
+                ipaddress.ip_network(given)
+        except ValueError:
+            self._refuse("TRUSTED_PROXY", f"{given!r} is not the IP address of a proxy, nor a network like 10.0.0.0/24")
+        return given
+
     def _postgres_url(self, name: str) -> str:
+        """Never shows the value, which holds a password; nor does what libpq says of it."""
         given = self._raw[name]
-        if given and urlsplit(given).scheme not in ("postgresql", "postgres"):
-            self._refuse(name, "is not like postgresql://user:password@host:5432/name")
+        if not given:
+            return ""
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict
+
+        try:
+            conninfo_to_dict(given)
+            is_url = given.startswith(("postgresql://", "postgres://"))
+        except (ProgrammingError, UnicodeError):
+            is_url = False
+        if not is_url:
+            self._refuse(
+                name,
+                "is not like postgresql://user:password@host:5432/name"
+                " (write special characters of the password as %XX)",
+            )
         return given
 
     def _data_dir(self) -> Path:
         given = self._raw["ORDERS_DATA_DIR"]
         if not given:
             return default_data_dir()
-        path = Path(given).expanduser()
-        return path if path.is_absolute() else Path.cwd() / path
+        try:
+            return Path.cwd() / Path(given).expanduser()
+        except RuntimeError as error:
+            self._refuse("ORDERS_DATA_DIR", f"{given!r}: {error}")
+            return Path.cwd()
 
     def _exchange(self) -> str:
         given = self._raw["EXCHANGE"] or "simulated"
@@ -228,9 +253,9 @@ class _Check:
         given = self._raw[name]
         if not given:
             return default
-        low, _, high = given.partition("-")
+        low, dash, high = given.partition("-")
         try:
-            pair = (float(low), float(high or low))
+            pair = (float(low), float(high if dash else low))
         except ValueError:
             pair = (1.0, 0.0)
         if not 0 <= pair[0] <= pair[1] <= most:
@@ -245,7 +270,7 @@ class _Check:
         try:
             return read_catalogue(Path(given))
         except (OSError, ValueError) as error:
-            self._refuse("INSTRUMENTS", f"{given}: {error}")
+            self._refuse("INSTRUMENTS", f"{given}: {getattr(error, 'strerror', None) or error}")
             return BUILT_IN
 
     def _default_symbol(self, catalogue: Catalogue) -> str | None:
@@ -261,23 +286,6 @@ def default_data_dir() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("orders", appauthor=False)
-
-
-def read_catalogue(path: Path) -> Catalogue:
-    """A catalogue from TOML: a table `[symbols.NAME]` with `decimals`, `lot`, `tick_size` for each symbol, and at the
-    top `accepts_codes`, `code_decimals`, `code_lot`, `checks_isin`. Raises ValueError or OSError."""
-    read = tomllib.loads(path.read_text(), parse_float=Decimal)
-    symbols = read.get("symbols")
-    if not isinstance(symbols, dict):
-        raise ValueError("has no [symbols.NAME] table")
-    for name, terms in symbols.items():
-        if isinstance(terms, dict):
-            terms.setdefault("symbol", name)
-    catalogue = msgspec.convert(read, Catalogue)
-    for name, instrument in catalogue.symbols.items():
-        if instrument.tick <= 0 or instrument.lot <= 0 or not 0 <= instrument.decimals <= 12:
-            raise ValueError(f"symbols.{name}: tick_size and lot must be above zero, decimals from 0 to 12")
-    return catalogue
 
 
 def _address(given: str) -> Address | None:

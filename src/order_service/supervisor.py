@@ -18,6 +18,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from order_service.bounds import (
+    IMPATIENT_S,
     PART_READY_S,
     RESTART_FIRST_S,
     RESTART_MOST_S,
@@ -25,10 +26,12 @@ from order_service.bounds import (
     SUPERVISOR_POLL_S,
 )
 from order_service.child_processes import spawn
-from order_service.errors import PartFailed, StartAbandoned
+from order_service.errors import ChildNotStarted, EmbeddedPostgresError, PartFailed, StartAbandoned
 
 READY_FD = "ORDERS_READY_FD"
 """The file descriptor on which a part says, in one line, that it is ready; set by the supervisor."""
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Part(Struct, frozen=True):
@@ -47,6 +50,25 @@ class Database(Protocol):
     def poll(self) -> int | None: ...
 
 
+class _Backoff:
+    """When something that ended is due again: the pause doubles, and is short again after a steady run."""
+
+    def __init__(self) -> None:
+        self.due_at = 0.0
+        self.pause_s = RESTART_FIRST_S
+        self._began_at = 0.0
+
+    def began(self) -> None:
+        self._began_at = time.monotonic()
+
+    def ended(self) -> None:
+        now = time.monotonic()
+        if now - self._began_at > STEADY_S:
+            self.pause_s = RESTART_FIRST_S
+        self.due_at = now + self.pause_s
+        self.pause_s = min(self.pause_s * 2, RESTART_MOST_S)
+
+
 class Child:
     """One part's process, from start to restart."""
 
@@ -54,21 +76,22 @@ class Child:
         self.part = part
         self.process: subprocess.Popen[bytes] | None = None
         self.ready_fd: int | None = None
-        self.starts = 0
-        self._started_at = 0.0
-        self._delay_s = RESTART_FIRST_S
-        self.due_at = 0.0
+        self.backoff = _Backoff()
 
     def start(self) -> int:
-        """The pid of the new process."""
-        self.ready_fd, writer = os.pipe()
+        """The pid of the new process. Raises ChildNotStarted."""
+        self.backoff.began()
+        reader, writer = os.pipe()
         try:
             environment = {**os.environ, READY_FD: str(writer)}
             self.process = spawn(self.part.argv, env=environment, death_signal=signal.SIGTERM, pass_fds=(writer,))
+        except BaseException:
+            os.close(reader)
+            raise
         finally:
             os.close(writer)
-        self.starts += 1
-        self._started_at = time.monotonic()
+        os.set_blocking(reader, False)
+        self.ready_fd = reader
         return self.process.pid
 
     def exited(self) -> int | None:
@@ -77,28 +100,25 @@ class Child:
             return None
         self.process = None
         self._close_ready()
-        if time.monotonic() - self._started_at > STEADY_S:
-            self._delay_s = RESTART_FIRST_S
-        self.due_at = time.monotonic() + self._delay_s
-        self._delay_s = min(self._delay_s * 2, RESTART_MOST_S)
+        self.backoff.ended()
         return code
 
-    def wait_ready(self, timeout_s: float) -> bool:
-        """Whether the part said that it is ready, within the time and before its end."""
+    def said_ready(self) -> bool:
+        """Whether the part has said since the last call that it is ready."""
         if self.ready_fd is None:
             return False
-        readable, _, _ = select.select([self.ready_fd], [], [], timeout_s)
-        said = bool(readable) and bool(os.read(self.ready_fd, 64))
-        if readable:
-            self._close_ready()
+        try:
+            said = bool(os.read(self.ready_fd, 64))
+        except BlockingIOError:
+            return False
+        self._close_ready()
         return said
 
     def stop(self) -> bool:
         """Asks it to end, and kills it when its time is up. Whether it ended by itself."""
         if self.process is None:
             return True
-        with suppress(ProcessLookupError):
-            self.process.terminate()
+        self.process.terminate()
         try:
             self.process.wait(self.part.stop_s)
             return True
@@ -129,57 +149,82 @@ class Supervisor:
         self._children = [Child(part) for part in parts]
         self._stop_order = stop_order
         self._database = database
+        self._database_backoff = _Backoff()
         self._tell = tell
-        self._signals = 0
+        self._told_at: float | None = None
+        self._interruptible = False
 
     def run(self, prepare: Callable[[], None], started: Callable[[], None]) -> None:
         """Starts the database, calls `prepare` (migrations), starts the parts, calls `started`, and watches until
-        SIGTERM or SIGINT.
+        SIGTERM or SIGINT. After these the process is expected to end: it takes no further one.
 
         Raises PartFailed where a part does not come up at the first start; everything started is stopped by then.
         """
         with self._signals_wake() as wake:
             try:
-                if self._database is not None:
-                    self._database.start(stopping=self._told_to_stop)
-                prepare()
-                self._first_start()
+                self._start(prepare, wake)
                 if not self._told_to_stop():
                     started()
                 while not self._told_to_stop():
-                    select.select([wake], [], [], SUPERVISOR_POLL_S)
-                    self._drain(wake)
+                    self._sleep(wake)
                     self._watch()
             except StartAbandoned:
                 return
             finally:
                 self._stop()
 
-    def _first_start(self) -> None:
+    def _start(self, prepare: Callable[[], None], wake: int) -> None:
+        if self._database is not None:
+            self._database_backoff.began()
+            self._database.start(stopping=self._told_to_stop)
+        with self._signals_interrupt():
+            prepare()
+        self._start_parts(wake)
+
+    def _start_parts(self, wake: int) -> None:
         """All at once, since each spends its first second on imports; then waits for each."""
         deadline = time.monotonic() + PART_READY_S
-        pids = [child.start() for child in self._children]
-        for child, pid in zip(self._children, pids, strict=True):
-            while not child.wait_ready(SUPERVISOR_POLL_S):
-                if self._told_to_stop():
-                    return
-                if (code := child.exited()) is not None:
-                    raise PartFailed(f"{child.part.name} ended at its start with {_ending(code)}")
-                if time.monotonic() > deadline:
-                    raise PartFailed(f"{child.part.name} was not ready within {PART_READY_S:g} s")
-            self._tell(f"started {child.part.name} (pid {pid})")
+        pids = {child.part.name: child.start() for child in self._children}
+        waiting = list(self._children)
+        while waiting and not self._told_to_stop():
+            self._sleep(wake, *(child.ready_fd for child in waiting if child.ready_fd is not None))
+            for child in list(waiting):
+                name = child.part.name
+                if child.said_ready():
+                    waiting.remove(child)
+                    self._tell(f"started {name} (pid {pids[name]})")
+                elif (code := child.exited()) is not None:
+                    raise PartFailed(f"{name} ended at its start with {_ending(code)}")
+            if waiting and time.monotonic() > deadline:
+                raise PartFailed(f"{waiting[0].part.name} was not ready within {PART_READY_S:g} s")
 
     def _watch(self) -> None:
-        now = time.monotonic()
-        if self._database is not None and self._database.poll() is not None:
-            self._tell("the database ended; starting it again")
-            self._database.start(stopping=self._told_to_stop)
+        self._keep_database()
         for child in self._children:
             code = child.exited()
             if code is not None:
                 self._tell(f"{child.part.name} ended with {_ending(code)}; starting it again")
-            if child.process is None and now >= child.due_at:
-                self._tell(f"started {child.part.name} again (pid {child.start()})")
+            if child.process is None and time.monotonic() >= child.backoff.due_at and not self._told_to_stop():
+                try:
+                    self._tell(f"started {child.part.name} again (pid {child.start()})")
+                except ChildNotStarted as error:
+                    child.backoff.ended()
+                    self._tell(str(error))
+
+    def _keep_database(self) -> None:
+        """A database that cannot start now, on a full disk for example, is tried again: all goes on when it is back."""
+        database, backoff = self._database, self._database_backoff
+        if database is None or database.poll() is None or time.monotonic() < backoff.due_at:
+            return
+        self._tell("the database ended; starting it again")
+        backoff.ended()
+        backoff.began()
+        try:
+            database.start(stopping=self._told_to_stop)
+        except StartAbandoned:
+            raise
+        except (EmbeddedPostgresError, ChildNotStarted) as error:
+            self._tell(str(error))
 
     def _stop(self) -> None:
         by_name = {child.part.name: child for child in self._children}
@@ -191,35 +236,53 @@ class Supervisor:
 
     @contextmanager
     def _signals_wake(self) -> Iterator[int]:
-        """Counts SIGTERM and SIGINT, and lets them and SIGCHLD end the loop's wait. A second one kills at once."""
+        """Notes SIGTERM and SIGINT, and lets them and SIGCHLD end the loop's wait."""
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         os.set_blocking(writer, False)
-        handlers = {
-            signal.SIGTERM: signal.signal(signal.SIGTERM, self._on_stop_signal),
-            signal.SIGINT: signal.signal(signal.SIGINT, self._on_stop_signal),
-            signal.SIGCHLD: signal.signal(signal.SIGCHLD, lambda *_: None),
-        }
-        previous = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        previous_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        previous = {number: signal.signal(number, self._on_stop_signal) for number in _STOP_SIGNALS}
+        previous[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         try:
             yield reader
         finally:
-            signal.set_wakeup_fd(previous)
-            for number, handler in handlers.items():
+            if self._told_to_stop():  # `make` and its group may each send one: the later changes nothing any more
+                previous.update(dict.fromkeys(_STOP_SIGNALS, signal.SIG_IGN))
+            for number, handler in previous.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(previous_fd)
             os.close(reader)
             os.close(writer)
 
+    @contextmanager
+    def _signals_interrupt(self) -> Iterator[None]:
+        """What waits in here, such as a migration for its lock, ends with StartAbandoned when a signal comes."""
+        self._interruptible = True
+        try:
+            if self._told_to_stop():
+                raise StartAbandoned("told to stop while it started")
+            yield
+        finally:
+            self._interruptible = False
+
     def _told_to_stop(self) -> bool:
-        return self._signals > 0
+        return self._told_at is not None
 
     def _on_stop_signal(self, number: int, frame: object) -> None:
-        self._signals += 1
-        if self._signals > 1:
+        """The first one ends all gently; one that comes a while after it is from a person who will not wait."""
+        now = time.monotonic()
+        if self._told_at is None:
+            self._told_at = now
+            if self._interruptible:
+                self._interruptible = False
+                raise StartAbandoned("told to stop while it started")
+        elif now - self._told_at >= IMPATIENT_S:
             for child in self._children:
                 child.kill()
 
-    def _drain(self, wake: int) -> None:
+    def _sleep(self, wake: int, *others: int) -> None:
+        """Until a signal comes, a child ends, or one of the descriptors can be read; bounded."""
+        select.select([wake, *others], [], [], SUPERVISOR_POLL_S)
         with suppress(BlockingIOError):
             while os.read(wake, 1024):
                 pass
