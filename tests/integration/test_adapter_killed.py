@@ -18,7 +18,7 @@ from tests.support.logged_exchange import PLACED_FILE
 from tests.support.running_adapter import Client, client_of
 from tests.support.waiting import wait_until
 
-KILLS = 3
+KILLS = 2
 
 
 def delivered(client: Client, order_ids: list[UUID], *deliveries: Delivery) -> int:
@@ -34,7 +34,7 @@ def test_with_an_exchange_that_deduplicates_every_order_is_placed_once(database_
     ):
         order_ids: list[UUID] = []
         for _ in range(KILLS):
-            order_ids += client.place(150)
+            order_ids += client.place(100)
             running = partial(delivered, client, order_ids[-50:], Delivery.SENDING, Delivery.ACKED)
             wait_until(running, what="some calls")
             adapter.kill()
@@ -78,3 +78,20 @@ def test_with_a_plain_place_order_what_is_in_doubt_is_held(
     in_doubt = [order for order in orders if order.delivery is Delivery.IN_DOUBT]
     assert in_doubt, "the kills should have met running calls"
     assert all(order.in_doubt == {order.attempts} for order in in_doubt)
+
+
+def test_an_adapter_that_stands_by_takes_over_from_one_that_was_killed(database_url: str, tmp_path: Path) -> None:
+    with (
+        ExchangeProcess(tmp_path / "exchange", "--latency", "0.05-0.2", fill_delay="0.2") as exchange,
+        client_of(database_url, SimulatedVenue.capabilities) as client,
+        AdapterProcess(database_url, "simulated", exchange.address, tmp_path / "log-1") as first,
+        AdapterProcess(database_url, "simulated", exchange.address, tmp_path / "log-2") as second,
+    ):
+        order_ids = client.place(100)
+        wait_until(partial(delivered, client, order_ids, Delivery.ACKED), what="some calls")
+        first.kill()
+        order_ids += client.place(20)
+        client.wait_for(order_ids, lambda order: order.phase is Phase.FILLED, within_s=30)
+        workers = {client.order(order_id).worker for order_id in order_ids}
+        assert second.stop() == 0
+    assert len(workers) == 2
