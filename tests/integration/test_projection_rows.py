@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import Cursor
 
+from orders.domain import commands as c
 from orders.domain.values import Side
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
-from projections import order_status
+from projections import order_status, trades
 from projections.errors import MissingRow
 from projections.registry import PROJECTIONS
 from projections.tables import apply_to, create_schema
@@ -95,3 +98,22 @@ def test_a_batch_of_thousands_is_written_whole(module_database_url: str) -> None
     with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "big") as cursor:
         apply_all(cursor, "big", desk.log(), [])
         assert listed_orders(cursor) == folded_orders(desk.log())
+
+
+def test_a_report_counts_once_however_often_it_is_in_the_log(module_database_url: str) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    order_id = desk.place(quantity=100)
+    desk.fill(order_id, 10, "1.1", "e1")
+    desk.do(order_id, c.RecordBust, exec_id="b1", ref_exec_id="e1")
+    desk.fill(order_id, 20, "1.2", "e2")
+    placed, fill, bust, other = desk.log()
+    changed = msgspec.structs.replace(fill.event, quantity=99)
+    repeats = [
+        msgspec.structs.replace(fill, position=5, event=changed),
+        msgspec.structs.replace(bust, position=6, event=msgspec.structs.replace(bust.event, ref_exec_id="e2")),
+        msgspec.structs.replace(other, position=7),
+    ]
+    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "twice") as cursor:
+        for batch in ([placed, fill, bust, other, *repeats], repeats):
+            trades.apply(cursor, batch)
+            assert counted_fills(cursor) == folded_fills(desk) == {(order_id, "e2"): (20, Decimal("1.2"))}

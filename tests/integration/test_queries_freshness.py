@@ -12,7 +12,7 @@ from projections.registry import PROJECTIONS
 from projections.tables import make_tables
 from tests.support.read_service import ReadService, ids, read_service
 from tests.support.trading_desk import TradingDesk
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import wait_until, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
@@ -96,13 +96,28 @@ async def test_lists_wait_out_a_rebuild(service: ReadService) -> None:
     assert len(ids(await service.get("/orders"))) == 20
 
 
-async def test_a_lost_database_connection_is_replaced(service: ReadService) -> None:
+async def test_connections_that_were_lost_while_idle_are_replaced_unnoticed(service: ReadService) -> None:
+    with service.committing():
+        service.desk.place()
+    await service.get("/orders")
+    await asyncio.gather(*(service.get("/orders", wait_ms=0) for _ in range(20)))
+    with psycopg.connect(service.url, autocommit=True) as connection:
+        ours = "select {} from pg_stat_activity where application_name = 'orders reads'"
+        killed = connection.execute(ours.format("pg_terminate_backend(pid)")).fetchall()
+        wait_until(lambda: not connection.execute(ours.format("pid")).fetchall(), what="the end of the backends")
+    assert len(killed) > 1
+    for answer in await asyncio.gather(*(service.get("/orders", wait_ms=0) for _ in range(20))):
+        assert len(ids(answer)) == 1
+
+
+async def test_reads_go_on_when_every_connection_is_lost(service: ReadService) -> None:
     with service.committing():
         service.desk.place()
     assert len(ids(await service.get("/orders"))) == 1
     with psycopg.connect(service.url, autocommit=True) as connection:
         connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'orders %'"
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where pid <> pg_backend_pid() and datname = current_database()"
         )
     with service.committing():
         service.desk.place()

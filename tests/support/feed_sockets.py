@@ -14,7 +14,8 @@ from projections.feed_session import LogReader, SocketGone, serve
 
 
 class FakeSocket:
-    """`reads` is cleared for a client that does not read: sends then block. `leave()` ends the connection."""
+    """`reads` is cleared for a client that does not read: sends then block, though what was handed over comes in the
+    end, as with a real server, even if the sender has given up waiting. `leave()` ends the connection."""
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -34,8 +35,8 @@ class FakeSocket:
         return [message["position"] for message in self.sent]
 
     async def send(self, text: str) -> None:
-        await self.reads.wait()
         self.sent.append(json.loads(text))
+        await self.reads.wait()
 
     async def receive(self) -> int:
         length = await self._incoming.get()

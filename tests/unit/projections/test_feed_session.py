@@ -9,12 +9,15 @@ import pytest
 
 from orders.bounds import READ_BATCH_EVENTS
 from orders.domain import commands as c
+from orders.domain.events import ReportUnmatched
 from orders.eventstore.live_log import HANDED_OVER
 from orders.eventstore.memory import MemoryEventStore
-from orders.eventstore.port import Recorded
+from orders.eventstore.port import Recorded, Unit
 from projections import feed_client, feed_hub, feed_session
+from projections.feed import Entry
+from projections.feed_client import FeedClient
 from tests.support.feed_sockets import FakeSocket, Studio
-from tests.support.trading_desk import TradingDesk
+from tests.support.trading_desk import OPENING, TradingDesk
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -107,25 +110,23 @@ async def _left(studio: Studio, clients: int) -> bool:
     return studio.hub.clients == clients
 
 
-async def test_a_slow_client_that_reads_again_hears_where_to_resume_without_a_gap(
+async def test_a_slow_client_that_reads_again_hears_where_to_resume_without_gap_or_repeat(
     studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed_client, "MAX_CLIENT_QUEUE", 10)
     slow = await studio.tune_in()
+    slow.reads.clear()
     desk.place()
     await studio.air()
-    slow.reads.clear()
     for _ in range(12):
         desk.place()
     await studio.air()
     slow.reads.set()
-    code, reason = await closed(slow)
-    resume = slow.positions[-1]
-    assert (code, reason) == (4408, f"too slow: resume with after={resume}")
-    assert slow.positions == list(range(1, resume + 1))
-    again = await studio.tune_in(after=resume)
-    await received(again, 13 - resume + 1)
-    assert again.positions[:-1] == list(range(resume + 1, 14))
+    assert await closed(slow) == (4408, "too slow: resume with after=1")
+    assert slow.positions == [1]
+    again = await studio.tune_in(after=1)
+    await received(again, 13)
+    assert again.positions == [*range(2, 14), 13]
 
 
 async def test_a_burst_of_the_live_log_closes_nobody_who_reads(studio: Studio, desk: TradingDesk) -> None:
@@ -227,6 +228,36 @@ async def test_a_client_that_resumed_hears_a_heartbeat_when_nothing_comes(
     assert [one["type"] for one in silent.sent] == ["market"]
 
 
+async def test_no_heartbeat_overtakes_a_message(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_entry = FeedClient.next
+    silences = iter([True])
+
+    async def silent_until_something_comes(client: FeedClient) -> Entry | None:
+        if next(silences, False):
+            desk.place()
+            await studio.air()
+            raise TimeoutError
+        return await next_entry(client)
+
+    monkeypatch.setattr(FeedClient, "next", silent_until_something_comes)
+    socket = await studio.tune_in(after=0)
+    assert [one["type"] for one in await received(socket, 2)] == ["caught_up", "market"]
+
+
+async def test_a_client_catches_up_past_events_that_are_of_no_order(studio: Studio, desk: TradingDesk) -> None:
+    desk.place()
+    unmatched = ReportUnmatched(
+        event_id=uuid4(), at=OPENING, by="tests", venue="v", report_key="k", order_ref="?", report={}
+    )
+    studio.store.append([Unit(uuid4(), 0, (unmatched,))])
+    await studio.air()
+    socket = await studio.tune_in(after=0)
+    assert [one["type"] for one in await received(socket, 2)] == ["market", "caught_up"]
+    assert socket.positions == [1, 2]
+
+
 async def test_a_client_that_goes_leaves_nothing_behind(studio: Studio, desk: TradingDesk) -> None:
     socket, other = await studio.tune_in(symbol="EURUSD"), await studio.tune_in(order_id=uuid4())
     assert studio.hub.clients == 2
@@ -268,6 +299,13 @@ async def test_a_shutdown_tells_every_client_and_waits_for_none_that_does_not_re
     assert studio.hub.clients == 0
     late = await studio.tune_in()
     assert (await closed(late))[0] == 1012
+
+
+async def test_an_idle_client_is_told_at_once(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_session, "CLOSE_TIMEOUT_S", 3_600)
+    idle = await studio.tune_in()
+    await studio.hub.close()
+    assert idle.closed is not None
 
 
 async def test_no_more_clients_than_the_bound_are_taken(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
