@@ -66,6 +66,15 @@ def test_a_fill_proves_that_the_venue_has_the_order(history: tuple[e.OrderEvent,
     given(placed(), *history).when(c.RecordExecution).then(executed("fill")).and_the_order_is(delivery=Delivery.ACKED)
 
 
+@pytest.mark.parametrize("report", [c.RecordBust, c.RecordCorrection])
+@pytest.mark.parametrize("history", [(), (started(),), (started(), doubted())], ids=["queued", "sending", "in doubt"])
+def test_so_does_any_report_of_a_fill(history: tuple[e.OrderEvent, ...], report: type[c.Command]) -> None:
+    told = {c.RecordBust: busted("fill"), c.RecordCorrection: corrected("fill", 5, price="1.20")}
+    given(placed(), *history).when(report).then(told[report]).and_the_order_is(
+        delivery=Delivery.ACKED, in_doubt=frozenset()
+    )
+
+
 def test_a_fill_that_completes_the_order_leaves_a_cancel_too_late() -> None:
     at_the_venue(cancel_requested()).when(c.RecordExecution, quantity=10).then(
         executed("fill", 10), cancel_rejected(TOO_LATE)
