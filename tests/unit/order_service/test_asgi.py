@@ -143,6 +143,25 @@ async def test_head_is_get_without_its_content(service: CommandService, path: st
     assert head.headers["content-length"] == str(len(got.content))
 
 
+async def test_head_sends_no_content_on_the_wire(service: CommandService) -> None:
+    """Seen below the client, which drops what a server should not have sent."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        **{"type": "http", "method": "HEAD", "path": f"{ASSETS_PATH}/swagger-ui.css", "query_string": b""},
+        **{"headers": [], "state": {}, "root_path": "", "scheme": "http", "http_version": "1.1"},
+    }
+    await service.app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"")
+
+
 async def test_the_docs_load_nothing_from_elsewhere(service: CommandService) -> None:
     page = await service.http.get("/docs")
     assert page.status_code == 200
