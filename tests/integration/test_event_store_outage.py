@@ -142,15 +142,18 @@ def test_a_commit_that_gave_up_on_its_standby_is_no_success(
     one = unit()
     set_standbys(server, folder, url, "nobody")
     with ThreadPoolExecutor(1) as threads:
-        future = threads.submit(store.append_encoded, [encode_unit(one)], timeout_s=2.0)
-        for _ in range(2):  # the append, and the attempt to settle it
-            cancel_the_wait_for_a_standby(url)
+        future = threads.submit(store.append_encoded, [encode_unit(one)], timeout_s=3.0)
+        waits = wait_until(lambda: waiting_for_standby(url), what="the wait for the standby")
+        while waits and not future.done():  # the append's, and each attempt's to settle it
+            execute(url, f"select pg_cancel_backend({waits})")
+            waits = wait_until(lambda: waiting_for_standby(url) or future.done(), what="the next wait")
         with pytest.raises(CommitUnknown):
             future.result(WITHIN_S)
     assert events_in(store, [one]) == 1, "it is committed here all the same"
     set_standbys(server, folder, url, "")
     answer = wait_until(lambda: appended(store), what="an append without a standby")
-    assert answer == Appended(3, 3)
+    assert answer is not None
+    assert [event.position for event in whole_log(store)] == list(range(1, answer.position + 1))
 
 
 def set_standbys(server: EmbeddedPostgres, folder: Path, url: str, names: str) -> None:
@@ -161,12 +164,6 @@ def set_standbys(server: EmbeddedPostgres, folder: Path, url: str, names: str) -
     with psycopg.connect(url, autocommit=True) as connection:
         show = "show synchronous_standby_names"
         wait_until(lambda: connection.execute(show).fetchall() == [(names,)], what="the server to read its settings")
-
-
-def cancel_the_wait_for_a_standby(url: str) -> None:
-    pid = wait_until(lambda: waiting_for_standby(url), what="the wait for the standby")
-    execute(url, f"select pg_cancel_backend({pid})")
-    wait_until(lambda: waiting_for_standby(url) != pid, what="the canceled wait to end")
 
 
 def waiting_for_standby(url: str) -> int | None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from orders.eventstore.codec import encode, topic_of
@@ -215,5 +216,5 @@ def test_the_schedules_find_a_log_that_is_not_so(url: str, how: str) -> None:
 
     OnASpoiledFunction.url = url
     options = {"derandomize": True, "database": None, "phases": [Phase.generate], "report_multiple_bugs": False}
-    with pytest.raises((BrokenLog, AssertionError, psycopg.Error, ExceptionGroup)):
+    with pytest.raises((BrokenLog, AssertionError, psycopg.Error, ExceptionGroup, Flaky)):
         run(OnASpoiledFunction, max_examples=200, **options)
