@@ -154,8 +154,15 @@ async def test_head_sends_no_content_on_the_wire(service: CommandService) -> Non
         sent.append(message)
 
     scope: Any = {
-        **{"type": "http", "method": "HEAD", "path": f"{ASSETS_PATH}/swagger-ui.css", "query_string": b""},
-        **{"headers": [], "state": {}, "root_path": "", "scheme": "http", "http_version": "1.1"},
+        "type": "http",
+        "method": "HEAD",
+        "path": f"{ASSETS_PATH}/swagger-ui.css",
+        "query_string": b"",
+        "headers": [],
+        "state": {},
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
     }
     await service.app(scope, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
