@@ -3,6 +3,10 @@
 MAX_SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; PostgreSQL adds a name of its own
 MAX_DECIMALS = 12  # of prices in a catalogue: past it their sums outgrow what is stored exactly
 CLIENT_TIMEOUT_S = 15.0  # a command's wait for the API: above its 8 s of a commit and its 5 s of a read
+FEED_CLOSE_S = 1.0  # what `orders watch` waits at its end for the service's goodbye
+DOCTOR_CHECK_S = 5.0  # a check of `orders doctor`; they run together, so this is about all that it takes
+LOW_DISK_BYTES = 512 * 1024**2  # PostgreSQL alone may need this for its log between two checkpoints
+OLDEST_POSTGRESQL = 14  # the oldest that its community maintains, and the tests' oldest SQL
 PART_READY_S = 60.0  # a part's first start; the slowest of them reads its backlog first
 RESTART_FIRST_S = 0.1  # pause before a part that died is started again, doubled each time
 RESTART_MOST_S = 5.0  # longest such pause: the tenth start in a minute helps nobody

@@ -3,6 +3,7 @@
 ServiceError
 ├── SettingsError         settings that are wrong, all of them
 ├── RefusedError          the API refused what a command asked for
+├── WrongRequestError     what a command asked for cannot be meant: a wrong value or parameter
 ├── NotFoundError         there is no such order
 ├── ConflictError         it is in conflict with what is under way
 ├── UnreachableError      something needed is not reachable: API, database, exchange
@@ -26,15 +27,14 @@ ServiceError
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import NamedTuple
 
 
 class ServiceError(Exception):
     """`str()` is one line that says what is wrong and what to do."""
 
 
-class WrongSetting(Struct, frozen=True):
+class WrongSetting(NamedTuple):  # no msgspec here: its import is half of the time of `orders --help`
     name: str
     what: str
 
@@ -49,6 +49,10 @@ class SettingsError(ServiceError):
 
 
 class RefusedError(ServiceError):
+    pass
+
+
+class WrongRequestError(ServiceError):
     pass
 
 

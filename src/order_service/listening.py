@@ -6,6 +6,8 @@ import errno
 import socket
 import time
 
+from msgspec import Struct
+
 from order_service.bounds import DYING_LISTENER_S
 from order_service.errors import AddressInUse
 from order_service.settings import Address
@@ -19,26 +21,30 @@ def require_free(address: Address) -> None:
     One of ours that lost its supervisor is about to end: its port is waited for, up to a bound.
     """
     deadline = time.monotonic() + DYING_LISTENER_S
-    while (taken := _taken(address)) is not None:
-        holder = _holder(address.port)
+    while (taken := why_taken(address)) is not None:
+        holder = holder_of(address.port)
         if holder is None or not holder.orphaned or time.monotonic() > deadline:
             raise AddressInUse(_sentence(address, taken, holder))
         time.sleep(_POLL_S)
 
 
-class _Holder:
-    def __init__(self, pid: int, command: str, orphaned: bool) -> None:
-        self.pid, self.command, self.orphaned = pid, command, orphaned
+class Holder(Struct, frozen=True):
+    """The process that listens; `ours` is a process of an order service, which is `orphaned` without its supervisor."""
+
+    pid: int
+    command: str
+    ours: bool
+    orphaned: bool
 
 
-def _sentence(address: Address, taken: str, holder: _Holder | None) -> str:
+def _sentence(address: Address, taken: str, holder: Holder | None) -> str:
     if taken:
         return f"BASE_URL or LISTEN: cannot listen on {address}: {taken}"
     who = f' (pid {holder.pid}, "{holder.command}")' if holder else ""
     return f"port {address.port} is in use{who}. Stop it, or set BASE_URL to another port"
 
 
-def _taken(address: Address) -> str | None:
+def why_taken(address: Address) -> str | None:
     """None where the address is free, "" where somebody listens, else why we cannot."""
     try:
         family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
@@ -54,7 +60,8 @@ def _taken(address: Address) -> str | None:
     return None
 
 
-def _holder(port: int) -> _Holder | None:
+def holder_of(port: int) -> Holder | None:
+    """None where nobody listens, or it cannot be seen: other users' processes are hidden from all but root."""
     import psutil
 
     try:
@@ -67,8 +74,9 @@ def _holder(port: int) -> _Holder | None:
             try:
                 process = psutil.Process(connection.pid)
                 command = " ".join(process.cmdline())
-                ours = "orders" in command or "order_service" in command or "granian" in command
-                return _Holder(process.pid, command[:80], orphaned=ours and process.ppid() == 1)
+                ours = "order_service" in command or "/orders " in command
+                orphaned = "order_service" in command and process.ppid() == 1
             except psutil.Error:
                 return None
+            return Holder(pid=process.pid, command=command[:80], ours=ours, orphaned=orphaned)
     return None

@@ -1,95 +1,18 @@
-"""The command line `orders`. Commands are imported when they are called, so that `orders --help` answers at once."""
+"""The command line `orders`."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from typing import Any
-
-import click
-
-from order_service.errors import (
-    ConflictError,
-    NotFoundError,
-    ServiceError,
-    SettingsError,
-    UnreachableError,
-)
-
-DONE, FAILED, WRONG_USE, NOT_FOUND, CONFLICT, UNREACHABLE = range(6)
-"""Exit codes: done; failed or not so; wrong use; not found; conflict; something needed is not reachable."""
-
-EXIT_CODES: dict[type[ServiceError], int] = {
-    SettingsError: WRONG_USE,
-    NotFoundError: NOT_FOUND,
-    ConflictError: CONFLICT,
-    UnreachableError: UNREACHABLE,
-}
-
-COMMANDS = {
-    "up": ("services", "Start everything on this machine: database, exchange, projector, adapter, API."),
-    "api": ("services", "Serve the API alone."),
-    "projector": ("services", "Keep the query tables alone."),
-    "adapter": ("services", "Place orders at the exchange alone."),
-    "exchange": ("services", "Run the simulated exchange alone."),
-    "migrate": ("services", "Bring the database's schema up to date."),
-    "doctor": ("doctor", "Check settings, database, exchange and API, and say what to do."),
-    "place": ("trading", "Place an order."),
-    "show": ("trading", "Show one order."),
-    "list": ("trading", "List orders, newest first."),
-    "cancel": ("trading", "Cancel an order."),
-    "replace": ("trading", "Change an order's quantity or limit price."),
-    "watch": ("watch", "Follow what happens to orders, live."),
-}
-"""Each command's module in this package, and its line in the help."""
+import signal
 
 
-class _LazyGroup(click.Group):
-    """Knows its commands by name and help line only, until one is called."""
+def main() -> None:
+    """The process `orders`.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"order_service.cli.{COMMANDS[cmd_name][0]}")
-        command = module.commands[cmd_name]
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="order-service", prog_name="orders")
-def orders() -> None:
-    """The order service: durable orders over REST, placed at an unreliable stock exchange.
-
-    Settings come from the environment and from .env in the current folder; .env.example explains each.
+    Until a command takes Ctrl-C itself, it just ends the process, so that it leaves no traceback of an import: nothing
+    is under way yet that would have to be put away.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from order_service.cli.program import orders
 
-
-def main(argv: list[str] | None = None) -> Any:
-    """Runs a command; what goes wrong is one clear line on stderr and an exit code, never a traceback."""
-    try:
-        return orders.main(args=argv, prog_name="orders", standalone_mode=True)
-    except SettingsError as error:
-        for wrong in error.wrong:
-            click.echo(f"error: {wrong}", err=True)
-        sys.exit(WRONG_USE)
-    except ServiceError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(exit_code(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: `orders list | head`
-        sys.exit(DONE)
-
-
-def exit_code(error: ServiceError) -> int:
-    for kind in type(error).__mro__:
-        if kind in EXIT_CODES:
-            return EXIT_CODES[kind]
-    return FAILED
+    orders.main(prog_name="orders")

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -13,35 +14,66 @@ import msgspec
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def coloured() -> bool:
+    """https://no-color.org"""
+    return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
-def print_json_line(value: bytes | str) -> None:
-    click.echo(value)
+def print_json_lines(values: Iterable[Any]) -> None:
+    for value in values:
+        click.echo(msgspec.json.encode(value))
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    if not sys.stdout.isatty():
-        click.echo("\t".join(columns))
-        for row in rows:
+def print_line(cells: Sequence[Any], colour: str | None = None) -> None:
+    """One line of a stream."""
+    line = ("  " if on_terminal() else "\t").join(_text(cell) for cell in cells)
+    click.echo(click.style(line, fg=colour) if colour and coloured() else line)
+
+
+def print_rows(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    header: bool = True,
+    colour_of: Callable[[Sequence[Any]], str] = lambda row: "",
+) -> None:
+    """A table; on a terminal the first column is never broken."""
+    if not on_terminal():
+        for row in [columns, *rows] if header else rows:
             click.echo("\t".join(_text(cell) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns, header_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, no_wrap=index == 0, overflow="fold")
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(_text(cell) for cell in row), style=colour_of(row))
+    # Without "auto" there is no escape sequence at all. Our texts are no markup: they may hold [brackets].
+    Console(color_system="auto" if coloured() else None, markup=False, highlight=False, emoji=False).print(table)
 
 
 def print_fields(fields: Iterable[tuple[str, Any]]) -> None:
     shown = [(name, _text(value)) for name, value in fields]
+    if not on_terminal():
+        for name, value in shown:
+            click.echo(f"{name}\t{value}")
+        return
     width = max(len(name) for name, _ in shown)
     for name, value in shown:
-        click.echo(f"{click.style(name.ljust(width), dim=sys.stdout.isatty())}  {value}")
+        padded = name.ljust(width)
+        click.echo(f"{click.style(padded, dim=True) if coloured() else padded}  {value}")
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    """One cell: what would break the line or the columns becomes a space."""
+    return "" if value is None else " ".join(str(value).split())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 
 from order_service.settings import Settings, load_settings
@@ -65,6 +67,7 @@ def migrate(dry_run: bool) -> None:
     from order_service.migrations import migrate as apply
     from order_service.migrations import pending
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a server that was started for this is stopped
     with database_for_a_while(load_settings()) as database:
         names = pending(database.direct_url) if dry_run else apply(database.direct_url)
     for name in names:

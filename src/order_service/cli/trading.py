@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
 
-from order_service.cli.client import call
-from order_service.cli.output import JSON_OPTION, print_fields, print_json, print_rows
+from order_service.cli.client import Api, api, order_of, rows_of
+from order_service.cli.output import JSON_OPTION, on_terminal, print_fields, print_json, print_json_lines, print_rows
+from order_service.errors import NotFoundError
 from order_service.settings import load_settings
 
 _COLUMNS = (
@@ -24,9 +26,47 @@ _COLUMNS = (
     "delivery",
     "created_at",
 )
+_ON_TERMINAL = {
+    "order_id": "order",
+    "symbol": "symbol",
+    "side": "side",
+    "quantity": "quantity",
+    "limit_price": "limit",
+    "filled_quantity": "filled",
+    "status": "status",
+    "created_at": "placed at",
+}
+"""What a line of a terminal has room for; tab-separated output has _COLUMNS, JSON everything."""
+
+_ORDER_ID = re.compile(r"[0-9a-fA-F-]{36}")
+_STATUSES = ("Placed", "Executed", "Canceled", "Rejected", "Expired")
 
 
-@click.command()
+class _TakesNumbers(click.Command):
+    """click takes a negative number for an option, and would only say that there is none of that name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name[1:2].isdigit():
+                raise click.UsageError(
+                    "a number below zero is no quantity; an order to sell has --side sell", ctx=ctx
+                ) from None
+            raise
+
+
+def _existing(ctx: click.Context, parameter: click.Parameter, order_id: str) -> str:
+    """Nothing but an id may become a part of the path."""
+    if not ctx.resilient_parsing and not _ORDER_ID.fullmatch(order_id):
+        raise NotFoundError(f"Order with ID: {order_id} does not exist")
+    return order_id
+
+
+_ID_ARGUMENT = click.argument("order_id", metavar="ID", callback=_existing)
+
+
+@click.command(cls=_TakesNumbers)
 @click.argument("symbol")
 @click.argument("quantity", type=int)
 @click.option("--side", type=click.Choice(["buy", "sell"]), default="buy", show_default=True)
@@ -39,52 +79,95 @@ def place(symbol: str, is_code: bool, as_json: bool, **terms: Any) -> None:
     """Place an order for QUANTITY of SYMBOL."""
     body = {name: value for name, value in terms.items() if value is not None}
     body["instrument" if is_code else "symbol"] = symbol
-    _print_order(call(load_settings(), "POST", "/orders", json=body).json(), as_json)
+    with api(load_settings()) as service:
+        answer = service.call("POST", "/orders", json=body)
+    if answer.status_code == 200:
+        click.echo("this key was used before: here is the order that was placed with it", err=True)
+    _print_order(order_of(answer), as_json)
 
 
 @click.command()
-@click.argument("order_id", metavar="ID")
+@_ID_ARGUMENT
 @JSON_OPTION
 def show(order_id: str, as_json: bool) -> None:
     """Show one order."""
-    _print_order(call(load_settings(), "GET", f"/orders/{order_id}").json(), as_json)
+    with api(load_settings()) as service:
+        _print_order(order_of(service.call("GET", f"/orders/{order_id}")), as_json)
 
 
 @click.command("list")
-@click.option("--status", help="Placed, Executed, Canceled, Rejected or Expired.")
-@click.option("--symbol")
+@click.option("--status", type=click.Choice(_STATUSES, case_sensitive=False))
+@click.option("--symbol", help="A symbol or an instrument code.")
 @click.option("--side", type=click.Choice(["buy", "sell"]))
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most this many.")
+@click.option("--key", "client_order_id", help="Your own id of the order.")
+@click.option("--after", "placed_after", metavar="TIME", help="Placed later than this, like 2026-11-21T09:30:00Z.")
+@click.option("--before", "placed_before", metavar="TIME", help="Placed earlier than this.")
+@click.option("--limit", type=click.IntRange(1, 1000), help="At most this many; 50 without it.")
+@click.option("--all", "all_pages", is_flag=True, help="All that there are, page by page; with --json as JSON lines.")
 @JSON_OPTION
-def list_orders(as_json: bool, **filters: Any) -> None:
+def list_orders(as_json: bool, all_pages: bool, limit: int | None, **filters: Any) -> None:
     """List orders, newest first."""
+    if all_pages and limit is not None:
+        raise click.UsageError("--all and --limit exclude each other")
     params = {name: value for name, value in filters.items() if value is not None}
-    found = call(load_settings(), "GET", "/orders", params=params).json()
+    with api(load_settings()) as service:
+        if all_pages:
+            _print_all(service, params, as_json)
+            return
+        found = rows_of(service.call("GET", "/orders", params={**params, "limit": limit or 50}))
     if as_json:
         print_json(found)
     else:
-        print_rows(_COLUMNS, ([order[column] for column in _COLUMNS] for order in found))
+        _print_orders(found)
 
 
 @click.command()
-@click.argument("order_id", metavar="ID")
+@_ID_ARGUMENT
 @JSON_OPTION
 def cancel(order_id: str, as_json: bool) -> None:
-    """Cancel an order; what the exchange has not answered yet is shown as PendingCancel."""
-    _print_order(call(load_settings(), "DELETE", f"/orders/{order_id}").json(), as_json)
+    """Cancel an order, and wait a little for the exchange's answer."""
+    _change("DELETE", order_id, None, as_json)
 
 
 @click.command()
-@click.argument("order_id", metavar="ID")
+@_ID_ARGUMENT
 @click.option("--quantity", type=int, help="The new total, what is filled included.")
-@click.option("--limit", "limit_price", metavar="PRICE")
+@click.option("--limit", "limit_price", metavar="PRICE", help="The new limit price.")
 @JSON_OPTION
 def replace(order_id: str, as_json: bool, **terms: Any) -> None:
-    """Change an order's quantity or limit price."""
+    """Change an order's quantity or limit price, and wait a little for the exchange's answer."""
     body = {name: value for name, value in terms.items() if value is not None}
     if not body:
         raise click.UsageError("nothing to change: give --quantity or --limit")
-    _print_order(call(load_settings(), "PUT", f"/orders/{order_id}", json=body).json(), as_json)
+    _change("PUT", order_id, body, as_json)
+
+
+def _change(method: str, order_id: str, body: dict[str, Any] | None, as_json: bool) -> None:
+    with api(load_settings()) as service:
+        answer = service.call(method, f"/orders/{order_id}", json=body)
+    if answer.status_code == 202:
+        click.echo(
+            "pending: the exchange has not answered yet, and may still refuse;"
+            f" `orders show {order_id}` tells how it ended",
+            err=True,
+        )
+    _print_order(order_of(answer), as_json)
+
+
+def _print_all(service: Api, params: dict[str, Any], as_json: bool) -> None:
+    for number, page in enumerate(service.pages("/orders", params)):
+        if as_json:
+            print_json_lines(page)
+        else:
+            _print_orders(page, header=number == 0)
+
+
+def _print_orders(orders: list[dict[str, Any]], *, header: bool = True) -> None:
+    if on_terminal():
+        shown = [{**order, "created_at": str(order.get("created_at"))[:19]} for order in orders]
+        print_rows([*_ON_TERMINAL.values()], [[order.get(name) for name in _ON_TERMINAL] for order in shown])
+    else:
+        print_rows(_COLUMNS, [[order.get(name) for name in _COLUMNS] for order in orders], header=header)
 
 
 def _print_order(order: dict[str, Any], as_json: bool) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import closing
+import signal
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.sync.client import connect
+from websockets.frames import Close
+from websockets.sync.client import ClientConnection, connect
 
-from order_service.bounds import CLIENT_TIMEOUT_S
-from order_service.cli.output import print_json_line
-from order_service.errors import RefusedError, UnreachableError
-from order_service.settings import load_settings
+from order_service.bounds import CLIENT_TIMEOUT_S, FEED_CLOSE_S
+from order_service.cli.output import on_terminal, print_line
+from order_service.errors import ServiceError, UnreachableError, WrongRequestError
+from order_service.settings import Settings, load_settings
 
 _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Rejected": "red", "Expired": "yellow"}
+_COLUMNS = ("position", "time", "event", "status", "side", "filled_quantity", "quantity", "symbol", "order_id")
+_WRONG_PARAMETER = 4422
 
 
 @click.command()
@@ -26,36 +29,55 @@ _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Reject
 @click.option("--detail", is_flag=True, help="Also what is between: accepted, pending, in doubt, parked.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 def watch(as_json: bool, detail: bool, **filters: str | None) -> None:
-    """Follow what happens to orders, live, until Ctrl-C."""
+    """Follow what happens to orders, live, until Ctrl-C, which is its normal end (exit code 0)."""
     settings = load_settings()
     params = {name: value for name, value in filters.items() if value}
     if detail:
         params["detail"] = "true"
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), closing(_connect(settings, params)) as socket:
+        for message in _messages(socket):
+            click.echo(message) if as_json else _print(json.loads(message))
+
+
+def _connect(settings: Settings, params: dict[str, str]) -> ClientConnection:
     url = settings.base_url.replace("http", "ws", 1) + "/ws" + (f"?{urlencode(params)}" if params else "")
     try:
-        socket = connect(url, open_timeout=CLIENT_TIMEOUT_S, proxy=None)
+        socket = connect(url, open_timeout=CLIENT_TIMEOUT_S, close_timeout=FEED_CLOSE_S, proxy=None)
     except (OSError, InvalidHandshake) as error:
-        raise UnreachableError(f"no feed at {url} ({error}). Start the service with `orders up`") from None
+        reason = str(error) or type(error).__name__
+        raise UnreachableError(f"no feed at {url} ({reason}). Start the service with `orders up`") from None
     click.echo(f"watching {url}; Ctrl-C ends it", err=True)
-    with closing(socket):
-        try:
-            for message in socket:
-                print_json_line(message) if as_json else _print(json.loads(message))
-        except KeyboardInterrupt:
-            return
-        except ConnectionClosed as closed:
-            raise RefusedError(f"the feed was closed: {closed}") from None
-    raise RefusedError(f"the feed was closed: {socket.close_code} {socket.close_reason or ''}".strip())
+    return socket
+
+
+def _messages(socket: ClientConnection) -> Any:
+    """Until the service ends it, which raises WrongRequestError or UnreachableError."""
+    try:
+        while True:
+            yield socket.recv()
+    except ConnectionClosed as closed:
+        raise _ended(closed.rcvd) from None
+
+
+def _ended(said: Close | None) -> ServiceError:
+    if said is None:
+        return UnreachableError(
+            "the connection to the feed was lost: start again, with `orders list` for what was missed"
+        )
+    if said.code == _WRONG_PARAMETER:
+        return WrongRequestError(said.reason)
+    reason = said.reason or f"close code {said.code}"
+    return UnreachableError(f"the service has closed the feed: {reason}")
 
 
 def _print(message: dict[str, Any]) -> None:
-    status = str(message.get("status", ""))
-    line = (
-        f"{message.get('position', ''):>8}  {message.get('time', '')}  {status.ljust(9)} {message.get('side', ''):4}"
-        f" {message.get('filled_quantity', 0)}/{message.get('quantity', '')} {message.get('symbol', '')}"
-        f"  {message.get('order_id', '')}"
-    )
-    click.secho(line, fg=_COLOURS.get(status) if sys.stdout.isatty() else None)
+    status = message.get("status")
+    cells = [message.get(column) for column in _COLUMNS]
+    if on_terminal():
+        widths = (8, 27, 16, 8, 4, 1, 1, 12, 36)
+        cells = [str("" if cell is None else cell).ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    print_line(cells, _COLOURS.get(str(status)))
 
 
 commands = {"watch": watch}

@@ -1,0 +1,106 @@
+"""What `orders doctor` asks the database: the server, the schema, the followers of the log, orders that are held up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+
+from exchange_adapter.work.duties import FOLLOWER
+from order_service.bounds import DOCTOR_CHECK_S, OLDEST_POSTGRESQL, READY_LAG_EVENTS
+from order_service.cli.findings import Finding
+from order_service.database import database
+from order_service.errors import EmbeddedPostgresError, MigrationError, UnreachableError
+from order_service.migrations import pending
+from order_service.settings import Settings
+from orders.eventstore.sql import load
+from projections.registry import PROJECTIONS
+
+Connection = psycopg.Connection[Any]
+
+_SQL = load("order_service.cli", "database_checks.sql")
+_MS = str(round(DOCTOR_CHECK_S * 1000 / 2))
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    try:
+        where = database(settings)
+        connection = psycopg.connect(where.direct_url, autocommit=True, connect_timeout=max(2, int(DOCTOR_CHECK_S / 2)))
+    except (UnreachableError, EmbeddedPostgresError) as error:
+        yield Finding("database", "unreachable", str(error))
+        return
+    except psycopg.Error as error:
+        yield Finding("database", "unreachable", _line(error), "start that server, or correct DATABASE_URL")
+        return
+    with connection:
+        connection.execute(_SQL["bound"].encode(), {"ms": _MS})
+        yield from _guarded("database", lambda: _server(connection))
+        yield _schema(where.direct_url)
+        yield from _guarded("followers", lambda: _followers(connection))
+        yield from _guarded("orders", lambda: _held_up(connection))
+
+
+def _guarded(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
+    try:
+        return ask()
+    except psycopg.errors.UndefinedTable:
+        return [Finding(check, "unknown", "the tables are not there yet", "run `orders migrate`")]
+    except psycopg.Error as error:
+        return [Finding(check, "unreachable", _line(error), "look into the database's log")]
+
+
+def _server(connection: Connection) -> list[Finding]:
+    number, version, fsync = connection.execute(_SQL["server"].encode()).fetchall()[0]
+    if number < OLDEST_POSTGRESQL * 10_000:
+        return [Finding("database", "wrong", f"PostgreSQL {version}", f"use PostgreSQL {OLDEST_POSTGRESQL} or newer")]
+    if fsync != "on":
+        words = f"PostgreSQL {version} with fsync off: a power cut may lose what was accepted"
+        return [Finding("database", "wrong", words, "turn fsync on in postgresql.conf")]
+    return [Finding("database", "well", f"PostgreSQL {version}")]
+
+
+def _schema(direct_url: str) -> Finding:
+    try:
+        names = pending(direct_url)
+    except MigrationError as error:
+        return Finding("schema", "wrong", str(error))
+    except UnreachableError as error:
+        return Finding("schema", "unreachable", str(error), "look into the database's log")
+    if names:
+        return Finding("schema", "wrong", f"not applied: {', '.join(names)}", "run `orders migrate`")
+    return Finding("schema", "well", "up to date")
+
+
+def _followers(connection: Connection) -> list[Finding]:
+    """Who keeps the query tables and the adapter's duties, and how far that is."""
+    names = [*(projection.name for projection in PROJECTIONS), FOLLOWER]
+    rows = connection.execute(_SQL["followers"].encode(), {"names": names}).fetchall()
+    return [_follower(*row) for row in rows]
+
+
+def _follower(name: str, position: int | None, head: int, held: bool) -> Finding:
+    check = f"follower {name}"
+    part = "adapter" if name == FOLLOWER else "projector"
+    if position is None:
+        return Finding(check, "wrong", "has never run", f"start `orders {part}`, or all with `orders up`")
+    found = f"at position {position} of {head}"
+    if not held:
+        return Finding(check, "wrong", f"{found}; nobody follows", f"start `orders {part}`, or all with `orders up`")
+    if head - position > READY_LAG_EVENTS:
+        return Finding(check, "wrong", found, f"wait, or look into the log of `orders {part}` if it does not move")
+    return Finding(check, "well", f"{found}; followed")
+
+
+def _held_up(connection: Connection) -> list[Finding]:
+    rows = connection.execute(_SQL["held_up"].encode()).fetchall()
+    if not rows:
+        return [Finding("orders", "well", "none in doubt, none parked")]
+    found = ", ".join(f"{count} {delivery.replace('_', ' ')} (first: {first})" for delivery, count, first in rows)
+    return [
+        Finding("orders", "wrong", found, "ask the exchange what became of them; `orders show ID` tells where each is")
+    ]
+
+
+def _line(error: psycopg.Error) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,27 @@
+-- name: server
+select current_setting('server_version_num')::int, current_setting('server_version'), current_setting('fsync')
+
+-- name: bound
+-- A table that someone has locked must not hold the diagnosis up.
+select set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false)
+
+-- name: followers
+-- Each follower's checkpoint, the log's head, and whether a session holds the follower's lock (orders/follower.sql).
+select
+    asked.name,
+    reached.position,
+    (select coalesce(max(notification_id), 0) from public.order_events),
+    exists (
+        select from pg_locks
+        where locktype = 'advisory' and granted and objsubid = 1
+            and database = (select oid from pg_database where datname = current_database())
+            and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
+    )
+from (select unnest(%(names)s::text[]) as name union select name from public.follower_checkpoint) as asked
+left join public.follower_checkpoint reached on reached.name = asked.name
+order by asked.name
+
+-- name: held_up
+-- Orders that are in doubt or parked, and one of each.
+select delivery, count(*), (array_agg(order_id order by since_position))[1]
+from public.adapter_duties where delivery in ('in_doubt', 'parked') group by delivery order by delivery
