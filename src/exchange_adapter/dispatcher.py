@@ -75,6 +75,7 @@ class Dispatcher:
         self._breaker = breaker
         self._turns: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
+        self._database_away = False
 
     @property
     def running(self) -> int:
@@ -166,9 +167,12 @@ class Dispatcher:
             entry.seen = replace(entry.seen, tries=tries)  # what is refused again and again comes ever less often
             self._window.put_back(entry, self._clock.monotonic() + backoff_s(tries, 0.0))
         except EventStoreError as error:
-            log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
+            if not self._database_away:  # one line an outage, not one an order
+                log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
+            self._database_away = True
             self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[1])
         else:
+            self._database_away = False
             self._schedule(entry, order)
 
     async def _order(self, entry: Entry) -> Order:
@@ -226,7 +230,14 @@ class Dispatcher:
         if entry.held != reason:
             log.warning("order held", order_id=str(order.id), reason=reason)
             entry.held = reason
-        if can_go_on(order.delivery, self._venue):
+        goes_on = can_go_on(
+            self._venue,
+            order.delivery,
+            cancel=order.pending_cancel is not None,
+            change=order.pending_replace is not None,
+            unwanted=order.lives_unwanted,
+        )
+        if goes_on:
             self._put_back(entry, order, self._clock.monotonic() + RETRY_CAP_S)
         else:
             self._window.finish(entry, order.version)

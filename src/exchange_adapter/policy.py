@@ -226,8 +226,16 @@ def day_is_over(order: Order, utc: datetime) -> bool:
     return order.placed.time_in_force is TimeInForce.DAY and utc >= day_end(order.created_at)
 
 
-def can_go_on(delivery: Delivery, venue: Capabilities) -> bool:
-    """Whether an order that is on its way goes on by itself; the others wait for a person."""
-    if delivery is Delivery.IN_DOUBT:
-        return venue.deduplicates or venue.queries
-    return delivery is not Delivery.PARKED
+def can_go_on(
+    venue: Capabilities, delivery: Delivery, *, cancel: bool = False, change: bool = False, unwanted: bool = False
+) -> bool:
+    """Whether an open duty can come to anything without a person: with a cancel or a change pending, or alive at the
+    venue though it ended here. The query `due` of work/duties.sql says the same."""
+    match delivery:
+        case Delivery.PARKED:
+            return False
+        case Delivery.IN_DOUBT:
+            return venue.deduplicates or venue.queries or (cancel and venue.cancels)
+        case Delivery.ACKED:
+            return change or ((cancel or unwanted) and venue.cancels)
+    return True

@@ -57,6 +57,7 @@ class Recorder:
             try:
                 return await write()
             except (StoreUnavailable, StoreOverloaded) as error:
-                log.warning("waits to be recorded", error=str(error), **about)
+                if pause_s == DATABASE_RETRY_S[0]:
+                    log.warning("waits to be recorded", error=str(error), **about)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, DATABASE_RETRY_S[1])

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 import msgspec
 import structlog
 
-from exchange_adapter.bounds import UNMATCHED_LOOKBACK
+from exchange_adapter.bounds import MAX_UNIT_REPORTS, UNMATCHED_LOOKBACK
 from exchange_adapter.recorder import BY
 from exchange_adapter.venue import Report
 from orders.domain.events import ReportUnmatched
@@ -41,13 +41,22 @@ class UnmatchedReports:
         events = [self._event(report, source) for report in reports]
         while True:
             version, known = await asyncio.get_running_loop().run_in_executor(self._threads, self._known)
-            fresh = tuple(event for event in events if event.event_id not in known)
+            fresh = [event for event in events if event.event_id not in known][:MAX_UNIT_REPORTS]
             if not fresh:
                 return
-            if isinstance(await self._appender.append(Unit(self.stream_id, version, fresh)), Appended):
-                break
-        for event in fresh:
-            log.error("report of an unknown order", venue=self._venue, order_ref=event.order_ref, key=event.report_key)
+            if isinstance(await self._appender.append(Unit(self.stream_id, version, tuple(fresh))), Appended):
+                self._tell(fresh)
+
+    def _tell(self, events: list[ReportUnmatched]) -> None:
+        """One line for all, since a venue that knows another database's orders may send a million of them."""
+        first = events[0]
+        log.error(
+            "reports of unknown orders",
+            venue=self._venue,
+            reports=len(events),
+            order_ref=first.order_ref,
+            key=first.report_key,
+        )
 
     def _known(self) -> tuple[int, set[UUID]]:
         """The stream's version, and the ids of its last events: what can come twice came lately."""

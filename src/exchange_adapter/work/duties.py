@@ -70,8 +70,9 @@ class DueDuties(Protocol):
 
 def is_workable(duty: Duty, venue: Capabilities) -> bool:
     """Whether the adapter can do anything about it now or later; what waits for a person must not fill the window."""
-    asked = duty.pending_cancel or duty.pending_replace or duty.unwanted
-    return asked or can_go_on(duty.delivery, venue)
+    return can_go_on(
+        venue, duty.delivery, cancel=duty.pending_cancel, change=duty.pending_replace, unwanted=duty.unwanted
+    )
 
 
 class PostgresDuties:
@@ -80,10 +81,17 @@ class PostgresDuties:
     def __init__(self, database_url: str, venue: Capabilities) -> None:
         self._session = Session(database_url, "orders adapter duties")
         on_the_way = (Delivery.QUEUED, Delivery.SENDING, Delivery.IN_DOUBT)
-        self._workable = [delivery.value for delivery in on_the_way if can_go_on(delivery, venue)]
+        self._workable = [delivery.value for delivery in on_the_way if can_go_on(venue, delivery)]
+        self._cancels = venue.cancels
 
     def due(self, shards: Collection[int], now: datetime, limit: int) -> list[Duty]:
-        wanted = {"shards": list(shards), "now": now, "limit": limit, "workable": self._workable}
+        wanted = {
+            "shards": list(shards),
+            "now": now,
+            "limit": limit,
+            "workable": self._workable,
+            "cancels": self._cancels,
+        }
         return [_duty(row) for row in self._session.rows(_SQL["due"], wanted)]
 
     def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:

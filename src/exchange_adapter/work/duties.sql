@@ -23,13 +23,15 @@ delete from public.adapter_duties where order_id = any(%(order_ids)s)
 delete from public.adapter_sent_requests where order_id = any(%(order_ids)s)
 
 -- name: due
--- Oldest first. Not those that wait for a later time, nor those that only a person can help: `workable` are the
--- deliveries that the venue's capabilities allow to go on by themselves.
+-- Oldest first. Not those that wait for a later time, nor those that only a person can help (policy.can_go_on): `workable`
+-- are the deliveries that go on by themselves at this venue, `cancels` says whether it can cancel.
 select order_id, shard, since_position, position, version, delivery, attempts, failures, pending_cancel,
     pending_replace, unwanted, not_before, expires_at
 from public.adapter_duties
 where shard = any(%(shards)s) and (
-    ((delivery = any(%(workable)s) or pending_cancel or pending_replace or unwanted)
+    ((delivery = any(%(workable)s)
+            or (delivery = 'acked' and pending_replace)
+            or (%(cancels)s and (pending_cancel or unwanted)))
         and (not_before is null or not_before <= %(now)s))
     or (expires_at <= %(now)s and delivery in ('queued', 'parked')))
 order by since_position

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from structlog.testing import capture_logs
+
 from exchange_adapter.policy import unwanted_cancel_id
 from exchange_adapter.venue import (
     Done,
@@ -19,7 +21,7 @@ from exchange_adapter.venue import (
 )
 from orders.domain import commands as c
 from orders.domain.values import Capabilities, Delivery, Phase
-from tests.support.adapter_floor import Floor, Later, after_placing, on_floor, resting
+from tests.support.adapter_floor import PLAIN, Floor, Later, after_placing, on_floor, resting
 from tests.support.virtual_time import pass_time
 
 FORGETFUL = Capabilities(cancels=True, replaces=True)
@@ -255,3 +257,18 @@ def test_the_answer_of_a_cancel_that_comes_after_its_timeout_is_evidence() -> No
         assert after_placing(floor, order_id) == ["CancelRequested", "OrderCanceled"]
 
     on_floor(test, FORGETFUL)
+
+
+def test_a_cancel_held_where_nothing_can_be_asked_waits_quietly() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Unknown("connection lost"))
+        floor.start()
+        await pass_time(1)
+        floor.client.cancel(order_id)
+        with capture_logs() as lines:
+            await pass_time(300)
+        assert len(lines) <= 1
+        assert floor.history(order_id)[-2:] == ["SubmitInDoubt", "CancelRequested"]
+
+    on_floor(test, PLAIN)

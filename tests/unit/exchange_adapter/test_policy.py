@@ -226,6 +226,19 @@ def test_a_day_ends_at_midnight_utc() -> None:
     assert p.day_end(east) == NEXT_DAY
 
 
+@pytest.mark.parametrize("bits", list(product((False, True), repeat=4)))
+def test_what_can_go_on_is_all_that_is_not_held(bits: tuple[bool, ...]) -> None:
+    names = ("deduplicates", "queries", "cancels", "replaces")
+    venue = can(*(name for name, has in zip(names, bits, strict=True) if has))
+    for delivery, cancel, change in product(Delivery, (False, True), (False, True)):
+        at_venue = delivery is Delivery.ACKED
+        if (cancel and at_venue and not venue.cancels) or (change and at_venue and not venue.replaces):
+            continue
+        goes_on = p.can_go_on(venue, delivery, cancel=cancel, change=change)
+        taken = step(order(delivery=delivery, cancel=cancel, change=change), venue)
+        assert goes_on == (not isinstance(taken, p.Hold | p.Settled)), (delivery, cancel, change)
+
+
 CALLS_OF = {p.Submit: None, p.Query: "queries", p.Cancel: "cancels", p.Replace: "replaces"}
 
 
