@@ -49,9 +49,8 @@ def doctor(as_json: bool) -> None:
     if as_json:
         print_json(findings)
     else:
-        print_rows(
-            ("check", "state", "found", "what to do"), [_row(finding) for finding in findings], colour_of=_colour
-        )
+        rows = [(finding.check, finding.state, finding.found, finding.to_do) for finding in findings]
+        print_rows(("check", "state", "found", "what to do"), rows, colour_of=_colour)
     code = exit_code(findings)
     if hung:  # a thread of foreign code, or one that waits for a network, would keep the process from ending
         sys.stdout.flush()
