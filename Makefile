@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy
 
-.PHONY: run test test-domain check $(CHECKS) bench load fmt lock clean help install-run install-dev
+.PHONY: run test test-domain check $(CHECKS) bench load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -47,6 +47,10 @@ bench: install-dev ## measure durable POST /orders against a bare echo on the sa
 
 load: install-dev ## send a realistic load to the service at BASE_URL
 	@if [[ -f load/__main__.py ]]; then exec $(BIN)/python -m load $(ARGS); fi; echo "load: this version has no load script"
+
+chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was lost; the figures are in docs/reliability.md
+	@$(BIN)/python -m tests.campaigns.kills --kills 30
+	@exec $(BIN)/python -m tests.campaigns.log_readers --events 200000
 
 fmt: install-dev ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
