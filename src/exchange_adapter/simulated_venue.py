@@ -37,6 +37,8 @@ from orders.domain.values import Capabilities
 log = structlog.get_logger(__name__)
 
 LATE_ARRIVAL_S = 60.0  # the exchange's own bound on how late it looks at a request
+_BAD_REQUEST = "bad_request"
+"""The exchange cannot read these terms: the same request would be answered the same for ever."""
 
 
 class SimulatedVenue:
@@ -75,6 +77,8 @@ class SimulatedVenue:
             answer = Answer(
                 outcome=answer.first_outcome or "", venue_order_id=answer.venue_order_id, reason=answer.message
             )
+        if answer.error == _BAD_REQUEST:
+            return Refused(_words(answer))
         match answer.outcome:
             case "accepted":
                 return Placed(answer.venue_order_id)
@@ -121,6 +125,8 @@ class SimulatedVenue:
 
 
 def _request_outcome(answer: Answer, done: str) -> RequestOutcome:
+    if answer.error == _BAD_REQUEST:
+        return Refused(_words(answer))
     match answer.outcome, answer.reason:
         case outcome, _ if outcome == done:
             return Done(answer.quantity, price(answer.limit_price))
@@ -150,8 +156,12 @@ def _found(answer: Answer) -> Found:
 def _not_an_outcome(answer: Answer) -> NotSent | Unknown:
     """An error means that the request changed nothing; anything else is not in the protocol."""
     if answer.error:
-        return NotSent(f"{answer.error}: {answer.message}" if answer.message else answer.error)
+        return NotSent(_words(answer))
     return Unknown(f"the exchange answered {answer.outcome!r}")
+
+
+def _words(answer: Answer) -> str:
+    return f"{answer.error}: {answer.message}" if answer.message else f"{answer.error}"
 
 
 def price(text: str | None) -> Decimal | None:

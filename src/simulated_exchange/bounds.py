@@ -12,6 +12,7 @@ WRITE_BUFFER_BYTES = 262_144  # waiting in a connection before its requests, or 
 MAX_QUANTITY = 1_000_000_000  # the order service accepts no more
 MAX_OPEN_ORDERS = 1_000_000  # about 1 GB of memory
 PRICE_DECIMALS = 8  # prices are kept as integers of 10**-8
+MAX_PRICE_DIGITS = 18  # before the point; the order service accepts no more, both sides together
 MAX_SYMBOL_CHARACTERS = 32  # an instrument code has 12
 
 # Reports

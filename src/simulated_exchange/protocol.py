@@ -9,10 +9,10 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from simulated_exchange.bounds import MAX_ID_CHARACTERS
+from simulated_exchange.bounds import MAX_ID_CHARACTERS, MAX_PRICE_DIGITS, PRICE_DECIMALS
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS, pattern=r"^[!-~]+\Z")]
-PriceText = Annotated[str, Meta(pattern=r"^[0-9]{1,10}(\.[0-9]{1,8})?\Z")]
+PriceText = Annotated[str, Meta(pattern=rf"^[0-9]{{1,{MAX_PRICE_DIGITS}}}(\.[0-9]{{1,{PRICE_DECIMALS}}})?\Z")]
 RequestKey: TypeAlias = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(max_length=MAX_ID_CHARACTERS)]
 )

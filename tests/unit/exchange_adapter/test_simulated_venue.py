@@ -125,6 +125,7 @@ def test_answers_in_any_order_find_their_calls(exchange: FakeExchange, submittin
         ({"outcome": "accepted", "venue_order_id": "V"}, Placed("V")),
         ({"outcome": "rejected", "reason": "quantity is out of range"}, Refused("quantity is out of range")),
         ({"error": "unavailable", "message": "stopping"}, NotSent("unavailable: stopping")),
+        ({"error": "bad_request", "message": "no such price"}, Refused("bad_request: no such price")),
         ({"error": "terms_differ", "first_outcome": "accepted", "venue_order_id": "V-3"}, Placed("V-3")),
         ({"error": "terms_differ", "message": "m", "first_outcome": "rejected"}, Refused("m")),
         ({"outcome": "something new"}, Unknown("the exchange answered 'something new'")),
