@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
+_PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@|(?<=\bpassword=)[^\s&\"']+")
 _QUIET = ("granian", "_granian", "litestar", "psycopg", "httpx", "httpcore")
 
 
 def configure_logs(production: bool) -> None:
     """One line an event on stderr, for the standard library's loggers and structlog's alike. Bodies and headers of
-    requests are never logged."""
+    requests are never logged, nor the passwords of URLs, whatever error quotes them."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -39,10 +43,17 @@ def configure_logs(production: bool) -> None:
     handler = logging.StreamHandler()
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove_meta, *rendering])
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[remove_meta, *rendering, _without_passwords]
+        )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _without_passwords(logger: Any, method: str, line: str | bytes | MutableMapping[str, Any]) -> str:
+    """Over the finished line, so that nothing in it can be overlooked."""
+    return _PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] is not None else "***", str(line))

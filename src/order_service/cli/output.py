@@ -32,9 +32,13 @@ def print_json_lines(values: Iterable[Any]) -> None:
         click.echo(msgspec.json.encode(value))
 
 
-def print_line(cells: Sequence[Any], colour: str | None = None) -> None:
-    """One line of a stream."""
-    line = ("  " if on_terminal() else "\t").join(_text(cell) for cell in cells)
+def print_line(cells: Sequence[Any], widths: Sequence[int], colour: str = "") -> None:
+    """One line of a stream; on a terminal in columns of these widths at least."""
+    texts = [_text(cell) for cell in cells]
+    if not on_terminal():
+        click.echo("\t".join(texts))
+        return
+    line = "  ".join(text.ljust(width) for text, width in zip(texts, widths, strict=True)).rstrip()
     click.echo(click.style(line, fg=colour) if colour and coloured() else line)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from contextlib import closing, suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,12 +14,24 @@ from websockets.frames import Close
 from websockets.sync.client import ClientConnection, connect
 
 from order_service.bounds import CLIENT_TIMEOUT_S, FEED_CLOSE_S
-from order_service.cli.output import on_terminal, print_line
+from order_service.cli.output import print_line
 from order_service.errors import ServiceError, UnreachableError, WrongRequestError
 from order_service.settings import Settings, load_settings
 
 _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Rejected": "red", "Expired": "yellow"}
-_COLUMNS = ("position", "time", "event", "status", "side", "filled_quantity", "quantity", "symbol", "order_id")
+_COLUMNS = {
+    "position": 6,
+    "time": 27,
+    "event": 16,
+    "status": 8,
+    "side": 4,
+    "filled_quantity": 1,
+    "quantity": 1,
+    "symbol": 6,
+    "order_id": 36,
+}
+"""What a line shows, and how wide it is at least on a terminal."""
+
 _WRONG_PARAMETER = 4422
 
 
@@ -35,15 +47,16 @@ def watch(as_json: bool, detail: bool, **filters: str | None) -> None:
     if detail:
         params["detail"] = "true"
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), closing(_connect(settings, params)) as socket:
-        for message in _messages(socket):
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        for message in _messages(_connect(settings, params, stack)):
             click.echo(message) if as_json else _print(json.loads(message))
 
 
-def _connect(settings: Settings, params: dict[str, str]) -> ClientConnection:
+def _connect(settings: Settings, params: dict[str, str], stack: ExitStack) -> ClientConnection:
     url = settings.base_url.replace("http", "ws", 1) + "/ws" + (f"?{urlencode(params)}" if params else "")
     try:
-        socket = connect(url, open_timeout=CLIENT_TIMEOUT_S, close_timeout=FEED_CLOSE_S, proxy=None)
+        connecting = connect(url, open_timeout=CLIENT_TIMEOUT_S, close_timeout=FEED_CLOSE_S, proxy=None)
+        socket = stack.enter_context(connecting)
     except (OSError, InvalidHandshake) as error:
         reason = str(error) or type(error).__name__
         raise UnreachableError(f"no feed at {url} ({reason}). Start the service with `orders up`") from None
@@ -72,12 +85,9 @@ def _ended(said: Close | None) -> ServiceError:
 
 
 def _print(message: dict[str, Any]) -> None:
-    status = message.get("status")
-    cells = [message.get(column) for column in _COLUMNS]
-    if on_terminal():
-        widths = (8, 27, 16, 8, 4, 1, 1, 12, 36)
-        cells = [str("" if cell is None else cell).ljust(width) for cell, width in zip(cells, widths, strict=True)]
-    print_line(cells, _COLOURS.get(str(status)))
+    print_line(
+        [message.get(name) for name in _COLUMNS], [*_COLUMNS.values()], _COLOURS.get(message.get("status", ""), "")
+    )
 
 
 commands = {"watch": watch}
