@@ -51,15 +51,16 @@ def reports(batch: Sequence[Recorded]) -> Reports:
 
 def apply(cursor: Cursor[Any], batch: Sequence[Recorded]) -> None:
     found = reports(batch)
-    new: list[_Key] = []
+    new: set[_Key] = set()
     for part in chunks(found.rows.values()):
         cursor.execute(_SQL["report"], columns(part), prepare=True)
-        new += cursor.fetchall()
-    references = {
-        (key[0], found.referred[key]): _reference(found.rows[key], found.referred[key])
-        for key in new
-        if key in found.referred
-    }
+        new.update(cursor.fetchall())
+    references: dict[_Key, tuple[Any, ...]] = {}
+    for (order_id, exec_id), ref_exec_id in found.referred.items():
+        if (order_id, exec_id) in new:
+            # The first one stays, as it does when they come in batches of their own.
+            row = _reference(found.rows[order_id, exec_id], ref_exec_id)
+            references.setdefault((order_id, ref_exec_id), row)
     for part in chunks(references.values()):
         cursor.execute(_SQL["refer"], columns(part), prepare=True)
 

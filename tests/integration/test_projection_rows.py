@@ -117,3 +117,17 @@ def test_a_report_counts_once_however_often_it_is_in_the_log(module_database_url
         for batch in ([placed, fill, bust, other, *repeats], repeats):
             trades.apply(cursor, batch)
             assert counted_fills(cursor) == folded_fills(desk) == {(order_id, "e2"): (20, Decimal("1.2"))}
+
+
+def test_a_fill_that_was_only_referred_to_is_the_same_row_in_one_batch_and_in_two(module_database_url: str) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    order_id = desk.place()
+    for exec_id in ("b1", "b2"):
+        desk.do(order_id, c.RecordBust, exec_id=exec_id, ref_exec_id="e1")
+    with psycopg.connect(module_database_url) as connection:
+        found = []
+        for schema, sizes in (("one", []), ("two", [2])):
+            with tables_of_their_own(connection, schema) as cursor:
+                apply_all(cursor, schema, desk.log(), sizes)
+                found.append(all_rows(cursor))
+    assert found[0] == found[1]
