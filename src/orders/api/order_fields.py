@@ -77,7 +77,7 @@ def read_placing(body: bytes, key_header: str | None, rules: Rules, default_symb
     if symbol is None and instrument is None and not fields.is_wrong("symbol", "instrument"):
         symbol = default_symbol
         if symbol is None:
-            fields.refuse("symbol", _REQUIRED)
+            fields.read("symbol", _symbol, required=True)
     quantity = fields.read("quantity", _quantity, required=True)
     side = fields.read("side", _side)
     order_type = fields.read("type", _order_type)
@@ -119,7 +119,7 @@ def _errors_of(value: Any, rule: Callable[[Any, None], Iterable[FieldError]]) ->
 
 
 class _Fields:
-    """The fields of one body. Null is the same as absent."""
+    """The fields of one body. Null is the same as absent, and of the wrong type where there must be a value."""
 
     def __init__(self, given: Mapping[str, Any], schema: type[Struct]) -> None:
         self.errors: list[FieldError] = []
@@ -140,9 +140,10 @@ class _Fields:
 
     def read(self, name: str, convert: Callable[[Any], Any], *, required: bool = False) -> Any:
         value = self._given.get(name)
-        if value is None:
-            if required:
-                self.refuse(name, _REQUIRED)
+        if required and name not in self._given:
+            self.refuse(name, _REQUIRED)
+            return None
+        if value is None and not required:
             return None
         try:
             return convert(value)

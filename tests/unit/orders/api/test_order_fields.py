@@ -65,9 +65,9 @@ def test_a_price_does_not_pass_through_a_float() -> None:
     ("change", "field", "message"),
     [
         ({"symbol": 5}, "symbol", "Input should be a valid string"),
-        ({"symbol": None}, "symbol", "Field required"),
+        ({"symbol": None}, "symbol", "Input should be a valid string"),
         ({"instrument": "US0378331005"}, "instrument", "Give either `symbol` or `instrument`, not both"),
-        ({"quantity": None}, "quantity", "Field required"),
+        ({"quantity": None}, "quantity", "Quantity must be an integer"),
         ({"quantity": 10.5}, "quantity", "Quantity must be an integer"),
         ({"quantity": 10.0}, "quantity", "Quantity must be an integer"),
         ({"quantity": "10"}, "quantity", "Quantity must be an integer"),
