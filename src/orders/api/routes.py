@@ -10,13 +10,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import HttpMethod, MediaType, Request, Response, delete, post, route
+from litestar.exceptions import InternalServerException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from orders.api import documentation as doc
 from orders.api.commands import Accepted, Caller, OrderCommands
-from orders.api.errors import WrongMediaType
+from orders.api.errors import MalformedBody, WrongMediaType
 from orders.api.order_fields import KEY_HEADER
 from orders.api.strict_json import shortened
 from orders.api.tracing import TRACE_HEADER, callers_trace_id, trace_id_of
@@ -157,7 +158,10 @@ def _is_singular(request: AnyRequest) -> bool:
 
 
 async def _json_body(request: AnyRequest) -> bytes:
-    """Raises WrongMediaType, before the body is read. A body that says nothing of itself is taken as JSON."""
+    """A body that says nothing of itself is taken as JSON.
+
+    Raises: WrongMediaType before the body is read, MalformedBody where the client is gone before its end.
+    """
     given = request.headers.get("content-type", "")
     media_type, _, parameters = given.lower().partition(";")
     media_type = media_type.strip()
@@ -167,7 +171,10 @@ async def _json_body(request: AnyRequest) -> bytes:
     encoding = request.headers.get("content-encoding", "").lower()
     if encoding not in _ENCODINGS:
         raise WrongMediaType(f"encoded as {shortened(encoding)}")
-    return await request.body()
+    try:
+        return await request.body()
+    except InternalServerException:  # Litestar's word for a client that is gone: no fault of ours
+        raise MalformedBody("The connection ended before the body did") from None
 
 
 def _answer(accepted: Accepted, status: int, *more: tuple[str, str]) -> ASGIResponse:

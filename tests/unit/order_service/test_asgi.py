@@ -87,6 +87,28 @@ async def test_what_is_not_taken_names_what_is(service: CommandService) -> None:
     assert "POST" in answer.headers["allow"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/orders", {"OPTIONS", "POST"}),
+        ("/orders/any", {"DELETE", "OPTIONS", "PATCH", "PUT"}),
+        ("/health/live", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+async def test_options_and_405_name_every_method_of_a_path(
+    service: CommandService, path: str, methods: set[str]
+) -> None:
+    asked, refused = await service.http.options(path), await service.http.request("TRACE", path)
+    assert (asked.status_code, asked.content, refused.status_code) == (204, b"", 405)
+    for answer in (asked, refused):
+        assert set(answer.headers["allow"].split(", ")) == methods
+    assert "content-length" not in asked.headers
+
+
+async def test_options_of_what_is_not_there_is_not_found(service: CommandService) -> None:
+    assert (await service.http.options("/nonsense")).status_code == 404
+
+
 async def test_the_callers_trace_is_the_problems_and_else_it_has_one_of_its_own(service: CommandService) -> None:
     traced = await service.http.post("/orders", content=b"{", headers={"traceparent": TRACEPARENT})
     others = [await service.http.post("/orders", content=b"{", headers={"traceparent": "x"}) for _ in range(2)]
@@ -167,6 +189,33 @@ async def test_head_sends_no_content_on_the_wire(service: CommandService) -> Non
     await service.app(scope, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert (sent[0]["status"], sent[1]["body"]) == (200, b"")
+
+
+async def test_a_client_that_goes_before_its_bodys_end_is_no_fault_of_ours(
+    service: CommandService, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/orders",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"100")],
+        "state": {},
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await service.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_the_docs_load_nothing_from_elsewhere(service: CommandService) -> None:
