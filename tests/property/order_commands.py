@@ -1,116 +1,143 @@
-"""Any command, for an order in any state: mostly what could be said of it, sometimes what could not."""
+"""Any command, for an order in any state: mostly what could well be said of it now, sometimes what could not.
 
+Drawn by a random.Random: a state machine of hypothesis that draws each field repeats itself too much to go far.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import UUID
 
-from hypothesis import strategies as st
-
 from orders.domain import commands as c
 from orders.domain.order import Order
-from orders.domain.values import Capabilities, Evidence, OrderType, Side, TimeInForce
+from orders.domain.values import Capabilities, Delivery, Evidence, OrderType, Side, TimeInForce
+
+Said = tuple[type[c.Command], dict[str, Any]]
+Giver = Callable[[Random, Order, list[UUID]], Said]
+"""Says something of the order, with the ids of the requests that were made so far."""
 
 ORDER_ID = UUID("0192d3a0-0000-7000-8000-000000000001")
 AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 UNKNOWN_REQUEST = UUID("0192d3a0-0000-7000-8000-00000000ffff")
 
-QUANTITIES = st.integers(1, 12)
-FILLED = st.integers(0, 12)
-PRICES = st.sampled_from([Decimal("1.10"), Decimal("1.1"), Decimal("0.99999"), Decimal("1.20001"), Decimal("100")])
-FILL_PRICES = st.sampled_from(
-    [Decimal(price) for price in ("1.10", "1.1", "0.99999", "1.20001", "100", "1E+2", "-37.63", "1.083500000000000001")]
-    + [Decimal(no_price) for no_price in ("NaN", "sNaN", "Infinity", "1E+300", "1E-300")]
-)
-EXEC_IDS = st.sampled_from("ABCDEF")
-REASONS = st.sampled_from(["busy", "halt"])
-LEAVES = st.none() | st.integers(0, 3)
-VENUES_WORD = st.sampled_from([Evidence.VENUE_ANSWER, Evidence.VENUE_REPORT, Evidence.VENUE_QUERY] * 4 + list(Evidence))
-
-capabilities = st.builds(
-    Capabilities,
-    deduplicates=st.booleans(),
-    queries=st.booleans(),
-    cancels=st.booleans(),
-    replaces=st.booleans(),
-)
+PRICES = [Decimal(price) for price in ("1.10", "1.1", "0.99999", "1.20001", "100")]
+FILL_PRICES = [*PRICES, *(Decimal(price) for price in ("1E+2", "0", "-37.63", "1.083500000000000001"))]
+NO_PRICES = [Decimal(price) for price in ("NaN", "sNaN", "Infinity", "1E+300", "1E-300")]
+EXEC_IDS = "ABCDEFGHIJ"
+"""Few, so that repeats, chains and references to the unknown are many."""
+WORDS = [Evidence.VENUE_ANSWER, Evidence.VENUE_REPORT, Evidence.VENUE_QUERY]
 
 
-@st.composite
-def placements(draw: st.DrawFn) -> dict[str, Any]:
+def mostly(random: Random, likely: list[Any], unlikely: list[Any]) -> Any:
+    return random.choice(unlikely if random.random() < 0.04 else likely)
+
+
+def any_venue(random: Random) -> Capabilities:
+    can = {name: random.random() < 0.7 for name in ("deduplicates", "queries", "cancels", "replaces")}
+    return Capabilities(**can)
+
+
+def any_order(random: Random) -> dict[str, Any]:
     """The fields of a PlaceOrder that is acceptable."""
-    limit = draw(st.booleans())
-    name = draw(st.sampled_from([{"symbol": "EURUSD"}, {"symbol": "USDCAD"}]))
+    limited = random.random() < 0.5
     terms = c.Terms(
-        **name,
-        quantity=draw(QUANTITIES),
-        side=draw(st.sampled_from(Side)),
-        type=OrderType.LIMIT if limit else OrderType.MARKET,
-        limit_price=draw(PRICES) if limit else None,
-        time_in_force=draw(st.sampled_from(TimeInForce)),
+        **random.choice([{"symbol": "EURUSD"}, {"symbol": "USDCAD"}]),
+        quantity=random.randint(1, 30),
+        side=random.choice(list(Side)),
+        type=OrderType.LIMIT if limited else OrderType.MARKET,
+        limit_price=random.choice(PRICES) if limited else None,
+        time_in_force=random.choice(list(TimeInForce)),
     )
-    return {"account": "local", "terms": terms, "client_order_id": draw(st.none() | st.just("desk-1"))}
+    return {"account": "local", "terms": terms, "client_order_id": random.choice([None, "desk-1"])}
 
 
-def attempts_of(order: Order) -> st.SearchStrategy[int]:
-    return st.integers(1, order.attempts + 1)
+def client_command(random: Random, order: Order, requests: list[UUID]) -> Said:
+    if random.random() < 0.3:
+        return c.CancelOrder, {}
+    return c.ReplaceOrder, {
+        "quantity": mostly(random, [None, order.quantity + 1, random.randint(1, 30)], [0, 10**30]),
+        "limit_price": mostly(random, [None, _price(random, order)], [Decimal("1.1"), Decimal("NaN")]),
+    }
 
 
-def limit_prices(order: Order) -> st.SearchStrategy[Decimal | None]:
-    return st.none() if order.placed.type is OrderType.MARKET else PRICES
+def call_outcome(random: Random, order: Order, requests: list[UUID]) -> Said:
+    """Of the calls that submit the order: what comes next, and now and then what does not."""
+    likely = {
+        Delivery.QUEUED: [_start],
+        Delivery.SENDING: [_failed, _doubt, _accepted],
+        Delivery.IN_DOUBT: [_start, _start, _failed, _accepted],
+    }.get(order.delivery, [_accepted])
+    say: Callable[[Random, Order], Said] = random.choice(likely * 4 + [_start, _failed, _doubt, _accepted])
+    return say(random, order)
 
 
-def client_commands(order: Order) -> st.SearchStrategy[tuple[type[c.Command], dict[str, Any]]]:
-    wanted = {"quantity": st.none() | st.integers(0, 20), "limit_price": st.none() | PRICES}
-    return st.one_of(_said(c.CancelOrder), _said(c.ReplaceOrder, **wanted))
+def answer(random: Random, order: Order, requests: list[UUID]) -> Said:
+    """To a request that waits, to an old one, or to one that nobody knows."""
+    change = order.pending_replace
+    waiting = [request for request in (order.pending_cancel, change.request_id if change else None) if request]
+    fields = {"request_id": random.choice([*waiting * 4, None, UNKNOWN_REQUEST, *requests]), "evidence": _word(random)}
+    kind = random.choice([c.RecordCancelRejected, c.RecordReplaceRejected, c.RecordReplaced])
+    if kind is not c.RecordReplaced:
+        return kind, {**fields, "reason": "busy"}
+    likely = [random.randint(1, 30), order.filled or 1, change.quantity if change else order.quantity]
+    return kind, {**fields, "quantity": mostly(random, likely, [0, -1]), "limit_price": _price(random, order)}
 
 
-def call_outcomes(order: Order) -> st.SearchStrategy[tuple[type[c.Command], dict[str, Any]]]:
-    several = st.lists(attempts_of(order), max_size=3).map(tuple)
-    return st.one_of(
-        _said(c.StartSubmit, worker=st.just("worker-1")),
-        _said(c.RecordSubmitInDoubt, attempt=attempts_of(order), reason=REASONS),
-        _said(c.RecordSubmitFailed, attempts=several, reason=REASONS, evidence=VENUES_WORD),
-        _said(c.RecordAccepted, venue_order_id=st.none() | st.just("V-1"), evidence=VENUES_WORD),
-    )
+def execution(random: Random, order: Order, requests: list[UUID]) -> Said:
+    kind = random.choice([c.RecordExecution, c.RecordExecution, c.RecordExecution, c.RecordBust, c.RecordCorrection])
+    fields: dict[str, Any] = {"exec_id": random.choice(EXEC_IDS)}
+    if kind is not c.RecordExecution:
+        fields["ref_exec_id"] = random.choice(EXEC_IDS)
+    if kind is not c.RecordBust:
+        left = max(order.quantity - order.filled, 1)
+        fields["quantity"] = mostly(random, [random.randint(1, 9), left], [0, -1, 10**30])
+        fields["price"] = mostly(random, FILL_PRICES, NO_PRICES)
+    if kind is c.RecordExecution:
+        fields |= {"leaves": random.choice([None, 0, 0, random.randint(0, 5)]), "evidence": _word(random)}
+    return kind, fields
 
 
-def venue_words(order: Order, requests: list[UUID]) -> st.SearchStrategy[tuple[type[c.Command], dict[str, Any]]]:
-    """Ends, and answers to requests: to one that waits, to an old one, or to one that nobody knows."""
-    request = st.sampled_from([None, UNKNOWN_REQUEST, *requests])
-    of_request = {"request_id": request, "evidence": VENUES_WORD}
-    return st.one_of(
-        _said(c.RecordRejected, reason=REASONS, evidence=VENUES_WORD),
-        _said(c.RecordExpired, reason=st.none() | REASONS, evidence=VENUES_WORD),
-        _said(c.RecordCanceled, reason=st.none() | REASONS, **of_request),
-        _said(c.RecordCancelRejected, reason=REASONS, **of_request),
-        _said(c.RecordReplaceRejected, reason=REASONS, **of_request),
-        _said(c.RecordReplaced, quantity=st.integers(0, 20), limit_price=limit_prices(order), **of_request),
-    )
+def operator_command(random: Random, order: Order, requests: list[UUID]) -> Said:
+    any_kind = [c.ParkPlacement, c.ResumePlacement, c.ResolveDoubt]
+    likely = {Delivery.PARKED: [c.ResumePlacement], Delivery.IN_DOUBT: [c.ResolveDoubt]}.get(order.delivery, [])
+    kind = random.choice(likely * 4 + any_kind)
+    return kind, {"reason": "asked"} | ({"placed": random.random() < 0.4} if kind is c.ResolveDoubt else {})
 
 
-def executions() -> st.SearchStrategy[tuple[type[c.Command], dict[str, Any]]]:
-    """Fills, busts and corrections under few ids, so that repeats, chains and references to the unknown are many."""
-    refers = {"exec_id": EXEC_IDS, "ref_exec_id": EXEC_IDS}
-    fill = {"quantity": FILLED, "price": FILL_PRICES}
-    return st.one_of(
-        _said(c.RecordExecution, exec_id=EXEC_IDS, leaves=LEAVES, evidence=VENUES_WORD, **fill),
-        _said(c.RecordExecution, exec_id=EXEC_IDS, leaves=LEAVES, evidence=VENUES_WORD, **fill),
-        _said(c.RecordBust, **refers),
-        _said(c.RecordCorrection, **refers, **fill),
-    )
+def end(random: Random, order: Order, requests: list[UUID]) -> Said:
+    """On the venue's word, or with the day."""
+    kind = random.choice([c.ExpireUnsent, c.RecordRejected, c.RecordExpired, c.RecordCanceled])
+    if kind is c.ExpireUnsent:
+        return kind, {}
+    fields: dict[str, Any] = {"reason": "halt", "evidence": _word(random)}
+    return kind, fields | ({"request_id": order.pending_cancel} if kind is c.RecordCanceled else {})
 
 
-def operator_commands() -> st.SearchStrategy[tuple[type[c.Command], dict[str, Any]]]:
-    return st.one_of(
-        _said(c.ExpireUnsent),
-        _said(c.ParkPlacement, reason=REASONS),
-        _said(c.ResumePlacement, reason=REASONS),
-        _said(c.ResolveDoubt, placed=st.booleans(), reason=REASONS),
-    )
+def _start(random: Random, order: Order) -> Said:
+    return c.StartSubmit, {"worker": "worker-1"}
 
 
-def _said(
-    kind: type[c.Command], **fields: st.SearchStrategy[Any]
-) -> st.SearchStrategy[tuple[type[c.Command], dict[str, Any]]]:
-    return st.tuples(st.just(kind), st.fixed_dictionaries(fields))
+def _accepted(random: Random, order: Order) -> Said:
+    return c.RecordAccepted, {"venue_order_id": random.choice([None, "V-1"]), "evidence": _word(random)}
+
+
+def _doubt(random: Random, order: Order) -> Said:
+    return c.RecordSubmitInDoubt, {"attempt": mostly(random, [order.attempts], [1, 2]), "reason": "timeout"}
+
+
+def _failed(random: Random, order: Order) -> Said:
+    open_ones = [*order.in_doubt, order.attempts]
+    attempts = random.choice([tuple(open_ones), (random.choice(open_ones),), (1,), ()])
+    evidence = random.choice([Evidence.NEVER_SENT, _word(random)])
+    return c.RecordSubmitFailed, {"attempts": attempts, "reason": "refused", "evidence": evidence}
+
+
+def _price(random: Random, order: Order) -> Decimal | None:
+    return None if order.placed.type is OrderType.MARKET else random.choice(PRICES)
+
+
+def _word(random: Random) -> Evidence:
+    word: Evidence = mostly(random, WORDS, list(Evidence))
+    return word

@@ -219,6 +219,8 @@ def _faults_of_sending(order: Reading, event: e.OrderEvent) -> Iterator[str]:
             yield f"it was {order.delivery}"
         case e.PlacementResumed() if order.delivery != "parked":
             yield f"it was {order.delivery}"
+        case e.OrderAccepted() if order.delivery == "acked":
+            yield "that the exchange has it was known"
         case e.OperatorResolved() if order.delivery != "in_doubt" or set(event.attempts) != order.doubted:
             yield "a person settles all that is in doubt, and only that"
 
