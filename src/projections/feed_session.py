@@ -83,8 +83,8 @@ async def serve(socket: FeedSocket, subscription: Subscription, hub: FeedHub, re
     client = FeedClient(subscription)
     hub.join(client)
     try:
-        await _run(socket, client, hub, reader)
-        if client.ending is not None:
+        can_hear = await _run(socket, client, hub, reader)
+        if client.ending is not None and can_hear:
             await close(socket, client.ending.code, _reason(client, client.ending))
     finally:
         hub.leave(client)
@@ -95,11 +95,16 @@ async def close(socket: FeedSocket, code: int, reason: str) -> None:
     """Ends within its timeout, whether the client reads or not."""
     shortened = reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore")
     with suppress(SocketGone, TimeoutError):
-        async with asyncio.timeout(SLOW_CLOSE_TIMEOUT_S if code == TOO_SLOW else CLOSE_TIMEOUT_S):
+        async with asyncio.timeout(_patience_s(code)):
             await socket.close(code, shortened)
 
 
-async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: LogReader) -> None:
+def _patience_s(code: int) -> float:
+    return SLOW_CLOSE_TIMEOUT_S if code == TOO_SLOW else CLOSE_TIMEOUT_S
+
+
+async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: LogReader) -> bool:
+    """Whether a closing message can still reach the client: none does while another is under way."""
     session = _Session(socket, client, hub, reader)
     writing, reading = asyncio.create_task(session.write()), asyncio.create_task(session.read())
     ended = asyncio.create_task(client.ended.wait())
@@ -108,7 +113,8 @@ async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: Log
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if client.ending is not None:
             # The message under way may still go out; then the position to resume from is past it.
-            await asyncio.wait((writing,), timeout=CLOSE_TIMEOUT_S)
+            await asyncio.wait((writing,), timeout=_patience_s(client.ending.code))
+        return writing.done()
     finally:
         for task in tasks:
             task.cancel()
@@ -139,8 +145,6 @@ class _Session:
                 else:
                     await self._catch_up(after)
                 await self._follow(resumes=after is not None)
-            except TimeoutError:
-                client.end(TOO_SLOW)
             except EventStoreError as error:
                 log.warning("a client of the feed cannot catch up: %s", error)
                 client.end(GOING_DOWN, f"the log cannot be read: resume with after={client.sent}")
@@ -172,6 +176,8 @@ class _Session:
                 if client.subscription.wants(entry):
                     await self._send(entry.text)
                 client.sent = entry.position
+                if client.ended.is_set():
+                    return
             client.sent = page[-1].position
         # Nothing is awaited since the hub's position was looked at, so that what comes next is offered.
         client.starts_after(client.sent)
@@ -193,6 +199,9 @@ class _Session:
                 client.sent = entry.position
 
     async def _send(self, text: str) -> None:
-        """Raises TimeoutError where the client does not read."""
-        async with asyncio.timeout(SEND_TIMEOUT_S):
+        """A client that does not read is to end; the message itself is not given up, since part of it may be out."""
+        stuck = asyncio.get_running_loop().call_later(SEND_TIMEOUT_S, self._client.end, TOO_SLOW)
+        try:
             await self._socket.send(text)
+        finally:
+            stuck.cancel()

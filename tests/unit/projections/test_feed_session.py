@@ -129,6 +129,32 @@ async def test_a_slow_client_that_reads_again_hears_where_to_resume_without_gap_
     assert again.positions == [*range(2, 14), 13]
 
 
+async def test_a_client_that_paused_hears_where_to_resume_with_the_message_under_way_behind_it(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "SEND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(feed_session, "CLOSE_TIMEOUT_S", 0.05)
+    for _ in range(3):
+        desk.place()
+    await studio.air()
+    live, resuming = await studio.tune_in(), await studio.tune_in(after=0)
+    await received(resuming, 4)
+    live.reads.clear()
+    resuming.reads.clear()
+    desk.place()
+    desk.place()
+    await studio.air()
+    await wait_until_async(lambda: _offered_nothing_more(studio), what="the end of both")
+    for paused in (live, resuming):
+        paused.reads.set()
+        assert await closed(paused) == (4408, "too slow: resume with after=4")
+        assert paused.positions[-1] == 4
+
+
+async def _offered_nothing_more(studio: Studio) -> bool:
+    return all(client.ending is not None for client in studio.hub._clients)
+
+
 async def test_a_burst_of_the_live_log_closes_nobody_who_reads(studio: Studio, desk: TradingDesk) -> None:
     socket = await studio.tune_in()
     desk.place(client_order_id="k" * 128)
