@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from msgspec import Struct
 
+from order_service.bounds import CONNECT_TIMEOUT_S
 from order_service.errors import UnreachableError
 from order_service.postgres import EmbeddedPostgres, running_url
 from order_service.settings import Settings
@@ -30,6 +31,21 @@ def database(settings: Settings) -> Database:
             " Start the service with `orders up`, or set DATABASE_URL"
         )
     return Database(url, url)
+
+
+def database_that_answers(settings: Settings) -> Database:
+    """The same for a part that starts: later it waits for a database that is away, but not for one that is not there.
+
+    Raises UnreachableError.
+    """
+    import psycopg
+
+    where = database(settings)
+    try:
+        psycopg.connect(where.direct_url, connect_timeout=CONNECT_TIMEOUT_S).close()
+    except psycopg.OperationalError as error:
+        raise UnreachableError(f"the database cannot be reached: {str(error).splitlines()[0]}") from error
+    return where
 
 
 @contextmanager

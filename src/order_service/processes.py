@@ -10,7 +10,7 @@ import threading
 import time
 
 from order_service.bounds import API_LIVE_POLL_S, API_STOP_S
-from order_service.database import database
+from order_service.database import database_that_answers
 from order_service.errors import PartFailed
 from order_service.listening import require_free
 from order_service.settings import Address, Settings
@@ -22,7 +22,7 @@ def run_api(settings: Settings) -> None:
     from order_service.exchange import capabilities
 
     require_free(settings.listen)
-    database(settings)
+    database_that_answers(settings)
     capabilities(settings)
     threading.Thread(target=_say_ready_once_live, args=(settings.listen,), daemon=True).start()
     serve_http("order_service.api_worker:create", settings.listen)
@@ -54,7 +54,7 @@ def run_projector(settings: Settings) -> None:
     from orders.eventstore.postgres import PostgresEventStore
     from projections.projector import run_projector as run
 
-    where = database(settings)
+    where = database_that_answers(settings)
     store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders projector")
     try:
         run(store, where.direct_url, _stop_on_signals(), say_ready)
@@ -71,7 +71,7 @@ def run_adapter(settings: Settings) -> None:
     from orders.eventstore.postgres import PostgresEventStore
     from orders.eventstore.subscription import PostgresHints
 
-    where = database(settings)
+    where = database_that_answers(settings)
     capabilities(settings)
     venue = load_venue(
         settings.exchange, address=settings.exchange_address, call_timeout_s=settings.venue_call_timeout_s
