@@ -25,6 +25,8 @@ def refused_terms(terms: Terms, rules: Rules) -> tuple[FieldError, ...]:
     """Everything that is wrong with the terms; empty where they are acceptable."""
     instrument = instrument_of(terms, rules.catalogue)
     errors = [] if instrument is not None else [_unsupported(terms)]
+    if terms.symbol is not None and terms.instrument is not None:
+        errors.append(FieldError("instrument", "Give either `symbol` or `instrument`, not both"))
     errors += quantity_errors(terms.quantity, instrument)
     errors += price_presence_errors(terms.type, terms.limit_price)
     if terms.type is OrderType.LIMIT and terms.limit_price is not None:

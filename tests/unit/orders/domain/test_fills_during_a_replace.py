@@ -6,8 +6,7 @@ import pytest
 
 from orders.domain import commands as c
 from orders.domain import events as e
-from orders.domain.errors import NotApplicable
-from orders.domain.values import Delivery, Evidence, OrdStatus, Phase
+from orders.domain.values import Evidence, OrdStatus, Phase
 from tests.support.given import Given, given
 from tests.support.order_events import (
     accepted,
@@ -15,7 +14,6 @@ from tests.support.order_events import (
     cancel_rejected,
     cancel_requested,
     canceled,
-    doubted,
     executed,
     expired,
     placed,
@@ -101,48 +99,3 @@ def test_too_late_is_on_the_word_that_filled_the_order() -> None:
         replace_rejected("The exchange cannot replace orders", Evidence.VENUE_CANNOT),
         cancel_rejected(TOO_LATE),
     ).and_the_order_is(phase=Phase.FILLED)
-
-
-@pytest.mark.parametrize(
-    ("evidence", "delivery"),
-    [
-        (Evidence.VENUE_REPORT, Delivery.ACKED),
-        (Evidence.VENUE_QUERY, Delivery.ACKED),
-        (Evidence.VENUE_ANSWER, Delivery.IN_DOUBT),
-    ],
-)
-def test_a_reported_refusal_proves_that_the_venue_has_the_order(evidence: Evidence, delivery: Delivery) -> None:
-    """The answer to a cancel does not: it may be "unknown order"."""
-    in_doubt = given(placed(), started(), doubted())
-    held = given(*in_doubt.history, cancel_requested())
-    held.when(c.RecordCancelRejected, evidence=evidence).then(cancel_rejected("too busy", evidence)).and_the_order_is(
-        delivery=delivery
-    )
-    held = given(*in_doubt.history, replace_requested())
-    held.when(c.RecordReplaceRejected, evidence=evidence).then(replace_rejected("too busy", evidence)).and_the_order_is(
-        delivery=delivery
-    )
-
-
-def test_a_reported_refusal_of_one_request_settles_the_other_at_a_venue_that_cannot() -> None:
-    held = given(placed(), started(), replace_requested(), cancel_requested()).at_a_venue(cancels=False)
-    held.when(c.RecordReplaceRejected).then(
-        replace_rejected("too busy"), cancel_rejected("The exchange cannot cancel orders", Evidence.VENUE_CANNOT)
-    )
-
-
-@pytest.mark.parametrize(
-    ("venue", "resends"),
-    [
-        ({"queries": False, "cancels": False}, True),
-        ({"queries": True, "cancels": False}, False),
-        ({"queries": False, "cancels": True}, False),
-    ],
-)
-def test_while_a_cancel_is_held_a_resend_is_the_last_resort(venue: dict[str, bool], resends: bool) -> None:
-    held = given(placed(), started(), doubted(), cancel_requested()).at_a_venue(**venue)
-    asked = held.when(c.StartSubmit)
-    if resends:
-        asked.then(started(2))
-    else:
-        asked.refuses(NotApplicable, "nothing to send")

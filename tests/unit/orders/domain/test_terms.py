@@ -48,6 +48,11 @@ def test_no_other_instrument_trades(code: str | None) -> None:
     assert told(instrument=code) == [("instrument", f"Instrument: {code} is not supported")]
 
 
+def test_an_order_names_one_of_the_two() -> None:
+    both = [("instrument", "Give either `symbol` or `instrument`, not both")]
+    assert told(symbol="EURUSD", instrument="US0378331005") == both
+
+
 @pytest.mark.parametrize("quantity", [1, 2, 1_000_000_000])
 def test_quantities_from_1_to_a_milliard(quantity: int) -> None:
     assert told(quantity=quantity) == []
