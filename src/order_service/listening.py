@@ -74,8 +74,9 @@ def holder_of(port: int) -> Holder | None:
             try:
                 process = psutil.Process(connection.pid)
                 command = " ".join(process.cmdline())
-                ours = "order_service" in command or "/orders " in command
-                orphaned = "order_service" in command and process.ppid() == 1
+                part = "-m order_service" in command  # as the supervisor starts it
+                ours = part or "/orders " in command
+                orphaned = part and process.ppid() == 1
             except psutil.Error:
                 return None
             return Holder(pid=process.pid, command=command[:80], ours=ours, orphaned=orphaned)

@@ -1,0 +1,99 @@
+"""Which database serves: the user's own, or the embedded one if it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from order_service import database as module
+from order_service.database import Database, database, database_for_a_while
+from order_service.errors import UnreachableError
+from order_service.settings import Settings, load_settings
+
+OWN = "postgresql://u:geheim@db.internal/orders"
+EMBEDDED = "postgresql://orders:x@/orders?host=/run"
+
+
+def settings(folder: Path, **given: str) -> Settings:
+    return load_settings({"ORDERS_DATA_DIR": str(folder), **given}, folder / "no.env")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What became of the embedded server, which is no real one here."""
+    happened: list[str] = []
+
+    class Embedded:
+        url = EMBEDDED
+
+        def __init__(self, data_dir: Path) -> None:
+            self.data_dir = data_dir
+
+        def __enter__(self) -> Self:
+            happened.append(f"started in {self.data_dir}")
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            happened.append("stopped")
+
+    monkeypatch.setattr(module, "EmbeddedPostgres", Embedded)
+    return happened
+
+
+def embedded_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "running_url", lambda data_dir: EMBEDDED)
+
+
+def test_the_users_database_serves_where_one_is_named(tmp_path: Path) -> None:
+    assert database(settings(tmp_path, DATABASE_URL=OWN)) == Database(OWN, OWN)
+
+
+def test_locks_go_past_the_pooler(tmp_path: Path) -> None:
+    direct = "postgresql://db.internal:5433/orders"
+    found = database(settings(tmp_path, DATABASE_URL=OWN, DATABASE_DIRECT_URL=direct))
+    assert found == Database(OWN, direct)
+
+
+def test_the_embedded_one_serves_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded_runs(monkeypatch)
+    assert database(settings(tmp_path)) == Database(EMBEDDED, EMBEDDED)
+
+
+def test_no_database_names_the_folder_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError) as caught:
+        database(settings(tmp_path))
+    said = str(caught.value)
+    assert str(tmp_path) in said
+    assert "orders up" in said
+    assert "DATABASE_URL" in said
+
+
+def test_the_embedded_one_is_started_for_a_while_and_stopped_again(tmp_path: Path, started: list[str]) -> None:
+    with database_for_a_while(settings(tmp_path)) as found:
+        assert found == Database(EMBEDDED, EMBEDDED)
+        assert started == [f"started in {tmp_path}"]
+    assert started == [f"started in {tmp_path}", "stopped"]
+
+
+def test_one_that_runs_is_used_as_it_is(tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    embedded_runs(monkeypatch)
+    with database_for_a_while(settings(tmp_path)) as found:
+        assert found.url == EMBEDDED
+    assert started == []
+
+
+def test_nothing_is_started_beside_the_users_database(tmp_path: Path, started: list[str]) -> None:
+    with database_for_a_while(settings(tmp_path, DATABASE_URL=OWN)) as found:
+        assert found.url == OWN
+    assert started == []
+
+
+def test_an_error_inside_the_block_is_not_taken_for_a_missing_database(
+    tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded_runs(monkeypatch)
+    with pytest.raises(UnreachableError, match="inside"), database_for_a_while(settings(tmp_path)):
+        raise UnreachableError("inside")
+    assert started == []
