@@ -252,7 +252,9 @@ def test_a_signal_ends_the_wait_of_a_migration(floor: Floor) -> None:
         threading.Event().wait(GIVE_UP_S * 2)
 
     database = FakeDatabase(floor)
+    began = time.monotonic()
     floor.run(floor.part("api"), database=database, prepare=wait_for_lock)
+    assert time.monotonic() - began < GIVE_UP_S
     assert floor.notes() == []
     assert database.said == ["start", "stop"]
 
