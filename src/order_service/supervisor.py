@@ -260,8 +260,10 @@ class Supervisor:
         self._interruptible = True
         try:
             if self._told_to_stop():
-                raise StartAbandoned("told to stop while it started")
+                raise KeyboardInterrupt
             yield
+        except KeyboardInterrupt:  # for which psycopg cancels its statement at the server
+            raise StartAbandoned("told to stop while it started") from None
         finally:
             self._interruptible = False
 
@@ -275,7 +277,7 @@ class Supervisor:
             self._told_at = now
             if self._interruptible:
                 self._interruptible = False
-                raise StartAbandoned("told to stop while it started")
+                raise KeyboardInterrupt
         elif now - self._told_at >= IMPATIENT_S:
             for child in self._children:
                 child.kill()
