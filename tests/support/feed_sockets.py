@@ -11,6 +11,7 @@ from orders.eventstore.port import Recorded
 from projections.feed import Subscription
 from projections.feed_hub import FeedHub
 from projections.feed_session import LogReader, SocketGone, serve
+from tests.support.waiting import wait_until_async
 
 
 class FakeSocket:
@@ -100,3 +101,25 @@ class Studio:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
         self.threads.shutdown()
+
+
+async def closed(socket: FakeSocket) -> tuple[int, str]:
+    async def code() -> tuple[int, str] | None:
+        return socket.closed
+
+    found = await wait_until_async(code, what="the close code")
+    assert found is not None
+    return found
+
+
+async def received(socket: FakeSocket, count: int) -> list[dict[str, Any]]:
+    async def enough() -> bool:
+        return len(socket.sent) >= count
+
+    await wait_until_async(enough, what=f"{count} messages, not {len(socket.sent)}")
+    assert len(socket.sent) == count
+    return socket.sent
+
+
+async def clients_left(studio: Studio, clients: int) -> bool:
+    return studio.hub.clients == clients
