@@ -1,4 +1,4 @@
-"""The exchange adapter in a process of its own, to be killed: `python -m tests.support.adapter_process URL EXCHANGE ADDRESS`."""
+"""The adapter in a process of its own, to be killed: `python -m tests.support.adapter_process URL EXCHANGE ADDRESS`."""
 
 from __future__ import annotations
 
