@@ -11,9 +11,21 @@ from orders.domain.decide import decide
 from orders.domain.errors import Refusal
 from orders.domain.order import Order, evolve, fold, view
 from orders.domain.terms import Rules
+from orders.domain.values import Delivery, Phase
 from orders.eventstore import codec
-from tests.property.order_commands import AT, ORDER_ID, Said, any_order, any_venue
+from tests.property import order_commands as any_
+from tests.property.order_commands import AT, ORDER_ID, Giver, Said, any_order, any_venue
 from tests.property.order_histories import Reading, faults
+
+ENDED_STEPS = 8  # what may still come after an end
+LIVES_FOR = 25  # commands until the order may be ended, or canceled unsent: after that little can happen
+GIVERS: list[Giver] = [
+    *[any_.client_command] * 3,
+    *[any_.call_outcome] * 6,
+    *[any_.answer] * 4,
+    *[any_.execution] * 3,
+    any_.operator_command,
+]
 
 
 class Life:
@@ -42,6 +54,34 @@ class Life:
         assert repr(self.order) == before
         self._take(self.order, events)
         self._is_what_its_events_add_up_to()
+
+    @property
+    def may_end(self) -> bool:
+        return len(self.said) > LIVES_FOR
+
+    @property
+    def is_on_its_way(self) -> bool:
+        return self.order.delivery not in (Delivery.QUEUED, Delivery.PARKED)
+
+    def go_on(self, random: Random, steps: int) -> None:
+        """Commands of everyone, as they may come; few after the order's end."""
+        ended = 0
+        for _ in range(steps):
+            self.say(self._next(random))
+            ended = 0 if self.order.phase is Phase.OPEN else ended + 1
+            if ended > ENDED_STEPS:
+                break
+
+    def _next(self, random: Random) -> Said:
+        draw = random.random()
+        if draw < 0.1 and self.said:
+            return random.choice(self.said)
+        if draw < 0.2 and self.may_end:
+            return any_.end(random, self.order, self.requests)
+        giver = random.choice(GIVERS)
+        too_early = giver is any_.client_command and not self.is_on_its_way and not self.may_end
+        too_soon = giver is any_.execution and self.order.delivery is not Delivery.ACKED and random.random() < 0.7
+        return (any_.call_outcome if too_early or too_soon else giver)(random, self.order, self.requests)
 
     def check_folds(self) -> None:
         """At once, in two parts, and from what is stored: the same order."""
