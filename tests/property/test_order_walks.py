@@ -24,8 +24,9 @@ def test_every_life_of_an_order_is_legal_and_adds_up(part: int) -> None:
             life = Life(random)
             life.go_on(random, STEPS)
             life.check_folds()
-        except AssertionError as error:
-            raise AssertionError(f"seed {seed}: {error}") from error
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
 
 
 def main(seed: int) -> None:
