@@ -56,5 +56,5 @@ def decode(topic: str, state: bytes, *, upcasters: dict[str, Upcaster] | None = 
             stored = step(stored)
         event: AnyEvent = msgspec.convert(stored, AnyEvent, strict=False)
         return event
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, KeyError) as error:
         raise UnknownEvent(f"stored event {topic!r} cannot be read: {error}") from error
