@@ -19,6 +19,7 @@ WINDOW_DUTIES = 10_000  # open duties held in memory, about 10 MB; the others wa
 REFILL_BELOW = 2_500  # duties left in the window when it is filled again from the table
 REFILL_POLL_S = 0.25  # how late another adapter's follower may tell of a duty
 SWEEP_S = 5.0  # a full window, too, looks at the table again so often: nothing is forgotten
+SHORTEST_WAIT_S = 0.001  # for the next order that falls due: a shorter wait would be no wait at all
 OWNERSHIP_POLL_S = 1.0  # how soon a dead adapter's shards are taken over, once its connection is gone
 LOG_HELD_EVERY_S = 60.0  # a line on what is held, not one an order
 

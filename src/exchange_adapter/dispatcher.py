@@ -11,7 +11,14 @@ import asyncio
 import structlog
 from msgspec.structs import replace
 
-from exchange_adapter.bounds import BREAKER_PROBE_S, CLOSE_WAIT_S, DATABASE_RETRY_S, RETRY_CAP_S, STOP_WAIT_S
+from exchange_adapter.bounds import (
+    BREAKER_PROBE_S,
+    CLOSE_WAIT_S,
+    DATABASE_RETRY_S,
+    RETRY_CAP_S,
+    SHORTEST_WAIT_S,
+    STOP_WAIT_S,
+)
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.clock import Clock
@@ -37,6 +44,7 @@ from exchange_adapter.policy import (
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue_calls import Submits, Turn, seen_now
 from exchange_adapter.venue_requests import Requests
+from exchange_adapter.waiting import first_of
 from exchange_adapter.work.window import DutyWindow, Entry
 from orders.domain import commands as c
 from orders.domain.errors import Refusal
@@ -91,18 +99,12 @@ class Dispatcher:
 
         Raises: PoolExhausted where too many calls hang, after the others have ended.
         """
-        stopped = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set() and not self._calls.exhausted:
                 self._woken.clear()
                 blocked = self._take_due()
-                woken = asyncio.ensure_future(self._woken.wait())
-                await asyncio.wait(
-                    (stopped, woken), timeout=self._idle_s(blocked=blocked), return_when=asyncio.FIRST_COMPLETED
-                )
-                woken.cancel()
+                await first_of(stop, self._woken, timeout_s=self._idle_s(blocked=blocked))
         finally:
-            stopped.cancel()
             await self._drain()
         if self._calls.exhausted and not stop.is_set():
             raise PoolExhausted(f"{self._calls.lost} of {self._calls.limit} calls hang")
@@ -130,7 +132,7 @@ class Dispatcher:
             return None
         times = [self._window.next_due_at(), self._breaker.retry_at if blocked else None]
         coming = [at for at in times if at is not None]
-        return max(0.0, min(coming) - self._clock.monotonic()) if coming else None
+        return max(SHORTEST_WAIT_S, min(coming) - self._clock.monotonic()) if coming else None
 
     async def _drain(self) -> None:
         if self._turns:

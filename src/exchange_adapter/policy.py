@@ -19,7 +19,7 @@
 | ACKED, replace pending | not sent before, or the venue repeats its answers | Replace |
 | ACKED, replace pending | its answer was lost, venue queries, no cancel waits | Query |
 | ACKED, replace pending | its answer was lost, no cancel waits | Hold |
-| ACKED, cancel pending | its answer was lost and came as a refusal that may be its own echo; venue queries | Query |
+| ACKED, cancel pending | refused, perhaps because an earlier try of it went through; venue queries | Query |
 | ACKED, cancel pending | the same; venue cannot be asked | Hold |
 | ACKED, cancel pending | (after the replace, where one is pending too) | Cancel |
 | ended as never placed, lives at the venue | venue cancels, and has not answered yet | Cancel |
@@ -59,8 +59,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     jitter: float = 0.5
     never_called: bool = False  # the claim that stands is ours, and no call followed it
     replace_lost: UUID | None = None  # the request whose answer did not come
-    cancel_lost: UUID | None = None
-    cancel_echoed: bool = False  # after that, the venue refused it: perhaps because the lost one went through
+    cancel_refused: UUID | None = None  # the venue refused it: perhaps because an earlier try went through
     unwanted_answered: bool = False  # the venue has answered the cancel of an order that should not live there
     failed_alone: int = 0  # failures of this order since another one was placed while it was failing
 
@@ -125,7 +124,7 @@ _PARKED = Hold("parked: out of the queue until it is resumed")
 _NO_WAY_TO_KNOW = Hold("in doubt: the exchange tells repeats not apart and cannot be asked")
 _DAY_OVER_IN_DOUBT = Hold("in doubt, and its day is over: the exchange cannot be asked")
 _REPLACE_LOST = Hold("the answer to a replace was lost, and the exchange does not repeat its answers")
-_CANCEL_ECHOED = Hold("the answer to a cancel was lost; waiting for the exchange's report")
+_CANCEL_REFUSED = Hold("a cancel was refused after its first answer was lost; waiting for the exchange's report")
 _UNWANTED = Hold("lives at the exchange, although it ended here as never placed")
 
 
@@ -187,8 +186,8 @@ def _at_venue(venue: Capabilities, order: Order, seen: Seen) -> Step:
             return Query() if venue.queries else _REPLACE_LOST
     if cancel is None:
         return Settled()
-    if seen.cancel_echoed and seen.cancel_lost == cancel:
-        return Query() if venue.queries else _CANCEL_ECHOED
+    if seen.cancel_refused == cancel:
+        return Query() if venue.queries else _CANCEL_REFUSED
     return Cancel(cancel)
 
 

@@ -95,10 +95,9 @@ def replace_never_came(request_id: UUID, stamp: Stamp) -> c.RecordReplaceRejecte
     return c.RecordReplaceRejected(**stamp(), request_id=request_id, reason=reason, evidence=_QUERY)
 
 
-def cancel_was_refused(request_id: UUID, stamp: Stamp) -> c.RecordCancelRejected:
-    """The venue refused a repeat, and works on the order: so the refusal was meant."""
-    reason = "the exchange refused it"
-    return c.RecordCancelRejected(**stamp(), request_id=request_id, reason=reason, evidence=_QUERY)
+def cancel_was_refused(request_id: UUID, reason: str, stamp: Stamp) -> c.RecordCancelRejected:
+    """The venue refused it, and works on the order: so the refusal was meant."""
+    return c.RecordCancelRejected(**stamp(), request_id=request_id, reason=short(reason), evidence=_QUERY)
 
 
 def short(reason: str) -> str:

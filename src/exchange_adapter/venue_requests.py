@@ -20,6 +20,7 @@ from exchange_adapter.venue import (
     NotSent,
     Refused,
     ReplaceRequest,
+    RequestOutcome,
     Unknown,
     UnknownOrder,
     VenueState,
@@ -52,22 +53,42 @@ class Requests:
 
     async def cancel(self, order: Order, turn: Turn, request_id: UUID) -> Order:
         entry, stamp = turn.entry, self._recorder.stamp(order.id)
+        await self._note_first_try(entry, request_id, order.id)
         request = CancelRequest(order_id=order.id, request_id=request_id, base=order.terms_id)
         outcome = await self._calls.call(turn, partial(self._venue.cancel, request))
-        self._calls.keep_late(order, outcome, lambda late: outcomes.of_cancel(order, request_id, late, stamp))
+        self._calls.keep_late(order, outcome, lambda late: self._of_late_cancel(order, request_id, late))
         if isinstance(outcome, _NO_ANSWER):
-            self._calls.failed(entry, cancel_lost=_lost(outcome, request_id) or entry.seen.cancel_lost)
+            if not isinstance(outcome, NotSent):
+                self._cancel_lost(entry, request_id)
+            self._calls.failed(entry)
             return order
         if isinstance(outcome, Refused | UnknownOrder):
-            if self._may_be_echo(entry, request_id):
-                self._calls.failed(entry, cancel_echoed=True)
-                return order
-            if order.lives_unwanted:
-                entry.seen = replace(entry.seen, unwanted_answered=True)
-                log.error("exchange keeps what ended as never placed", order_id=str(order.id), reason=outcome.reason)
+            return await self._cancel_refused(order, turn, request_id, outcome)
+        return await self._record(order, entry, outcomes.of_cancel(order, request_id, outcome, stamp))
+
+    def _of_late_cancel(self, order: Order, request_id: UUID, late: RequestOutcome) -> list[c.Command]:
+        """A late refusal may mean that a repeat went through meanwhile; only repeated answers are believed."""
+        if isinstance(late, Refused | UnknownOrder) and not self._repeats:
+            return []
+        return outcomes.of_cancel(order, request_id, late, self._recorder.stamp(order.id))
+
+    async def _cancel_refused(
+        self, order: Order, turn: Turn, request_id: UUID, outcome: Refused | UnknownOrder
+    ) -> Order:
+        entry, stamp = turn.entry, self._recorder.stamp(order.id)
+        if order.lives_unwanted:
+            entry.seen = replace(entry.seen, unwanted_answered=True)
+            log.error("exchange keeps what ended as never placed", order_id=str(order.id), reason=outcome.reason)
         if isinstance(outcome, UnknownOrder) and order.delivery is Delivery.IN_DOUBT:
+            if self._was_lost(entry, request_id):
+                self._calls.failed(entry)  # the lost one may have gone through, and the order be forgotten
+                return order
             return await self._not_there(order, entry, Evidence.VENUE_ANSWER)
-        facts = await self._facts(order, turn) if isinstance(outcome, Refused) else []
+        if self._must_ask(entry, request_id):
+            entry.seen = replace(entry.seen, cancel_refused=request_id)
+            entry.cancel_refusal = outcome.reason
+            return order
+        facts = await self._facts(order, turn)
         return await self._record(order, entry, [*facts, *outcomes.of_cancel(order, request_id, outcome, stamp)])
 
     async def replace(self, order: Order, turn: Turn) -> Order:
@@ -109,10 +130,10 @@ class Requests:
         """To a venue that does not repeat its answers a replace goes out once, whoever works on it. The order is read
         after the claim: one that was answered meanwhile may have been claimed before, and its claim be forgotten."""
         change = order.pending_replace
-        if change is None or self._repeats or entry.claimed_request == change.request_id:
+        if change is None or self._repeats or entry.claimed_replace == change.request_id:
             return order
         if await self._claim_request(change.request_id, order.id):
-            entry.claimed_request = change.request_id
+            entry.claimed_replace = change.request_id
         else:
             self._replace_lost(entry, change.request_id)
         return await self._handler.current(order.id)
@@ -120,11 +141,27 @@ class Requests:
     def _replace_lost(self, entry: Entry, request_id: UUID) -> None:
         if entry.seen.replace_lost != request_id:
             entry.seen = replace(entry.seen, replace_lost=request_id)
-            entry.lost_at = self._calls.clock.monotonic()
+            entry.replace_lost_at = self._calls.clock.monotonic()
 
-    def _may_be_echo(self, entry: Entry, request_id: UUID) -> bool:
-        """Whether the refusal may only mean that the request whose answer was lost went through."""
-        return entry.seen.cancel_lost == request_id and not self._repeats
+    async def _note_first_try(self, entry: Entry, request_id: UUID, order_id: UUID) -> None:
+        """Where another process may have tried before, its answer counts as lost."""
+        if self._repeats or entry.claimed_cancel == request_id:
+            return
+        if await self._claim_request(request_id, order_id):
+            entry.claimed_cancel = request_id
+        elif entry.cancel_lost != request_id:
+            self._cancel_lost(entry, request_id)
+
+    def _cancel_lost(self, entry: Entry, request_id: UUID) -> None:
+        entry.cancel_lost, entry.cancel_lost_at = request_id, self._calls.clock.monotonic()
+
+    def _was_lost(self, entry: Entry, request_id: UUID) -> bool:
+        return entry.cancel_lost == request_id and not self._repeats
+
+    def _must_ask(self, entry: Entry, request_id: UUID) -> bool:
+        """Whether a refusal may only mean that an earlier try went through, ours or another process'. Where the venue
+        can be asked it always is: it costs one call more."""
+        return not self._repeats and (self._venue.capabilities.queries or entry.cancel_lost == request_id)
 
     @property
     def _repeats(self) -> bool:
@@ -158,17 +195,22 @@ class Requests:
         if order.delivery is not Delivery.ACKED or answer.state is not VenueState.WORKING:
             return commands
         change = order.pending_replace
-        if change is not None and not reconciler.went_through(change, answer) and self._surely_lost(entry):
+        undone = change is not None and not reconciler.went_through(change, answer)
+        if change is not None and undone and self._cannot_come(entry.replace_lost_at):
             commands.append(reconciler.replace_never_came(change.request_id, stamp))
-        if order.pending_cancel is not None and entry.seen.cancel_echoed:
-            commands.append(reconciler.cancel_was_refused(order.pending_cancel, stamp))
+        cancel = order.pending_cancel
+        if cancel is not None and entry.seen.cancel_refused == cancel and self._meant(entry, cancel):
+            commands.append(reconciler.cancel_was_refused(cancel, entry.cancel_refusal, stamp))
         return commands
 
-    def _surely_lost(self, entry: Entry) -> bool:
+    def _meant(self, entry: Entry, cancel: UUID) -> bool:
+        """Whether a refusal stands while the venue works on the order: no lost try can still arrive and undo it."""
+        return not self._was_lost(entry, cancel) or self._cannot_come(entry.cancel_lost_at)
+
+    def _cannot_come(self, lost_at: float | None) -> bool:
+        """Whether what was lost then cannot arrive any more."""
         bound_s = not_found_counts_after_s(self._venue.capabilities, self._calls.limits)
-        if bound_s is None or entry.lost_at is None:
-            return False
-        return self._calls.clock.monotonic() - entry.lost_at >= bound_s
+        return bound_s is not None and lost_at is not None and self._calls.clock.monotonic() - lost_at >= bound_s
 
     async def _record(self, order: Order, entry: Entry, commands: list[c.Command]) -> Order:
         """What changed nothing counts as a failed try, so that it is not repeated at once."""
@@ -181,8 +223,3 @@ class Requests:
         else:
             self._calls.failed(entry)
         return done.order
-
-
-def _lost(outcome: object, request_id: UUID) -> UUID | None:
-    """What was surely not sent has no answer that could be lost."""
-    return None if isinstance(outcome, NotSent | TooLate) else request_id

@@ -93,10 +93,11 @@ class Client:
         return [r.event for r in self.store.read_stream(order_id) if isinstance(r.event, OrderEvent)]
 
     def give(self, command: c.Command) -> None:
+        """Raises Refusal."""
         while True:
             order = self.order(command.order_id)
             events = decide(order, command, self._rules)
-            if isinstance(self.store.append([Unit(order.id, order.version, tuple(events))])[0], Appended):
+            if not events or isinstance(self.store.append([Unit(order.id, order.version, tuple(events))])[0], Appended):
                 return
 
 

@@ -64,7 +64,7 @@ class DueDuties(Protocol):
         ...
 
     def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
-        """Whether this request was never sent before; it is the caller's to send then, and no one else's ever."""
+        """Whether this request was never sent before, by anyone; asked before each is sent first."""
         ...
 
 
@@ -150,14 +150,14 @@ def apply_batch(cursor: Cursor, batch: Iterable[Recorded], look_up: Callable[[UU
         cursor.execute(_SQL["write"], {name: [_stored(duty, name) for duty in opened] for name in _COLUMNS})
     if gone := [order_id for order_id in settled if order_id in before]:
         cursor.execute(_SQL["remove"], {"order_ids": gone})
-    if answered := [duty.order_id for duty in before.values() if duty.pending_replace and _answered(after, duty)]:
+    if answered := [duty.order_id for duty in before.values() if _asks(duty) and not _asks(after[duty.order_id])]:
         cursor.execute(_SQL["forget_requests"], {"order_ids": answered})
     return Changed(opened, settled)
 
 
-def _answered(after: dict[UUID, Duty | None], duty: Duty) -> bool:
-    now = after[duty.order_id]
-    return now is None or not now.pending_replace
+def _asks(duty: Duty | None) -> bool:
+    """Whether a request to the venue waits."""
+    return duty is not None and (duty.pending_cancel or duty.pending_replace or duty.unwanted)
 
 
 def _stored(duty: Duty, name: str) -> object:

@@ -19,7 +19,7 @@ on conflict (order_id) do update set
 delete from public.adapter_duties where order_id = any(%(order_ids)s)
 
 -- name: forget_requests
--- Those of orders that wait for no replace any more.
+-- Those of orders of which no request waits any more.
 delete from public.adapter_sent_requests where order_id = any(%(order_ids)s)
 
 -- name: due

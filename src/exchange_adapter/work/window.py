@@ -21,15 +21,19 @@ class Entry:
 
     __slots__ = (
         "busy",
+        "cancel_lost",
+        "cancel_lost_at",
+        "cancel_refusal",
         "changed",
-        "claimed_request",
+        "claimed_cancel",
+        "claimed_replace",
         "doubt_since",
         "due_at",
         "duty",
         "failing_since",
         "gone",
         "held",
-        "lost_at",
+        "replace_lost_at",
         "seen",
         "unsure_claim",
     )
@@ -44,8 +48,12 @@ class Entry:
         self.doubt_since: tuple[int, float] | None = None  # the newest attempt we know of, and since when
         self.failing_since: float | None = None
         self.unsure_claim = False  # a claim of ours may stand, and no call followed
-        self.claimed_request: UUID | None = None  # a replace that is ours to send
-        self.lost_at: float | None = None  # since when its answer is lost
+        self.claimed_replace: UUID | None = None  # a replace that is ours to send
+        self.replace_lost_at: float | None = None  # since when its answer is lost
+        self.claimed_cancel: UUID | None = None  # a cancel that no one tried before us
+        self.cancel_lost: UUID | None = None  # one that may have reached the venue without an answer to us
+        self.cancel_lost_at: float | None = None  # when that happened last
+        self.cancel_refusal = ""  # what the venue said
         self.held: str | None = None  # why nothing is done, as it was logged
 
     @property

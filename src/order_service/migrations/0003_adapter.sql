@@ -34,8 +34,9 @@ create table public.adapter_report_positions (
     constraint adapter_report_positions_seq_check check (seq >= 0)
 );
 
--- Replace requests that went out to a venue which does not repeat its answers. Such a request is sent once: who inserts
--- its row may call, and no one else ever.
+-- Cancel and replace requests that went out to a venue which does not repeat its answers. A replace is sent once: who
+-- inserts its row may call, and no one else ever. A cancel may be repeated; the row says that a refusal may then only mean
+-- that an earlier try went through.
 create table public.adapter_sent_requests (
     request_id uuid not null,
     order_id uuid not null,

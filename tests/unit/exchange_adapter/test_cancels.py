@@ -104,16 +104,46 @@ def test_already_canceled_after_a_lost_answer_is_asked_about() -> None:
     on_floor(test, ASKS)
 
 
-def test_a_repeated_cancel_that_was_refused_in_earnest_is_refused() -> None:
+def test_a_repeated_cancel_that_was_refused_in_earnest_is_refused_once_the_lost_one_cannot_arrive() -> None:
     async def test(floor: Floor) -> None:
         order_id = await resting(floor)
         floor.venue.will("cancel", Unknown("connection lost"), Refused("not now"))
-        floor.venue.will("query", Found(state=VenueState.WORKING))
+        floor.venue.will("query", *[Found(state=VenueState.WORKING)] * 50)
         floor.client.cancel(order_id)
-        await pass_time(10)
+        await pass_time(40)
+        assert after_placing(floor, order_id) == ["CancelRequested"]
+        await pass_time(35)
         assert after_placing(floor, order_id) == ["CancelRequested", "CancelRejected"]
 
     on_floor(test, ASKS)
+
+
+def test_a_refusal_is_believed_where_the_venue_says_that_it_works_on_the_order() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Refused("not now"))
+        floor.venue.will("query", NotSent("down"), Found(state=VenueState.WORKING))
+        floor.client.cancel(order_id)
+        await pass_time(2)
+        assert after_placing(floor, order_id) == ["CancelRequested", "CancelRejected"]
+
+    on_floor(test, ASKS)
+
+
+def test_already_canceled_is_no_refusal_where_a_process_that_died_may_have_canceled() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(limit_price="1.10000")
+        process = floor.start()
+        await pass_time(1)
+        floor.venue.will("cancel", Later(None), Refused("already canceled"))
+        floor.client.cancel(order_id)
+        await pass_time(1)
+        await process.crash()
+        floor.start()
+        await pass_time(60)
+        assert after_placing(floor, order_id) == ["CancelRequested"], "held: the report will tell"
+
+    on_floor(test, FORGETFUL)
 
 
 def test_a_cancel_is_held_while_the_submit_runs_and_sent_once_it_is_there() -> None:

@@ -170,14 +170,14 @@ def test_the_lost_answer_of_another_replace_does_not_matter() -> None:
 def test_a_cancel_is_sent_and_sent_again_when_its_answer_was_lost() -> None:
     pending = order(delivery=Delivery.ACKED, cancel=True)
     assert step(pending, FORGETFUL) == p.Cancel(CANCEL)
-    assert step(pending, FORGETFUL, cancel_lost=CANCEL) == p.Cancel(CANCEL)
+    assert step(pending, FORGETFUL, tries=3) == p.Cancel(CANCEL)
 
 
 def test_a_refusal_that_may_be_the_echo_of_a_lost_cancel_is_no_refusal() -> None:
     pending = order(delivery=Delivery.ACKED, cancel=True)
-    echoed = {"cancel_lost": CANCEL, "cancel_echoed": True}
-    assert isinstance(step(pending, FORGETFUL, **echoed), p.Hold)
-    assert step(pending, can("cancels", "queries"), **echoed) == p.Query()
+    assert isinstance(step(pending, FORGETFUL, cancel_refused=CANCEL), p.Hold)
+    assert step(pending, can("cancels", "queries"), cancel_refused=CANCEL) == p.Query()
+    assert step(pending, FORGETFUL, cancel_refused=UUID(int=99)) == p.Cancel(CANCEL)
 
 
 def test_an_order_that_ended_as_never_placed_and_lives_at_the_venue_is_canceled_there() -> None:
@@ -252,7 +252,7 @@ def test_a_venue_is_never_asked_for_what_it_cannot_do_and_never_sent_a_repeat_it
         if (cancel and at_venue and not venue.cancels) or (change and at_venue and not venue.replaces):
             continue
         state = order(delivery=delivery, cancel=cancel, change=change, day=over)
-        seen = {"replace_lost": CHANGE, "cancel_lost": CANCEL, "cancel_echoed": True} if lost else {}
+        seen = {"replace_lost": CHANGE, "cancel_refused": CANCEL} if lost else {}
         taken = step(state, venue, utc=NEXT_DAY if over else SAME_DAY, **seen)
         needed = CALLS_OF.get(type(taken))  # type: ignore[call-overload]
         assert needed is None or getattr(venue, needed)
