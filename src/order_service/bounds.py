@@ -40,5 +40,6 @@ READY_LAG_S = 10.0  # query tables this far behind are not fit to serve
 READY_LAG_EVENTS = 20_000  # nor are those with this much to catch up: about ten seconds of a projector's work
 API_THREADS = 8  # blocking reads of the log in an API process; each takes a connection
 API_LIVE_POLL_S = 0.05  # how often the starting server is asked whether it answers
+KEEP_ALIVE_MS = 75_000  # an idle connection, or a header that dawdles: longer than the 60 s of common balancers
 API_STOP_S = 2  # what requests in flight get to end; sockets are told to go elsewhere
 SHUTDOWN_DRAIN_S = 2.0  # what waiting appends get to be written

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from order_service.bounds import API_LIVE_POLL_S, API_STOP_S
+from order_service.bounds import API_LIVE_POLL_S, API_STOP_S, KEEP_ALIVE_MS
 from order_service.database import database_that_answers
 from order_service.errors import PartFailed
 from order_service.listening import require_free
@@ -42,7 +42,7 @@ def serve_http(factory: str, listen: Address) -> None:
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
         websockets=True,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE_MS),
         log_enabled=False,
         workers_kill_timeout=API_STOP_S,
     )

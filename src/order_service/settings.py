@@ -153,6 +153,7 @@ class _Check:
         beside = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or beside:
             self._refuse("BASE_URL", "is not like http://127.0.0.1:8000, with no path, query or password")
+            return ""
         return given.rstrip("/")
 
     def _listen(self, base_url: str) -> Address:
