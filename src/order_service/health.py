@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from litestar import Response, Router, get
+from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
 from order_service.bounds import HEALTH_CACHE_S, HEALTH_TIMEOUT_S, READY_LAG_EVENTS, READY_LAG_S
@@ -108,7 +109,9 @@ def health_router(health: Health) -> Router:
     async def live() -> HealthReport:
         return HealthReport("live")
 
-    @get("/health/ready", summary="Whether it can serve: 200, or 503 with the reasons")
+    not_ready = ResponseSpec(HealthReport, description="Not now, for these reasons", generate_examples=False)
+
+    @get("/health/ready", summary="Whether it can serve: 200, or 503 with the reasons", responses={503: not_ready})
     async def ready() -> Response[HealthReport]:
         report = await health.ready()
         return Response(report, status_code=503 if report.reasons else 200)

@@ -51,7 +51,7 @@ def query_router(
         *_lists(reads, account_of, _problems(problem, 422, 503)),
         *_one_order(order_reads, account_of, _problems(problem, 404, 422, 503)),
         _book(reads, account_of, _problems(problem, 404, 422, 503)),
-        _instruments(reads, catalogue, _problems(problem, 422)),
+        _instruments(reads, catalogue, _problems(problem, 422, 503)),
     ]
     return Router(path="/", route_handlers=handlers)
 
