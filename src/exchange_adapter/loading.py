@@ -37,9 +37,9 @@ def load_venue(setting: str, *, address: str = "", call_timeout_s: float = 10.0)
         _check_class(setting, named)
         try:
             return cast(Venue, named())
-        except TypeError as error:
+        except Exception as error:  # so may its class
             raise VenueConfigError(
-                f"EXCHANGE={setting}: the class cannot be made without arguments: {error}"
+                f"EXCHANGE={setting}: the class cannot be made without arguments: {_line(error)}"
             ) from error
     return PlaceOrderVenue(named)
 
@@ -68,7 +68,7 @@ def _named(setting: str) -> Any:
                 f"EXCHANGE={setting}: module {module_name} needs {error.name}, which is not installed"
             ) from error
         raise VenueConfigError(f"EXCHANGE={setting}: there is no module {module_name}") from error
-    except (ImportError, SyntaxError, ValueError, TypeError) as error:
+    except Exception as error:  # a module of the user's may raise anything
         raise VenueConfigError(
             f"EXCHANGE={setting}: module {module_name} cannot be imported: {_line(error)}"
         ) from error
@@ -97,4 +97,4 @@ def _check_class(setting: str, venue: type) -> Capabilities:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    return " ".join(str(error).split()) or type(error).__name__

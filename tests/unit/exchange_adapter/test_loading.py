@@ -34,6 +34,10 @@ class Short:
 class NeedsMore(Venue):
     def __init__(self, address): ...
 
+class Locked(Venue):
+    def __init__(self):
+        raise PermissionError("no key")
+
 def place_order(order): ...
 async def place_soon(order): ...
 FEE = 3
@@ -50,6 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "needs_more.py").write_text("import not_installed_anywhere")
     (tmp_path / "broken.py").write_text("def place_order(:")
     (tmp_path / "raises.py").write_text("raise ValueError('no\\nlicence')")
+    (tmp_path / "fails.py").write_text("raise RuntimeError")
     return tmp_path
 
 
@@ -76,6 +81,8 @@ WRONG = {
     "needs_more:place_order": "module needs_more needs not_installed_anywhere, which is not installed",
     "broken:place_order": "module broken cannot be imported: invalid syntax",
     "raises:place_order": "module raises cannot be imported: no licence",
+    "fails:place_order": "module fails cannot be imported: RuntimeError",
+    "my_venue:Locked": "the class cannot be made without arguments: no key",
     "my_venue:other": "module my_venue has no other",
     "my_venue:FEE": "FEE is neither a function nor a class",
     "my_venue:place_soon": "place_soon is a coroutine function; a place_order blocks",
