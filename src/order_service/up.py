@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import click
 
@@ -30,21 +32,26 @@ def run_all(settings: Settings) -> None:
     require_free(settings.listen)
     capabilities(settings)
     embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
+    tell = _log_lines() if settings.production else _tell
 
     def prepare() -> None:
         url = settings.database_direct_url
         if embedded is not None:
             url = embedded.url
             os.environ["DATABASE_URL"] = url
-            _tell(f"started PostgreSQL (pid {embedded.pid}) with its data in {settings.data_dir}")
+            tell(f"started PostgreSQL (pid {embedded.pid}) with its data in {settings.data_dir}")
         for name in migrate(url):
-            _tell(f"applied migration {name}")
+            tell(f"applied migration {name}")
 
     def started() -> None:
-        _greet(settings, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        if settings.production:
+            tell(f"the order service listens on {settings.listen} (ready after {seconds:.1f} s)")
+        else:
+            _greet(settings, seconds)
 
-    Supervisor(parts_of(settings), STOP_ORDER, embedded, _tell).run(prepare, started)
-    _tell("stopped; everything that was accepted is kept")
+    Supervisor(parts_of(settings), STOP_ORDER, embedded, tell).run(prepare, started)
+    tell("stopped; everything that was accepted is kept")
 
 
 def parts_of(settings: Settings) -> list[Part]:
@@ -54,7 +61,8 @@ def parts_of(settings: Settings) -> list[Part]:
 
 def _greet(settings: Settings, seconds: float) -> None:
     url = settings.base_url
-    order = '{"symbol": "EURUSD", "quantity": 10}'
+    symbol = settings.default_symbol or next(iter(settings.catalogue.symbols), "EURUSD")
+    order = f'{{"symbol": "{symbol}", "quantity": 10}}'
     exchange = "the simulated exchange" if settings.simulates_exchange else settings.exchange
     click.echo(
         f"""
@@ -77,3 +85,11 @@ def _orders_command() -> str:
 
 def _tell(line: str) -> None:
     click.echo(line, err=True)
+
+
+def _log_lines() -> Callable[[str], None]:
+    """In production these lines are JSON like all others."""
+    from order_service.logs import configure_logs
+
+    configure_logs(production=True)
+    return logging.getLogger(__name__).info

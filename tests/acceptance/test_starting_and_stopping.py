@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -110,6 +111,14 @@ def test_what_is_wrong_ends_the_start_with_one_line(settings: dict[str, str], na
     assert named in ended.stderr
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert "secret" not in ended.stderr
+
+
+def test_in_production_every_line_is_json() -> None:
+    with running_service(ENVIRONMENT="production") as service:
+        wait_until(lambda: "listens on" in service.tail(), what="the line that says so")
+        assert service.stop() == 0
+        events = [json.loads(line)["event"] for line in service.log.read_text().splitlines()]
+    assert events[-1] == "stopped; everything that was accepted is kept"
 
 
 @pytest.mark.parametrize("part", ["api", "projector", "adapter"])
