@@ -151,7 +151,7 @@ CORRECTIONS = (
             line(replace("Y", "X", 12_000), OrderEnded, FILLED, 10_000, 10_000, 0, "120"),
             line(trade_correct("K", "H", 9_500, "120"), "ExecutionCorrected", FILLED, 10_000, 10_500, 0, "120"),
         ),
-        differs="as in D8, what is executed cannot be increased (400); so the last correction overfills (alerted)",
+        differs="as in D8, what is executed cannot be increased (400); so the last correction overfills",
     ),
     Row(
         "D34-J.1.a",
