@@ -1,6 +1,7 @@
 """docs/reference/order-states.md says what the domain does: each of its tables is read and tried."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ PENDING_CANCEL = (*WORKING, cancel_requested())
 PENDING_REPLACE = (*WORKING, replace_requested(20))
 NEVER_SENT = (placed(), canceled(Evidence.NEVER_PLACED))
 
-Race = tuple[tuple[OrderEvent, ...], type[c.Command], dict[str, object]]
+Race = tuple[tuple[OrderEvent, ...], type[c.Command], Mapping[str, object]]
 RACES: dict[str, Race] = {
     "a cancel is held; the order did not arrive": ((*HELD, cancel_requested()), c.RecordSubmitFailed, {}),
     "a replace is held; the order did not arrive": ((*HELD, replace_requested()), c.RecordSubmitFailed, {}),
@@ -115,7 +116,7 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip().replace("`", "") for cell in row.strip("|").split(" | ")] for row in rows[2:]]
 
 
-def happens(history: tuple[OrderEvent, ...], kind: type[c.Command], fields: dict[str, object]) -> list[OrderEvent]:
+def happens(history: tuple[OrderEvent, ...], kind: type[c.Command], fields: Mapping[str, object]) -> list[OrderEvent]:
     asked = given(*history).when(kind, **fields)
     return decide(asked.order, asked.command, asked.rules)
 
