@@ -289,6 +289,17 @@ def test_the_answer_of_a_cancel_that_comes_after_its_timeout_is_evidence() -> No
     on_floor(test, FORGETFUL)
 
 
+def test_a_late_refusal_is_not_believed_where_a_repeat_may_have_gone_through() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("cancel", Later(12.0, Refused("already canceled")), *[Unknown("connection lost")] * 20)
+        floor.client.cancel(order_id)
+        await pass_time(30)
+        assert after_placing(floor, order_id) == ["CancelRequested"]
+
+    on_floor(test, FORGETFUL)
+
+
 def test_a_cancel_held_where_nothing_can_be_asked_waits_quietly() -> None:
     async def test(floor: Floor) -> None:
         (order_id,) = floor.client.place()

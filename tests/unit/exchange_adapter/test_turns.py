@@ -5,6 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
+
+from exchange_adapter.errors import PoolExhausted
 from exchange_adapter.venue import Done, NotSent, Placed
 from orders.domain import events as e
 from orders.domain.values import Capabilities, Delivery, Evidence, Phase, Status, TimeInForce
@@ -174,3 +177,19 @@ def test_what_the_domain_refuses_again_and_again_comes_ever_less_often() -> None
         assert 5 < len(floor.venue.of("replace")) < 25
 
     on_floor(test)
+
+
+def test_when_a_quarter_of_the_calls_hangs_the_others_end_and_the_adapter_wants_a_new_start() -> None:
+    async def test(floor: Floor) -> None:
+        order_ids = floor.client.place(8)
+        floor.venue.will("submit", Later(None), Later(None), *[Later(11.0, Placed("V"))] * 6)
+        process = floor.start()
+        await pass_time(9)
+        floor.client.place()
+        with pytest.raises(PoolExhausted):
+            await process.tasks[0]
+        assert floor.loop.time() < 20
+        assert [floor.order(order_id).delivery for order_id in order_ids[:2]] == [Delivery.IN_DOUBT] * 2
+        assert len(floor.venue.of("submit")) == 8, "no new calls"
+
+    on_floor(test, PLAIN, threads=8, call_timeout_s=10.0)
