@@ -15,7 +15,9 @@ from simulated_exchange.errors import ExchangeError
 from simulated_exchange.protocol import (
     AcceptedReport,
     AnyReport,
+    BustedReport,
     CanceledReport,
+    CorrectedReport,
     ExpiredReport,
     FilledReport,
     RejectedReport,
@@ -39,7 +41,7 @@ class Audit(Struct):
     entries: int = 0
     reports: int = 0
     orders: dict[str, Placed] = {}
-    executions: set[str] = set()
+    executions: dict[str, int] = {}
     kinds: Counter[str] = msgspec.field(default_factory=Counter)
     findings: list[str] = []
 
@@ -82,13 +84,15 @@ def _take(result: Audit, report: AnyReport) -> str | None:
             return _end(order, "canceled")
         case ExpiredReport():
             return _end(order, "expired")
+        case BustedReport() | CorrectedReport():
+            return _amend(result, order, report)
     return None
 
 
 def _take_fill(result: Audit, order: Placed, report: FilledReport) -> str | None:
     if report.exec_id in result.executions:
         return f"has execution {report.exec_id} a second time"
-    result.executions.add(report.exec_id)
+    result.executions[report.exec_id] = report.quantity
     order.filled += report.quantity
     if order.state != "working":
         return f"is filled after it was {order.state}"
@@ -97,6 +101,19 @@ def _take_fill(result: Audit, order: Placed, report: FilledReport) -> str | None
     if report.leaves == 0:
         order.state = "executed"
     return "is overfilled" if report.leaves < 0 else None
+
+
+def _amend(result: Audit, order: Placed, report: BustedReport | CorrectedReport) -> str | None:
+    void = result.executions.get(report.ref_exec_id)
+    if report.exec_id in result.executions or not void:
+        return f"has execution {report.ref_exec_id} changed, which it has not, or into one that it has"
+    result.executions[report.ref_exec_id] = 0
+    result.executions[report.exec_id] = report.quantity if isinstance(report, CorrectedReport) else 0
+    order.filled += result.executions[report.exec_id] - void
+    if order.state in ("working", "executed"):
+        order.state = "working" if report.leaves else "executed"
+    left = order.quantity - order.filled if order.state in ("working", "executed") else 0
+    return None if (order.filled, left) == (report.filled, report.leaves) else "does not add up after a bust"
 
 
 def _end(order: Placed, state: str) -> str | None:

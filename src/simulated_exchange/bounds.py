@@ -32,3 +32,9 @@ MAX_UNIX_PATH_BYTES = 107  # sun_path of Linux less its final zero
 MAX_LATENCY_S = 60.0  # how late a request may arrive: a client's late-arrival bound can rest on it
 MAX_DELAYED = 100_000  # requests that wait because of --latency; past it they are refused
 MAX_FILL_DELAY_S = 86_400.0  # a day
+MAX_OUTAGE_S = 86_400.0  # a day; an outage without an end is a stopped exchange
+
+# Control
+MAX_CONTROL_BYTES = 4_096  # a line of a person's request; they have some 200
+MAX_CONTROL_CONNECTIONS = 16  # people, and their scripts
+CONTROL_TIMEOUT_S = 10.0  # for an answer: an fsync takes milliseconds, reading a long journal anew holds nothing up

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from simulated_exchange.bounds import MAX_FILL_DELAY_S, MAX_UNIX_PATH_BYTES
+from simulated_exchange.bounds import MAX_FILL_DELAY_S, MAX_OUTAGE_S, MAX_UNIX_PATH_BYTES
 from simulated_exchange.errors import BadSetting
 from simulated_exchange.faults import FaultPlan
 
@@ -36,6 +36,9 @@ class ExchangeConfig(Struct, frozen=True):
     seed: int = 0
     fill_delay_s: tuple[float, float] = DEFAULT_FILL_DELAY_S
     faults: FaultPlan = FaultPlan()
+    house: bool = True
+    outage_s: float = 0.0  # begins as soon as it has started
+    control: bool = False
 
     @property
     def fill_delay_us(self) -> tuple[int, int]:
@@ -76,3 +79,15 @@ def parse_range_s(name: str, text: str, most: float) -> tuple[float, float]:
 
 def parse_fill_delay(text: str) -> tuple[float, float]:
     return parse_range_s("EXCHANGE_FILL_DELAY", text, MAX_FILL_DELAY_S)
+
+
+def parse_outage_s(text: str) -> float:
+    """Seconds as "60" or "60s", minutes as "10m". Raises BadSetting."""
+    number, unit_s = (text[:-1], 60.0) if text.endswith("m") else (text.removesuffix("s"), 1.0)
+    try:
+        seconds = float(number) * unit_s
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 <= seconds <= MAX_OUTAGE_S:
+        raise BadSetting(f'outage {text!r} is not a time like "60s" or "10m", up to {MAX_OUTAGE_S:g} s')
+    return seconds

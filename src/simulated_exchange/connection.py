@@ -8,6 +8,7 @@ from typing import Protocol, cast
 import msgspec
 
 from simulated_exchange.bounds import HEARTBEAT_S, MAX_FRAME_BYTES, MAX_IN_FLIGHT, WRITE_BUFFER_BYTES
+from simulated_exchange.faults import Disorder, Faults
 from simulated_exchange.group_commit import GroupCommit
 from simulated_exchange.protocol import AnyAnswer, Heartbeat, Refused, encode_answer
 from simulated_exchange.report_log import ReportReader
@@ -20,6 +21,7 @@ class Desk(Protocol):
     """What serves a connection's frames."""
 
     commit: GroupCommit
+    faults: Faults
 
     def connected(self, connection: Connection) -> None: ...
 
@@ -151,11 +153,17 @@ class Connection(asyncio.Protocol):
         self._stream.add_done_callback(raise_defect)
 
     async def _send_reports(self, reader: ReportReader) -> None:
+        disorder = Disorder(self._desk.faults)
         while True:
             await self._can_write.wait()
             new_reports = self._desk.commit.new_reports  # taken before the read, so that none is missed
             lines = reader.read() or await self._idle(new_reports, reader)
             if self._transport is None:
+                return
+            lines = disorder.of(lines)
+            if self._desk.faults.cuts_write():
+                self._transport.write(lines[: len(lines) // 2])
+                self.cut()
                 return
             self._transport.write(lines)
             await asyncio.sleep(0)  # others' turn: writing to a fast reader never waits

@@ -10,8 +10,10 @@ from simulated_exchange.prices import format_price, parse_price
 from simulated_exchange.protocol import (
     AcceptedReport,
     AnyReport,
+    BustedReport,
     CanceledReport,
     CancelRejectedReport,
+    CorrectedReport,
     ExpiredReport,
     FilledReport,
     Input,
@@ -23,7 +25,7 @@ from simulated_exchange.protocol import (
     Submit,
 )
 from simulated_exchange.state import ExchangeState
-from simulated_exchange.venue_order import VenueOrder, order_of
+from simulated_exchange.venue_order import Fill, VenueOrder, order_of
 
 
 class Draft:
@@ -109,10 +111,12 @@ class Draft:
         filled = self._filled_of(order)
         self._reports.append(ExpiredReport(seq, self.at, order.order_id, order.venue_order_id, reason, filled, 0))
 
-    def cancel(self, order: VenueOrder, request_id: str | None) -> None:
+    def cancel(self, order: VenueOrder, request_id: str | None, reason: str | None = None) -> None:
+        """`reason` where nobody asked for it."""
         seq = self._next_seq()
+        filled = self._filled_of(order)
         self._reports.append(
-            CanceledReport(seq, self.at, order.order_id, order.venue_order_id, request_id, order.filled, 0)
+            CanceledReport(seq, self.at, order.order_id, order.venue_order_id, request_id, filled, 0, reason)
         )
 
     def reject_cancel(self, order: VenueOrder, request_id: str, reason: str) -> None:
@@ -145,6 +149,48 @@ class Draft:
             )
         )
         return after
+
+    def bust(self, order: VenueOrder, fill: Fill) -> VenueOrder:
+        """The order without the execution, for matching: one that it had executed works again."""
+        after = self._amended(order, order.filled - fill.quantity)
+        seq = self._next_seq()
+        self._reports.append(
+            BustedReport(
+                seq=seq,
+                at=self.at,
+                order_id=order.order_id,
+                venue_order_id=order.venue_order_id,
+                exec_id=exec_id(self._state.tag, seq),
+                ref_exec_id=exec_id(self._state.tag, fill.seq),
+                filled=after.filled,
+                leaves=after.leaves,
+            )
+        )
+        return after
+
+    def correct(self, order: VenueOrder, fill: Fill, quantity: int, price: int) -> VenueOrder:
+        """The order with the execution changed, for matching."""
+        after = self._amended(order, order.filled - fill.quantity + quantity)
+        seq = self._next_seq()
+        self._reports.append(
+            CorrectedReport(
+                seq=seq,
+                at=self.at,
+                order_id=order.order_id,
+                venue_order_id=order.venue_order_id,
+                exec_id=exec_id(self._state.tag, seq),
+                ref_exec_id=exec_id(self._state.tag, fill.seq),
+                quantity=quantity,
+                price=format_price(price, decimals_of(order.symbol)),
+                filled=after.filled,
+                leaves=after.leaves,
+            )
+        )
+        return after
+
+    def _amended(self, order: VenueOrder, filled: int) -> VenueOrder:
+        state = "working" if order.state == "executed" and filled < order.quantity else order.state
+        return msgspec.structs.replace(order, filled=filled, state=state)
 
 
 def exec_id(tag: str, seq: int) -> str:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from simulated_exchange.bounds import MAX_OPEN_ORDERS, MAX_QUANTITY, MAX_SYMBOL_CHARACTERS
 from simulated_exchange.draft import Draft
 from simulated_exchange.entries import Entry
-from simulated_exchange.house import fill_delay_us, reference_price
+from simulated_exchange.house import House
 from simulated_exchange.prices import parse_price
 from simulated_exchange.protocol import (
     BAD_PRICE,
@@ -25,6 +25,7 @@ from simulated_exchange.protocol import (
     FILL_OR_KILL,
     FULL,
     IMMEDIATE_OR_CANCEL,
+    NO_LIQUIDITY,
     PRICE_MISSING,
     PRICE_PROHIBITED,
     STALE_BASE,
@@ -53,10 +54,9 @@ class Decision(Struct, frozen=True):
 
 
 class Engine:
-    def __init__(self, state: ExchangeState, seed: int, fill_delay_us: tuple[int, int]) -> None:
+    def __init__(self, state: ExchangeState, house: House) -> None:
         self.state = state
-        self._seed = seed
-        self._fill_delay_us = fill_delay_us
+        self._house = house
 
     def next_due(self) -> int | None:
         """When `advance` has something to do next."""
@@ -69,12 +69,14 @@ class Engine:
             due, kind, order = timer
             if kind == HOUSE:
                 draft = Draft(self.state, HouseFill(order.order_id), due)
-                price = reference_price(self._seed, order.symbol)
-                draft.fill(order, order.leaves, price, "house")
+                if self._house.is_open:
+                    draft.fill(order, order.leaves, self._house.price(order.symbol, order.side, due), "house")
+                else:
+                    self._give_up(draft, order)
             else:
                 draft = Draft(self.state, DayEnd(order.order_id), due)
                 draft.expire(order, DAY_ENDED)
-            yield self._commit(draft)
+            yield self.commit(draft)
 
     def handle(self, request: Submit | Cancel | Replace, now: int) -> Decision:
         """Carries a request out. Whoever calls has advanced to `now`, which never runs backwards."""
@@ -89,7 +91,7 @@ class Engine:
             case Replace():
                 return self._known(request) or self._replace(request, now)
 
-    def _commit(self, draft: Draft) -> Entry:
+    def commit(self, draft: Draft) -> Entry:
         entry = draft.entry()
         self.state.apply(entry)
         return entry
@@ -106,10 +108,10 @@ class Engine:
         reason = self._reason_against(request)
         if reason is not None:
             seq = draft.reject(request, reason)
-            return Decision(Rejected(reason, seq), self._commit(draft))
+            return Decision(Rejected(reason, seq), self.commit(draft))
         order = draft.accept(request)
-        self._match(draft, order, request.quantity)
-        entry = self._commit(draft)
+        self.match(draft, order, request.quantity)
+        entry = self.commit(draft)
         return Decision(first_answer(self.state.orders[order.order_id]), entry)
 
     def _submitted_before(self, request: Submit, first: VenueOrder) -> Decision:
@@ -144,7 +146,7 @@ class Engine:
             return PRICE_MISSING
         return reason_against_price(request.type, request.limit_price)
 
-    def _match(self, draft: Draft, order: VenueOrder, leaves: int) -> None:
+    def match(self, draft: Draft, order: VenueOrder, leaves: int) -> None:
         """Drafts what an order gets at once: fills from the book, the house's promise, an expiry."""
         whole_or_nothing = order.time_in_force == "fok"
         taken = self.state.book(order.symbol).match(order.side, order.price, leaves)
@@ -156,13 +158,19 @@ class Engine:
             leaves -= available
         if leaves == 0:
             return
-        if order.type == "market":
-            delay = fill_delay_us(self._seed, order.order_id, self._fill_delay_us)
-            draft.house_due = draft.at + delay
-        elif whole_or_nothing:
+        if order.type == "market" and self._house.is_open:
+            draft.house_due = draft.at + self._house.fill_delay_us(order.order_id)
+        elif order.type == "market" or order.time_in_force in ("ioc", "fok"):
+            self._give_up(draft, order)
+
+    def _give_up(self, draft: Draft, order: VenueOrder) -> None:
+        """Ends an order that cannot rest and gets no more."""
+        if order.time_in_force == "fok":
             draft.expire(order, FILL_OR_KILL)
         elif order.time_in_force == "ioc":
             draft.expire(order, IMMEDIATE_OR_CANCEL)
+        else:
+            draft.cancel(order, None, NO_LIQUIDITY)
 
     # Cancel and replace
 
@@ -203,11 +211,11 @@ class Engine:
         price = order.price if request.limit_price is None else parse_price(request.limit_price)
         after = draft.replace(order, request, quantity, price)
         if price != order.price and after.leaves > 0:
-            self._match(draft, after, after.leaves)
+            self.match(draft, after, after.leaves)
         return self._answered(draft, request.request_id)
 
     def _answered(self, draft: Draft, request_id: str) -> Decision:
-        entry = self._commit(draft)
+        entry = self.commit(draft)
         return Decision(self.state.requests[request_id][1], entry)
 
 

@@ -6,7 +6,9 @@ ExchangeError
 ├── AddressUnusable     nothing can listen there
 ├── FolderInUse         another exchange has this data folder
 ├── JournalDamaged      the journal is broken before its end
-└── JournalUnwritable   the disk is full or the folder is not ours
+├── JournalUnwritable   the disk is full or the folder is not ours
+├── ControlUnreachable  nobody answers on the control socket
+└── ControlRefused      the running exchange refuses what a person asked for
 """
 
 from __future__ import annotations
@@ -40,3 +42,15 @@ class JournalDamaged(ExchangeError):
 
 class JournalUnwritable(ExchangeError):
     pass
+
+
+class ControlUnreachable(ExchangeError):
+    pass
+
+
+class ControlRefused(ExchangeError):
+    """`code` as on the wire: bad_request, unknown_order, unknown_execution, unavailable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

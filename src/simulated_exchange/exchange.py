@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 
 import msgspec
-from msgspec import Struct
 
+from simulated_exchange.amendments import amended
 from simulated_exchange.bounds import MAX_CONNECTIONS, MAX_DELAYED
 from simulated_exchange.clock import Clock
 from simulated_exchange.connection import Connection
+from simulated_exchange.control_words import BustExecution, CorrectExecution
 from simulated_exchange.engine import Engine
 from simulated_exchange.faults import Faults
+from simulated_exchange.frames import unreadable
 from simulated_exchange.group_commit import GroupCommit
 from simulated_exchange.protocol import (
     OPERATIONS,
+    AnyAnswer,
     AnyRequest,
     Cancel,
     Health,
@@ -35,21 +39,6 @@ from simulated_exchange.query import found
 from simulated_exchange.report_log import ReportLog, ReportReader
 
 _decoder = msgspec.json.Decoder(AnyRequest)
-
-
-class _Probe(Struct):
-    """What can be read of a request that cannot be read."""
-
-    id: msgspec.Raw = msgspec.Raw(b"null")
-    op: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Key(Struct):
-    id: int | str | None = None
-
-
-_probe_decoder = msgspec.json.Decoder(_Probe)
-_key_decoder = msgspec.json.Decoder(_Key)
 STOPPING = Refused("unavailable", "the exchange is stopping")
 INJECTED = Refused("unavailable", "an error was injected")
 CROWDED = Refused("unavailable", f"there are {MAX_CONNECTIONS} connections already")
@@ -85,9 +74,16 @@ class Exchange:
         if self._timer is not None:
             self._timer.cancel()
 
+    def cut_all(self) -> None:
+        """Every connection at once, as when a switch fails."""
+        for connection in list(self.connections):
+            connection.cut()
+
     def connected(self, connection: Connection) -> None:
         self.connections.add(connection)
-        if len(self.connections) > MAX_CONNECTIONS:
+        if self._stopping:
+            connection.cut()
+        elif len(self.connections) > MAX_CONNECTIONS:
             connection.answer(None, CROWDED)
             connection.close()
 
@@ -99,7 +95,7 @@ class Exchange:
         try:
             request = _decoder.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            connection.answer(*unreadable(frame, str(error)))
+            connection.answer(*unreadable(frame, str(error), OPERATIONS))
             return
         match request:
             case Submit() | Cancel() | Replace():
@@ -122,6 +118,9 @@ class Exchange:
             connection.answer(request.id, INJECTED)
             return
         if mishap == "hang":
+            return
+        if mishap == "disconnect":
+            connection.cut()
             return
         latency_s = self.faults.latency_s()
         if latency_s == 0:
@@ -146,6 +145,17 @@ class Exchange:
             self.commit.add(decision.entry)
         line = encode_answer(request.id, decision.answer)
         self.commit.when_durable(connection.cut if drop else partial(connection.answer_line, line))
+        self._set_timer(now)
+
+    def amend(self, request: BustExecution | CorrectExecution, then: Callable[[AnyAnswer], None]) -> None:
+        """A bust or correction by a person; `then` gets the answer when it is on disk."""
+        now = self.now()
+        for entry in self._engine.advance(now):
+            self.commit.add(entry)
+        decision = amended(self._engine, request, now)
+        if decision.entry is not None:
+            self.commit.add(decision.entry)
+        self.commit.when_durable(partial(then, decision.answer))
         self._set_timer(now)
 
     # Timers
@@ -195,17 +205,3 @@ class Exchange:
             uptime_s=round(time.monotonic() - self._started, 3),
             faults=self.faults.plan.as_dict(),
         )
-
-
-def unreadable(frame: bytes, problem: str) -> tuple[int | str | None, Refused]:
-    """The id, if it could be read, and what is wrong with a frame."""
-    key: int | str | None = None
-    try:
-        probe = _probe_decoder.decode(frame)
-        key = _key_decoder.decode(frame).id
-        op = msgspec.json.decode(probe.op)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return key, Refused("bad_request", problem)
-    if isinstance(op, str) and op not in OPERATIONS:
-        return key, Refused("unknown_op", f"there is no operation {op[:64]!r}")
-    return key, Refused("bad_request", problem)

@@ -5,45 +5,48 @@ from __future__ import annotations
 from random import Random
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from simulated_exchange.bounds import MAX_LATENCY_S
 from simulated_exchange.errors import BadSetting
 
-Mishap = Literal["error", "hang", "drop"]
+Mishap = Literal["error", "hang", "drop", "disconnect"]
+RATES = ("error_rate", "hang_rate", "drop_rate", "disconnect_rate", "duplicate_rate", "reorder_rate")
 
 
 class FaultPlan(Struct, frozen=True):
-    """Rates from 0 to 1, in this order of precedence: error, hang, drop. Latency in seconds, drawn from the range."""
+    """Rates from 0 to 1. A request meets one of error, hang, drop and disconnect; latency in seconds, drawn from the
+    range, comes besides. Of the writes of reports, `disconnect_rate` are cut off in the middle; each report may come
+    twice, or behind the next."""
 
     error_rate: float = 0.0
     hang_rate: float = 0.0
     drop_rate: float = 0.0
     latency_s: tuple[float, float] = (0.0, 0.0)
+    disconnect_rate: float = 0.0
+    duplicate_rate: float = 0.0
+    reorder_rate: float = 0.0
 
     def checked(self) -> FaultPlan:
         """Itself; BadSetting where it cannot be."""
-        for name in ("error_rate", "hang_rate", "drop_rate"):
+        for name in RATES:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise BadSetting(f"{name.replace('_', '-')} is a rate from 0 to 1, not {getattr(self, name)}")
-        if self.error_rate + self.hang_rate + self.drop_rate > 1.0:
-            raise BadSetting("error-rate, hang-rate and drop-rate together are more than 1")
+        if self.error_rate + self.hang_rate + self.drop_rate + self.disconnect_rate > 1.0:
+            raise BadSetting("error-rate, hang-rate, drop-rate and disconnect-rate together are more than 1")
         low, high = self.latency_s
         if not 0.0 <= low <= high <= MAX_LATENCY_S:
             raise BadSetting(f"latency is a range of seconds from 0 to {MAX_LATENCY_S:g}, not {low:g}-{high:g}")
         return self
 
     def as_dict(self) -> dict[str, float | list[float]]:
-        return {
-            "error_rate": self.error_rate,
-            "hang_rate": self.hang_rate,
-            "drop_rate": self.drop_rate,
-            "latency_s": list(self.latency_s),
-        }
+        shown: dict[str, float | list[float]] = msgspec.to_builtins(self)
+        return shown | {"latency_s": list(self.latency_s)}
 
 
 class Faults:
-    """Says what befalls each request: set `plan` to change it."""
+    """Says what befalls each request and report: set `plan` to change it."""
 
     def __init__(self, plan: FaultPlan, seed: int) -> None:
         self.plan = plan.checked()
@@ -52,12 +55,56 @@ class Faults:
     def mishap(self) -> Mishap | None:
         drawn = self._random.random()
         plan = self.plan
-        for rate, name in ((plan.error_rate, "error"), (plan.hang_rate, "hang"), (plan.drop_rate, "drop")):
+        rates: tuple[tuple[float, Mishap], ...] = (
+            (plan.error_rate, "error"),
+            (plan.hang_rate, "hang"),
+            (plan.drop_rate, "drop"),
+            (plan.disconnect_rate, "disconnect"),
+        )
+        for rate, name in rates:
             if drawn < rate:
-                return name  # type: ignore[return-value]
+                return name
             drawn -= rate
         return None
 
     def latency_s(self) -> float:
         low, high = self.plan.latency_s
         return low if low == high else self._random.uniform(low, high)
+
+    def cuts_write(self) -> bool:
+        return self._happens(self.plan.disconnect_rate)
+
+    def duplicates(self) -> bool:
+        return self._happens(self.plan.duplicate_rate)
+
+    def reorders(self) -> bool:
+        return self._happens(self.plan.reorder_rate)
+
+    def _happens(self, rate: float) -> bool:
+        return rate > 0.0 and self._random.random() < rate
+
+
+class Disorder:
+    """Brings one reader's lines into the disorder that the plan asks for; without faults they pass as they are."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._held: bytes | None = None
+
+    def of(self, lines: bytes) -> bytes:
+        """What is to be written now; one line may stay behind until the next comes."""
+        plan = self._faults.plan
+        if self._held is None and not plan.duplicate_rate and not plan.reorder_rate:
+            return lines
+        sent: list[bytes] = []
+        for line in lines.splitlines(keepends=True):
+            if self._held is None and self._faults.reorders():
+                self._held = line
+                continue
+            sent.append(line)
+            if self._faults.duplicates():
+                sent.append(line)
+            if self._held is not None:
+                sent.append(self._held)
+                self._held = None
+        return b"".join(sent)

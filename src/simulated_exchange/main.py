@@ -6,10 +6,11 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from simulated_exchange import server
 from simulated_exchange.bounds import MAX_LATENCY_S
-from simulated_exchange.config import ExchangeConfig, parse_address, parse_fill_delay, parse_range_s
+from simulated_exchange.config import ExchangeConfig, parse_address, parse_fill_delay, parse_outage_s, parse_range_s
 from simulated_exchange.errors import ExchangeError
 from simulated_exchange.faults import FaultPlan
 
@@ -24,20 +25,38 @@ def run(
     latency: str = "0",
     hang_rate: float = 0.0,
     drop_rate: float = 0.0,
+    disconnect_rate: float = 0.0,
+    duplicate_rate: float = 0.0,
+    reorder_rate: float = 0.0,
+    outage: str = "0",
+    house: bool = True,
+    control: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT. Raises ExchangeError with one line for a person, and its `exit_code`.
 
     `address` is a socket's path or host:port, empty for a socket in the data folder; `fill_delay` and `latency` are
-    seconds like "4-6" or "4". `ready` gets the address once clients can connect.
+    seconds like "4-6" or "4", `outage` like "60s" or "10m". `control` opens the endpoint where a person sets faults
+    while it runs; never in production. `ready` gets the address once clients can connect.
     """
-    plan = FaultPlan(error_rate, hang_rate, drop_rate, parse_range_s("latency", latency, MAX_LATENCY_S))
+    plan = FaultPlan(
+        error_rate,
+        hang_rate,
+        drop_rate,
+        parse_range_s("latency", latency, MAX_LATENCY_S),
+        disconnect_rate,
+        duplicate_rate,
+        reorder_rate,
+    )
     config = ExchangeConfig(
         data_dir=data_dir,
         address=parse_address(address, data_dir),
         seed=seed,
         fill_delay_s=parse_fill_delay(fill_delay),
         faults=plan.checked(),
+        house=house,
+        outage_s=parse_outage_s(outage),
+        control=control,
     )
     server.run(config, ready)
 
@@ -55,29 +74,16 @@ def cli() -> None:
     @click.option("--latency", default="0", help='Seconds before a request is looked at, like "0.1" or "0.1-0.5".')
     @click.option("--hang-rate", default=0.0, help="Share of requests that are never looked at nor answered.")
     @click.option("--drop-rate", default=0.0, help="Share carried out, with the connection cut in place of an answer.")
-    def command(
-        data_dir: Path,
-        address: str,
-        seed: int,
-        fill_delay: str,
-        error_rate: float,
-        latency: str,
-        hang_rate: float,
-        drop_rate: float,
-    ) -> None:
+    @click.option("--disconnect-rate", default=0.0, help="Share of requests and of report writes at which it cuts.")
+    @click.option("--duplicate-rate", default=0.0, help="Share of reports that come twice.")
+    @click.option("--reorder-rate", default=0.0, help="Share of reports that come behind the next.")
+    @click.option("--outage", default="0", help='Down for so long as soon as it has started, like "60s".')
+    @click.option("--house/--no-house", default=True, help="Whether market orders get what the book has not.")
+    @click.option("--control/--no-control", default=True, help="Whether faults can be set while it runs.")
+    def command(**options: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
         try:
-            run(
-                data_dir=data_dir,
-                address=address,
-                seed=seed,
-                fill_delay=fill_delay,
-                error_rate=error_rate,
-                latency=latency,
-                hang_rate=hang_rate,
-                drop_rate=drop_rate,
-                ready=lambda where: click.echo(f"The simulated exchange listens on {where}"),
-            )
+            run(**options, ready=lambda where: click.echo(f"The simulated exchange listens on {where}"))
         except ExchangeError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)

@@ -34,6 +34,7 @@ FULL = "the exchange is full"
 DAY_ENDED = "day ended"
 IMMEDIATE_OR_CANCEL = "immediate or cancel"
 FILL_OR_KILL = "fill or kill"
+NO_LIQUIDITY = "no liquidity"
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True, tag_field="op"):
@@ -98,7 +99,23 @@ class DayEnd(Struct, frozen=True, tag_field="op", tag="day_end"):
     order_id: str
 
 
-Input = Submit | Cancel | Replace | HouseFill | DayEnd  # what can change the state
+class Bust(Struct, frozen=True, tag_field="op", tag="bust"):
+    """An execution is made void, by a person's hand."""
+
+    order_id: str
+    exec_id: str
+
+
+class Correct(Struct, frozen=True, tag_field="op", tag="correct"):
+    """An execution gets another quantity and price, by a person's hand."""
+
+    order_id: str
+    exec_id: str
+    quantity: int
+    price: str
+
+
+Input = Submit | Cancel | Replace | HouseFill | DayEnd | Bust | Correct  # what can change the state
 
 
 class Report(Struct, frozen=True, tag_field="kind"):
@@ -138,6 +155,7 @@ class CanceledReport(Report, frozen=True, tag="canceled"):
     request_id: str | None
     filled: int
     leaves: int
+    reason: str | None = None
 
 
 class ReplacedReport(Report, frozen=True, tag="replaced"):
@@ -250,6 +268,24 @@ class Found(Answer, frozen=True, tag="found"):
     last_seq: int
     executions_total: int
     executions: list[Execution]
+
+
+class Busted(Answer, frozen=True, tag="busted"):
+    exec_id: str
+    ref_exec_id: str
+    filled: int
+    leaves: int
+    seq: int
+
+
+class Corrected(Answer, frozen=True, tag="corrected"):
+    exec_id: str
+    ref_exec_id: str
+    quantity: int
+    price: str
+    filled: int
+    leaves: int
+    seq: int
 
 
 class Streaming(Answer, frozen=True, tag="streaming"):

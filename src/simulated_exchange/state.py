@@ -4,6 +4,7 @@ come to another state, nor does a later version that decides differently disown 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from simulated_exchange.book import Book
@@ -12,10 +13,12 @@ from simulated_exchange.prices import parse_price
 from simulated_exchange.protocol import (
     Answer,
     AnyReport,
+    BustedReport,
     Cancel,
     Canceled,
     CanceledReport,
     CancelRejectedReport,
+    CorrectedReport,
     ExpiredReport,
     FilledReport,
     Rejected,
@@ -57,7 +60,7 @@ class ExchangeState:
         while self._timers:
             due, kind, _, order_id = self._timers[0]
             order = self.orders[order_id]
-            if order.state == "working":
+            if order.state == "working" and (kind != HOUSE or order.house_due == due):
                 return due, kind, order
             heappop(self._timers)
         return None
@@ -94,6 +97,8 @@ class ExchangeState:
             case ExpiredReport():
                 order.reason = report.reason
                 self._end(order, "expired")
+            case BustedReport() | CorrectedReport():
+                self._amend(order, report)
         if isinstance(entry.input, Cancel | Replace) and (answer := answer_of(report)) is not None:
             self.requests[entry.input.request_id] = (entry.input, answer)
 
@@ -138,6 +143,28 @@ class ExchangeState:
         if order.filled >= order.quantity:
             self._end(order, "executed")
 
+    def _amend(self, order: VenueOrder, report: BustedReport | CorrectedReport) -> None:
+        """An execution is void, or another one stands in its place."""
+        fills = order.fills or []
+        place = place_of(fills, report.ref_exec_id)
+        if isinstance(report, CorrectedReport):
+            price = parse_price(report.price)
+            fills[place] = Fill(report.seq, report.at, report.quantity, price, fills[place].liquidity)
+        else:
+            del fills[place]
+        order.filled = report.filled
+        if order.state == "executed" and report.leaves > 0:
+            self._reopen(order)
+        elif order.state == "working" and report.leaves == 0:
+            self._end(order, "executed")
+
+    def _reopen(self, order: VenueOrder) -> None:
+        order.state = "working"
+        order.house_due = None
+        self.working += 1
+        if order.expires_at is not None:
+            heappush(self._timers, (order.expires_at, DAY_END, order.number, order.order_id))
+
     def _end(self, order: VenueOrder, state: State) -> None:
         self._leave_book(order)
         order.state = state
@@ -149,6 +176,14 @@ class ExchangeState:
         if order.in_book:
             self.books[order.symbol].half(order.side).remove(order)
             order.in_book = False
+
+
+def place_of(fills: Sequence[Fill], exec_id: str) -> int:
+    """Where an execution stands among an order's. Raises KeyError: there is none, or not any more."""
+    for place, fill in enumerate(fills):
+        if exec_id.endswith(f"-{fill.seq}"):
+            return place
+    raise KeyError(exec_id)
 
 
 def answer_of(report: AnyReport) -> Answer | None:

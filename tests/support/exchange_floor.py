@@ -6,8 +6,11 @@ from typing import Any
 
 import msgspec
 
-from simulated_exchange.engine import Engine
+from simulated_exchange.amendments import amended
+from simulated_exchange.control_words import BustExecution, CorrectExecution
+from simulated_exchange.engine import Decision, Engine
 from simulated_exchange.entries import Entry
+from simulated_exchange.house import House
 from simulated_exchange.protocol import (
     AnyAnswer,
     AnyReport,
@@ -33,7 +36,8 @@ class Floor:
 
     def __init__(self, seed: int = 1, fill_delay: tuple[int, int] = FILL_DELAY, journal: str = JOURNAL_ID) -> None:
         self.state = ExchangeState(journal)
-        self.engine = Engine(self.state, seed, fill_delay)
+        self.house = House(seed, fill_delay)
+        self.engine = Engine(self.state, self.house)
         self.now = MORNING
         self.entries: list[Entry] = []
         self.answer: AnyAnswer | None = None
@@ -45,7 +49,9 @@ class Floor:
 
     def take(self, request: Submit | Cancel | Replace) -> AnyAnswer:
         self.entries += self.engine.advance(self.now)
-        decision = self.engine.handle(request, self.now)
+        return self._taken(self.engine.handle(request, self.now))
+
+    def _taken(self, decision: Decision) -> AnyAnswer:
         self.answer = decision.answer
         self.reports = [] if decision.entry is None else decision.entry.reports
         if decision.entry is not None:
@@ -66,6 +72,18 @@ class Floor:
 
     def replace(self, order_id: str, request_id: str, base: str | None = None, **terms: Any) -> AnyAnswer:
         return self.take(Replace(0, order_id, request_id, base or order_id, **terms))
+
+    def bust(self, order_id: str, exec_id: str | None = None) -> AnyAnswer:
+        return self._amend(BustExecution(0, order_id, exec_id))
+
+    def correct(
+        self, order_id: str, quantity: int | None = None, price: str | None = None, exec_id: str | None = None
+    ) -> AnyAnswer:
+        return self._amend(CorrectExecution(0, order_id, exec_id, quantity, price))
+
+    def _amend(self, request: BustExecution | CorrectExecution) -> AnyAnswer:
+        self.entries += self.engine.advance(self.now)
+        return self._taken(amended(self.engine, request, self.now))
 
     def wait(self, microseconds: int) -> None:
         """Time passes; what fell due is in `reports`."""

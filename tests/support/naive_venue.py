@@ -41,6 +41,7 @@ class NaiveVenue:
         self._seed = seed
         self._fill_delay = fill_delay
         self._steps = 0
+        self.house_open = True
 
     def submit(self, name: str, side: str, quantity: int, price: Decimal | None, time_in_force: str, now: int) -> None:
         self.pass_time(now)
@@ -76,7 +77,7 @@ class NaiveVenue:
                 continue
             midnight = (order.day + 1) * DAY_US if order.time_in_force == "day" else now + 1
             if order.due is not None and order.due <= min(now, midnight):
-                order.take(order.left)
+                self._ask_house(order)
             elif midnight <= now:
                 order.state = "expired"
 
@@ -112,7 +113,15 @@ class NaiveVenue:
                 if part:
                     order.take(part)
                     other.take(part)
-        if order.state == "working" and order.price is None:
+        if order.state == "working" and order.price is None and self.house_open:
             order.due = now + fill_delay_us(self._seed, order.name, self._fill_delay)
+        elif order.state == "working" and order.price is None:
+            self._ask_house(order)
         elif order.state == "working" and order.time_in_force in ("ioc", "fok"):
             order.state = "expired"
+
+    def _ask_house(self, order: NaiveOrder) -> None:
+        if self.house_open:
+            order.take(order.left)
+        else:
+            order.state = "expired" if order.time_in_force in ("ioc", "fok") else "canceled"

@@ -6,6 +6,7 @@ import signal
 
 import click
 
+from order_service.cli.exchange_faults import bust, correct, faults, rate_options
 from order_service.settings import Settings, load_settings
 
 
@@ -45,18 +46,27 @@ def adapter() -> None:
     run_adapter(_checked())
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Prices, delays and faults follow from it.")
-@click.option("--error-rate", type=click.FloatRange(0, 1), default=0.0, help="Share of requests that are refused.")
+@rate_options(0.0)
 @click.option("--latency", default="0", metavar="SECONDS", help="Before a request is looked at, like 0.1 or 0.1-0.5.")
-@click.option("--hang-rate", type=click.FloatRange(0, 1), default=0.0, help="Share of requests never answered.")
-@click.option("--drop-rate", type=click.FloatRange(0, 1), default=0.0, help="Share carried out, the answer cut off.")
-def exchange(seed: int, error_rate: float, latency: str, hang_rate: float, drop_rate: float) -> None:
-    """Run the simulated exchange alone, on EXCHANGE_ADDRESS."""
-    from order_service.processes import run_exchange
+@click.option("--house/--no-house", default=True, help="Whether market orders get what the book has not.")
+@click.option("--outage", default="0", metavar="TIME", help="Down for so long as soon as it has started, like 60s.")
+@click.pass_context
+def exchange(context: click.Context, /, **options: object) -> None:
+    """Run the simulated exchange alone, on EXCHANGE_ADDRESS; or break the one that runs, with a command.
 
-    faults = {"error_rate": error_rate, "latency": latency, "hang_rate": hang_rate, "drop_rate": drop_rate}
-    run_exchange(_checked(), seed=seed, **faults)
+    Faults are drawn from the seed. While it runs they are changed by: orders exchange faults
+    """
+    if context.invoked_subcommand is None:
+        from order_service.processes import run_exchange
+
+        settings = _checked()
+        run_exchange(settings, control=not settings.production, **options)
+
+
+for command in (faults, bust, correct):
+    exchange.add_command(command)
 
 
 @click.command()

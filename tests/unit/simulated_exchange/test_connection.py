@@ -13,10 +13,11 @@ from simulated_exchange import connection as connection_module
 from simulated_exchange.bounds import MAX_IN_FLIGHT
 from simulated_exchange.connection import Connection
 from simulated_exchange.entries import encode_header
-from simulated_exchange.exchange import unreadable
+from simulated_exchange.faults import FaultPlan, Faults
+from simulated_exchange.frames import unreadable
 from simulated_exchange.group_commit import GroupCommit
 from simulated_exchange.journal import open_journal
-from simulated_exchange.protocol import Pong, Streaming
+from simulated_exchange.protocol import OPERATIONS, Pong, Streaming
 from simulated_exchange.report_log import ReportLog, ReportReader
 from tests.support.exchange_floor import JOURNAL_ID, Floor
 from tests.support.waiting import wait_until_async
@@ -63,6 +64,7 @@ class FakeDesk:
         self.reports = ReportLog()
         self.reports.opened(self.journal.fileno, self.journal.size)
         self.commit = GroupCommit(self.journal, self.reports)
+        self.faults = Faults(FaultPlan(), 1)
         self.frames: list[bytes] = []
 
     def connected(self, connection: Connection) -> None:
@@ -207,4 +209,4 @@ async def test_nothing_is_answered_before_it_is_on_disk(desk: FakeDesk) -> None:
     [(b'{"id":1,"op":5}', 1), (b'{"op":"ping","id":1.5}', None), (b'{"id":"x"}', "x"), (b"{", None)],
 )
 def test_the_id_of_an_unreadable_request_is_found_where_it_can_be(frame: bytes, key: object) -> None:
-    assert unreadable(frame, "problem")[0] == key
+    assert unreadable(frame, "problem", OPERATIONS)[0] == key

@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulated_exchange.protocol import FilledReport
+from simulated_exchange.prices import format_price
+from simulated_exchange.protocol import CanceledReport, FilledReport
 from tests.support.exchange_floor import SECOND, Floor
 
 
@@ -132,6 +133,45 @@ def test_a_market_fok_order_takes_a_book_that_can_fill_it_whole(floor: Floor) ->
     floor.sell("ask", 10, "1.08")
     floor.buy("fok", 10, time_in_force="fok")
     assert floor.order("fok")["state"] == "executed"
+
+
+def test_where_the_house_is_closed_a_market_order_gets_the_book_and_is_canceled(floor: Floor) -> None:
+    floor.house.is_open = False
+    floor.sell("ask", 4, "1.08")
+    floor.buy("market", 10)
+    assert floor.kinds == ["accepted", "filled", "filled", "canceled"]
+    canceled = floor.reports[-1]
+    assert isinstance(canceled, CanceledReport)
+    assert (canceled.request_id, canceled.reason, canceled.filled) == (None, "no liquidity", 4)
+    assert floor.order("market")["state"] == "canceled"
+    assert floor.state.awaiting_house == 0
+
+
+@pytest.mark.parametrize(("time_in_force", "reason"), [("ioc", "immediate or cancel"), ("fok", "fill or kill")])
+def test_where_the_house_is_closed_a_market_order_that_cannot_wait_expires(
+    floor: Floor, time_in_force: str, reason: str
+) -> None:
+    floor.house.is_open = False
+    floor.sell("ask", 4, "1.08")
+    floor.buy("market", 10, time_in_force=time_in_force)
+    assert floor.order("market")["reason"] == reason
+
+
+def test_a_market_order_that_waited_for_the_house_is_canceled_when_that_has_closed_meanwhile(floor: Floor) -> None:
+    floor.buy("market", 10)
+    floor.house.is_open = False
+    floor.wait(6 * SECOND)
+    assert floor.kinds == ["canceled"]
+    assert floor.order("market")["state"] == "canceled"
+
+
+def test_the_house_fills_at_the_price_of_the_moment_that_it_fills_at() -> None:
+    floor = Floor(fill_delay=(30 * SECOND, 30 * SECOND))
+    floor.buy("market", 10)
+    due = floor.now + 30 * SECOND
+    floor.wait(3_600 * SECOND)
+    assert floor.house.price("EURUSD", "buy", due) != floor.house.price("EURUSD", "buy", floor.now)
+    assert floor.fills() == [("market", 10, format_price(floor.house.price("EURUSD", "buy", due), 5))]
 
 
 def test_day_orders_expire_at_midnight_and_others_do_not(floor: Floor) -> None:
