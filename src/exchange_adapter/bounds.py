@@ -37,6 +37,7 @@ REPORT_UNITS_IN_FLIGHT = 512  # orders of a batch being recorded at once: one co
 MAX_UNIT_REPORTS = 250  # of one order in one unit: some 150 kB of events
 REPORT_WAIT_S = 0.5  # for the first report of a batch; how late a stop or a lost lock is noticed
 REPORT_SILENCE_S = 5.0  # the exchange says something each second: past it the link is dead
+MAX_EARLY_REPORTS = 2_048  # held while an earlier one is missing; past it the stream is opened anew
 REPORT_RETRY_S = (0.2, 5.0)  # waits before the stream is opened again
 UNMATCHED_LOOKBACK = 2_000  # events of the venue's stream in which a repeat of an unmatched report is looked for
 

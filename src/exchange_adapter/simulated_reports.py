@@ -8,7 +8,13 @@ from decimal import Decimal
 
 import msgspec
 
-from exchange_adapter.bounds import CONNECT_TIMEOUT_S, MAX_LINE_BYTES, RECEIVE_BYTES, REPORT_SILENCE_S
+from exchange_adapter.bounds import (
+    CONNECT_TIMEOUT_S,
+    MAX_EARLY_REPORTS,
+    MAX_LINE_BYTES,
+    RECEIVE_BYTES,
+    REPORT_SILENCE_S,
+)
 from exchange_adapter.errors import OtherJournal, ReportsLost
 from exchange_adapter.venue import Report, ReportKind, ReportPosition
 from exchange_adapter.wire import Lines, ReportLine, answer_decoder, connect, line, report_decoder
@@ -18,13 +24,17 @@ _ELSEWHERE = ("other_journal", "after_beyond_end")
 
 
 class SimulatedReports:
-    """Reads only when asked and when nothing is left: the exchange keeps what is not read."""
+    """Reads only when asked and when nothing is left: the exchange keeps what is not read.
+
+    Reports that come twice or behind later ones are brought into their order; what stays away is asked for again.
+    """
 
     def __init__(self, address: str, after: ReportPosition) -> None:
         self._seq = after.seq
         self._lines = Lines()
         self._unread: deque[bytes] = deque()
-        self._heard_at = time.monotonic()
+        self._early: dict[int, Report] = {}  # by seq, ahead of one that is missing
+        self._heard_at = self._whole_at = time.monotonic()
         try:
             self._socket = connect(address)
         except (OSError, ValueError) as error:
@@ -38,7 +48,7 @@ class SimulatedReports:
     def next_batch(self, limit: int, timeout_s: float) -> list[Report]:
         give_up_at = time.monotonic() + timeout_s
         while True:
-            if not self._unread:
+            if not self._unread and self._seq + 1 not in self._early:
                 self._receive(max(give_up_at - time.monotonic(), 0.001))
             batch = self._reports(limit)
             if batch or time.monotonic() >= give_up_at:
@@ -91,18 +101,26 @@ class SimulatedReports:
     def _reports(self, limit: int) -> list[Report]:
         batch: list[Report] = []
         try:
-            while self._unread and len(batch) < limit:
-                text = self._unread.popleft()
-                read = report_decoder.decode(text)
-                if read.kind == _HEARTBEAT:
-                    continue
-                if read.seq != self._seq + 1:
-                    raise ReportsLost(f"report {read.seq} came after {self._seq}")
-                self._seq = read.seq
-                batch.append(report(read, text))
+            while len(batch) < limit:
+                if (due := self._early.pop(self._seq + 1, None)) is not None:
+                    self._seq += 1
+                    batch.append(due)
+                elif self._unread:
+                    self._take(self._unread.popleft())
+                else:
+                    break
         except (msgspec.MsgspecError, ValueError, ArithmeticError) as error:
             raise ReportsLost(f"the exchange sent what is no report: {error}") from error
+        if batch or not self._early:
+            self._whole_at = time.monotonic()
+        elif len(self._early) > MAX_EARLY_REPORTS or time.monotonic() - self._whole_at > REPORT_SILENCE_S:
+            raise ReportsLost(f"report {min(self._early)} came after {self._seq}")
         return batch
+
+    def _take(self, text: bytes) -> None:
+        read = report_decoder.decode(text)
+        if read.kind != _HEARTBEAT and read.seq > self._seq:
+            self._early[read.seq] = report(read, text)
 
 
 def report(read: ReportLine, text: bytes) -> Report:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -136,24 +136,43 @@ def test_duties_are_read_by_shard(database_url: str, client: Client) -> None:
     assert all(duty.shard < 20 for duty in low)
 
 
-def test_a_replace_is_claimed_once_and_its_claim_forgotten_when_it_is_answered(
-    database_url: str, client: Client
-) -> None:
+def claimed_replace(database_url: str, client: Client) -> UUID:
+    """The order of a replace that was sent to a venue which does not repeat its answers."""
     duties = PostgresDuties(database_url, FULL)
-    with following(database_url, []):
-        (order_id,) = client.place()
-        give(client, c.StartSubmit, order_id, worker="w")
-        give(client, c.RecordAccepted, order_id)
-        client.replace(order_id, quantity=12)
-        change = client.order(order_id).pending_replace
-        assert change is not None
-        assert duties.claim_request(change.request_id, order_id, "one")
-        assert not duties.claim_request(change.request_id, order_id, "another")
-        give(client, c.RecordReplaced, order_id, quantity=12, request_id=change.request_id)
-        wait_until(lambda: caught_up(database_url, client))
-    with psycopg.connect(database_url) as connection:
-        assert connection.execute("select count(*) from adapter_sent_requests").fetchone() == (0,)
+    (order_id,) = client.place()
+    give(client, c.StartSubmit, order_id, worker="w")
+    give(client, c.RecordAccepted, order_id)
+    client.replace(order_id, quantity=12)
+    change = client.order(order_id).pending_replace
+    assert change is not None
+    assert duties.claim_request(change.request_id, order_id, "one")
+    assert not duties.claim_request(change.request_id, order_id, "another")
     duties.close()
+    return order_id
+
+
+def claims(database_url: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("select count(*) from adapter_sent_requests").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["batch by batch", "in one batch"])
+def test_a_replace_is_claimed_once_and_its_claim_forgotten_when_it_is_answered(
+    database_url: str, client: Client, at_once: bool
+) -> None:
+    order_id = claimed_replace(database_url, client)
+    change = client.order(order_id).pending_replace
+    assert change is not None
+    if not at_once:
+        with following(database_url, []):
+            wait_until(lambda: caught_up(database_url, client))
+    assert claims(database_url) == 1
+    give(client, c.RecordReplaced, order_id, quantity=12, request_id=change.request_id)
+    with following(database_url, []):
+        wait_until(lambda: caught_up(database_url, client))
+    assert claims(database_url) == 0
 
 
 @contextmanager

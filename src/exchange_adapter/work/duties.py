@@ -19,7 +19,7 @@ from msgspec import Struct
 from exchange_adapter.policy import can_go_on
 from exchange_adapter.session import Session
 from exchange_adapter.work.duty import Duty, duty_after
-from orders.domain.events import OrderEvent
+from orders.domain import events as e
 from orders.domain.order import Order, fold
 from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.port import EventStore, Recorded
@@ -47,6 +47,8 @@ _COLUMNS = (
 )
 
 Cursor = psycopg.Cursor[Any]
+
+_SETTLES_REQUESTS = (*e.CancelReplies, *e.ReplaceReplies, e.OrderExpired, e.OrderRejected)
 
 
 class Changed(Struct, frozen=True):
@@ -133,7 +135,7 @@ class DutyFollower:
 
     def _look_up(self, order_id: UUID) -> Order | None:
         recorded = self._store.read_stream(order_id)
-        return fold(order_id, (r.event for r in recorded if isinstance(r.event, OrderEvent)))
+        return fold(order_id, (r.event for r in recorded if isinstance(r.event, e.OrderEvent)))
 
 
 def apply_batch(cursor: Cursor, batch: Iterable[Recorded], look_up: Callable[[UUID], Order | None]) -> Changed:
@@ -150,7 +152,8 @@ def apply_batch(cursor: Cursor, batch: Iterable[Recorded], look_up: Callable[[UU
         cursor.execute(_SQL["write"], {name: [_stored(duty, name) for duty in opened] for name in _COLUMNS})
     if gone := [order_id for order_id in settled if order_id in before]:
         cursor.execute(_SQL["remove"], {"order_ids": gone})
-    if answered := [duty.order_id for duty in before.values() if _asks(duty) and not _asks(after[duty.order_id])]:
+    settling = {recorded.stream_id for recorded in batch if isinstance(recorded.event, _SETTLES_REQUESTS)}
+    if answered := [order_id for order_id in settling if not _asks(after[order_id])]:
         cursor.execute(_SQL["forget_requests"], {"order_ids": answered})
     return Changed(opened, settled)
 
