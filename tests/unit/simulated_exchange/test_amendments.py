@@ -91,17 +91,30 @@ def test_the_house_fills_a_reopened_market_order_after_its_delay(floor: Floor) -
 
 
 def test_a_market_order_that_waited_before_does_not_wait_for_its_old_time_too(floor: Floor) -> None:
+    floor.buy("other", 1)
     floor.sell("ask", 4, "1.08")
     floor.buy("market", 10)
-    due = floor.state.orders["market"].house_due
+    first_due, due = floor.state.orders["other"].house_due, floor.state.orders["market"].house_due
+    assert first_due is not None
     assert due is not None
+    assert first_due < due  # so that the timer of the one behind it is not looked at before
     floor.replace("market", "r", quantity=4)  # executed, before the house came
-    floor.now = due - SECOND
+    floor.now += SECOND
     floor.bust("market")
+    floor.wait(due - floor.now)
+    assert floor.fills()[0][0] == "other"
+    assert floor.order("market")["state"] == "working"
     floor.wait(SECOND)
-    assert floor.reports == []
+    assert floor.fills()[0][:2] == ("market", 4)
+
+
+def test_a_reopened_market_order_ends_where_the_house_has_closed(floor: Floor) -> None:
+    floor.buy("market", 10)
     floor.wait(6 * SECOND)
-    assert floor.fills()[0][1] == 4
+    floor.house.is_open = False
+    floor.bust("market")
+    assert floor.kinds == ["busted", "canceled"]
+    assert (floor.state.working, floor.state.awaiting_house) == (0, 0)
 
 
 @pytest.mark.parametrize(("time_in_force", "reason"), [("ioc", "immediate or cancel"), ("fok", "fill or kill")])
