@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from exchange_adapter.errors import ReportsLost
 from exchange_adapter.simulated_venue import SimulatedVenue
 from exchange_adapter.venue import NotSent, Placed, Refused, ReportPosition, SubmitOutcome, Unknown, VenueOrder
 from orders.domain.values import OrderType, Side, TimeInForce
+from tests.support.waiting import wait_until
 
 Message = dict[str, Any]
 
@@ -215,17 +217,54 @@ def test_reports_come_in_order_without_heartbeats(
 
 @pytest.mark.parametrize(
     "line",
-    [report(6), {"kind": "dividend", "seq": 5, "order_id": "x"}, {"kind": "filled", "seq": 5, "price": "a lot"}, {}],
-    ids=["a hole", "an unknown kind", "no price", "no report"],
+    [{"kind": "dividend", "seq": 5, "order_id": "x"}, {"kind": "filled", "seq": 5, "price": "a lot"}, {}],
+    ids=["an unknown kind", "no price", "no report"],
 )
-def test_what_is_not_the_next_report_ends_the_stream(
+def test_what_is_no_report_ends_the_stream(
     exchange: FakeExchange, venue: SimulatedVenue, threads: ThreadPoolExecutor, line: Message
 ) -> None:
-    stream = streaming(exchange, venue, threads, after=4)
-    exchange.answer(line)
-    with pytest.raises(ReportsLost):
-        stream.next_batch(10, 1.0)
-    stream.close()
+    with closing(streaming(exchange, venue, threads, after=4)) as stream:
+        exchange.answer(line)
+        with pytest.raises(ReportsLost):
+            stream.next_batch(10, 1.0)
+
+
+def test_reports_that_come_twice_or_too_early_are_brought_into_their_order(
+    exchange: FakeExchange, venue: SimulatedVenue, threads: ThreadPoolExecutor
+) -> None:
+    with closing(streaming(exchange, venue, threads, after=4)) as stream:
+        exchange.answer(*[report(seq) for seq in (4, 6, 7, 6)])
+        assert stream.next_batch(10, 0.05) == []
+        exchange.answer(*[report(seq) for seq in (5, 5, 9, 8)])
+        read: list[int] = []
+        while len(read) < 5:
+            read += [each.seq for each in stream.next_batch(2, 1.0)]
+        assert read == [5, 6, 7, 8, 9]
+
+
+def test_a_report_that_stays_away_ends_the_stream(
+    exchange: FakeExchange, venue: SimulatedVenue, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_reports, "REPORT_SILENCE_S", 0.1)
+    with closing(streaming(exchange, venue, threads, after=4)) as stream:
+        exchange.answer(report(6), report(7))
+
+        def read_on() -> bool:
+            exchange.answer({"kind": "heartbeat", "seq": 7, "at": 1})
+            return bool(stream.next_batch(10, 0.02))
+
+        with pytest.raises(ReportsLost, match="report 6 came after 4"):
+            wait_until(read_on)
+
+
+def test_reports_are_not_held_without_bound_while_one_is_missing(
+    exchange: FakeExchange, venue: SimulatedVenue, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_reports, "MAX_EARLY_REPORTS", 3)
+    with closing(streaming(exchange, venue, threads, after=4)) as stream:
+        exchange.answer(*[report(seq) for seq in range(6, 12)])
+        with pytest.raises(ReportsLost, match="report 6 came after 4"):
+            wait_until(lambda: stream.next_batch(10, 0.02))
 
 
 def test_a_silent_exchange_ends_the_stream(
