@@ -46,7 +46,7 @@ class Controls:
                 else:
                     then(self.shown())
             case BustExecution() | CorrectExecution():
-                if self.exchange is None:
+                if not self._up or self.exchange is None:
                     then(DOWN)
                 else:
                     self.exchange.amend(request, then)
@@ -70,10 +70,15 @@ class Controls:
         return FaultsSet(
             faults=self.faults.plan.as_dict(),
             house=self.house.is_open,
-            up=self.exchange is not None and not self.crash.is_set(),
+            up=self._up,
             outage_left_s=round(self.outage_left_s(), 1),
             starts=self.starts,
         )
+
+    @property
+    def _up(self) -> bool:
+        """One that is about to crash is down already: it answers nobody any more."""
+        return self.exchange is not None and not self.crash.is_set()
 
     def outage_left_s(self) -> float:
         return max(0.0, self._outage_until - time.monotonic())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulated_exchange.control_words import ControlRequest, SetFaults
 from simulated_exchange.controls import Controls
+from simulated_exchange.exchange import Exchange
 from simulated_exchange.faults import Disorder, FaultPlan, Faults
 from simulated_exchange.house import House
 from simulated_exchange.protocol import AnyAnswer, Refused
@@ -119,7 +121,26 @@ async def test_an_outage_is_over_when_its_time_is_or_somebody_ends_it_or_the_pro
     await asyncio.wait_for(waiting, 5)
 
 
-def test_during_an_outage_no_execution_can_be_busted() -> None:
+class RunningExchange:
+    """Answers no bust by itself."""
+
+    def __init__(self) -> None:
+        self.amended = 0
+
+    def amend(self, request: object, then: object) -> None:
+        self.amended += 1
+
+
+def test_no_execution_can_be_busted_from_the_moment_that_an_outage_begins() -> None:
+    own, exchange = controls(), RunningExchange()
     answers: list[AnyAnswer] = []
-    controls().take(msgspec.convert({"op": "bust", "id": 1, "order_id": "o"}, ControlRequest), answers.append)
-    assert answers == [Refused("unavailable", "the exchange is down; it must be up for this")]
+    bust = msgspec.convert({"op": "bust", "id": 1, "order_id": "o"}, ControlRequest)
+    down = Refused("unavailable", "the exchange is down; it must be up for this")
+    own.take(bust, answers.append)
+    assert answers == [down]
+    own.started(cast(Exchange, exchange))
+    own.take(bust, answers.append)
+    assert (exchange.amended, answers) == (1, [down])
+    own.begin_outage(60)  # it still runs, to be ended by whoever runs it
+    own.take(bust, answers.append)
+    assert (exchange.amended, answers) == (1, [down, down])
