@@ -25,6 +25,7 @@ class SetFaults(Request, frozen=True, tag="faults"):
     duplicate_rate: Rate | None = None
     reorder_rate: Rate | None = None
     latency_s: tuple[float, float] | None = None
+    crash_every_s: tuple[float, float] | None = None
     house: bool | None = None
     outage_s: Annotated[float, Meta(ge=0, le=MAX_OUTAGE_S)] | None = None
     disconnect: bool = False

@@ -34,6 +34,7 @@ class Controls:
         self.crash = asyncio.Event()  # set: whoever runs the exchange ends it at once
         self._outage_until = 0.0
         self._changed = asyncio.Event()
+        self._replanned = asyncio.Event()
 
     def take(self, request: ControlRequest, then: Then) -> None:
         """Carries a request out; `then` gets its answer, once what it says is on disk."""
@@ -53,10 +54,13 @@ class Controls:
 
     def set_faults(self, request: SetFaults) -> None:
         """Raises BadSetting, and nothing is changed."""
-        given = {name: getattr(request, name) for name in (*RATES, "latency_s")}
+        given = {name: getattr(request, name) for name in (*RATES, "latency_s", "crash_every_s")}
         changes = {name: value for name, value in given.items() if value is not None}
         before = FaultPlan() if request.reset else self.faults.plan
-        self.faults.plan = msgspec.structs.replace(before, **changes).checked()
+        plan = msgspec.structs.replace(before, **changes).checked()
+        if plan.crash_every_s != self.faults.plan.crash_every_s:
+            self._replanned.set()
+        self.faults.plan = plan
         if request.reset or request.house is not None:
             self.house.is_open = request.house is not False
         if request.reset or request.outage_s is not None:
@@ -101,6 +105,15 @@ class Controls:
                 changing.cancel()
         finally:
             stopping.cancel()
+
+    async def crash_now_and_then(self) -> None:
+        """For ever, as the plan says; another range counts anew."""
+        while True:
+            self._replanned.clear()
+            try:
+                await asyncio.wait_for(self._replanned.wait(), self.faults.next_crash_s())
+            except TimeoutError:
+                self.crash.set()
 
     def started(self, exchange: Exchange) -> None:
         self.exchange = exchange

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from simulated_exchange.bounds import MAX_LATENCY_S
+from simulated_exchange.bounds import MAX_CRASH_EVERY_S, MAX_LATENCY_S, MIN_CRASH_EVERY_S
 from simulated_exchange.errors import BadSetting
 
 Mishap = Literal["error", "hang", "drop", "disconnect"]
@@ -27,6 +27,7 @@ class FaultPlan(Struct, frozen=True):
     disconnect_rate: float = 0.0
     duplicate_rate: float = 0.0
     reorder_rate: float = 0.0
+    crash_every_s: tuple[float, float] = (0.0, 0.0)  # the time between crashes, drawn from the range; 0: none
 
     def checked(self) -> FaultPlan:
         """Itself; BadSetting where it cannot be."""
@@ -38,11 +39,17 @@ class FaultPlan(Struct, frozen=True):
         low, high = self.latency_s
         if not 0.0 <= low <= high <= MAX_LATENCY_S:
             raise BadSetting(f"latency is a range of seconds from 0 to {MAX_LATENCY_S:g}, not {low:g}-{high:g}")
+        low, high = self.crash_every_s
+        if high != 0.0 and not MIN_CRASH_EVERY_S <= low <= high <= MAX_CRASH_EVERY_S:
+            raise BadSetting(
+                f"crash-every is 0 or a range of seconds from {MIN_CRASH_EVERY_S:g} to {MAX_CRASH_EVERY_S:g}, "
+                f"not {low:g}-{high:g}"
+            )
         return self
 
     def as_dict(self) -> dict[str, float | list[float]]:
         shown: dict[str, float | list[float]] = msgspec.to_builtins(self)
-        return shown | {"latency_s": list(self.latency_s)}
+        return shown | {"latency_s": list(self.latency_s), "crash_every_s": list(self.crash_every_s)}
 
 
 class Faults:
@@ -70,6 +77,11 @@ class Faults:
     def latency_s(self) -> float:
         low, high = self.plan.latency_s
         return low if low == high else self._random.uniform(low, high)
+
+    def next_crash_s(self) -> float | None:
+        """How long until the next; None: there is none planned."""
+        low, high = self.plan.crash_every_s
+        return None if high == 0.0 else self._random.uniform(low, high)
 
     def cuts_write(self) -> bool:
         return self._happens(self.plan.disconnect_rate)

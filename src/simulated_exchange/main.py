@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulated_exchange import server
-from simulated_exchange.bounds import MAX_LATENCY_S
+from simulated_exchange.bounds import MAX_CRASH_EVERY_S, MAX_LATENCY_S
 from simulated_exchange.config import ExchangeConfig, parse_address, parse_fill_delay, parse_outage_s, parse_range_s
 from simulated_exchange.errors import ExchangeError
 from simulated_exchange.faults import FaultPlan
@@ -28,6 +28,7 @@ def run(
     disconnect_rate: float = 0.0,
     duplicate_rate: float = 0.0,
     reorder_rate: float = 0.0,
+    crash_every: str = "0",
     outage: str = "0",
     house: bool = True,
     control: bool = False,
@@ -35,9 +36,9 @@ def run(
 ) -> None:
     """Serves until SIGTERM or SIGINT. Raises ExchangeError with one line for a person, and its `exit_code`.
 
-    `address` is a socket's path or host:port, empty for a socket in the data folder; `fill_delay` and `latency` are
-    seconds like "4-6" or "4", `outage` like "60s" or "10m". `control` opens the endpoint where a person sets faults
-    while it runs; never in production. `ready` gets the address once clients can connect.
+    `address` is a socket's path or host:port, empty for a socket in the data folder; `fill_delay`, `latency` and
+    `crash_every` are seconds like "4-6" or "4", `outage` like "60s" or "10m". `control` opens the endpoint where a
+    person sets faults while it runs; never in production. `ready` gets the address once clients can connect.
     """
     plan = FaultPlan(
         error_rate,
@@ -47,6 +48,7 @@ def run(
         disconnect_rate,
         duplicate_rate,
         reorder_rate,
+        parse_range_s("crash-every", crash_every, MAX_CRASH_EVERY_S),
     )
     config = ExchangeConfig(
         data_dir=data_dir,
@@ -77,6 +79,7 @@ def cli() -> None:
     @click.option("--disconnect-rate", default=0.0, help="Share of requests and of report writes at which it cuts.")
     @click.option("--duplicate-rate", default=0.0, help="Share of reports that come twice.")
     @click.option("--reorder-rate", default=0.0, help="Share of reports that come behind the next.")
+    @click.option("--crash-every", default="0", help='Seconds from one crash to the next, like "20-40"; 0: none.')
     @click.option("--outage", default="0", help='Down for so long as soon as it has started, like "60s".')
     @click.option("--house/--no-house", default=True, help="Whether market orders get what the book has not.")
     @click.option("--control/--no-control", default=True, help="Whether faults can be set while it runs.")

@@ -57,12 +57,16 @@ async def serve(config: ExchangeConfig, ready: Ready, ends: Ends) -> None:
         controls.begin_outage(config.outage_s)
 
     with locked_folder(config.data_dir):
-        async with control_endpoint(config.data_dir, controls) if config.control else nullcontext():
-            await live(config, address, controls, ends, up)
-            while not ends.stop.is_set():
-                logger.warning("the exchange is down for %.1f s", controls.outage_left_s())
-                await controls.outage_over(ends.stop)
-                if not ends.stop.is_set():
-                    gc.unfreeze()  # the last life is no more
-                    gc.collect()
-                    await live(config, address, controls, ends, up)
+        crashing = asyncio.create_task(controls.crash_now_and_then())
+        try:
+            async with control_endpoint(config.data_dir, controls) if config.control else nullcontext():
+                await live(config, address, controls, ends, up)
+                while not ends.stop.is_set():
+                    logger.warning("the exchange is down for %.1f s", controls.outage_left_s())
+                    await controls.outage_over(ends.stop)
+                    if not ends.stop.is_set():
+                        gc.unfreeze()  # the last life is no more
+                        gc.collect()
+                        await live(config, address, controls, ends, up)
+        finally:
+            crashing.cancel()

@@ -109,6 +109,18 @@ def test_crashes_under_load_lose_nothing_that_was_answered(exchange: ExchangePro
     assert "Traceback" not in exchange.stderr()
 
 
+def test_an_exchange_that_crashes_now_and_then_keeps_what_it_answered(exchange: ExchangeProcess) -> None:
+    faults(exchange, crash_every_s=[0.1, 0.2])
+    wait_until(lambda: faults(exchange)["starts"] > 3, what="some crashes")
+    faults(exchange, crash_every_s=[0, 0])
+    wait_until(lambda: faults(exchange)["up"], what="the exchange")
+    starts = faults(exchange)["starts"]
+    with exchange.client() as client:
+        assert client.submit("o1", limit_price="1.08")["outcome"] == "accepted"
+    assert faults(exchange)["starts"] == starts
+    assert "Traceback" not in exchange.stderr()
+
+
 def test_a_reader_that_is_cut_off_again_and_again_gets_every_report_once(exchange: ExchangeProcess) -> None:
     with exchange.client() as client:
         client.call_many([submission(f"o{number}", limit_price="1.08") for number in range(600)])

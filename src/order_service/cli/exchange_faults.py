@@ -40,6 +40,7 @@ def rate_options(default: float | None) -> Callable[[F], F]:
 @rate_options(None)
 @click.option("--latency", metavar="SECONDS", help="Before a request is looked at, like 0.1 or 0.1-0.5.")
 @click.option("--house/--no-house", default=None, help="Whether market orders get what the book has not.")
+@click.option("--crash-every", metavar="SECONDS", help="From one crash to the next, like 20-40; 0: none.")
 @click.option("--outage", metavar="TIME", help="Down for so long, like 60s or 10m; 0 ends one.")
 @click.option("--disconnect", is_flag=True, help="Cut every connection now.")
 @click.option("--restart", is_flag=True, help="Crash it now; it reads its journal and goes on.")
@@ -48,6 +49,7 @@ def rate_options(default: float | None) -> Callable[[F], F]:
 def faults(
     latency: str | None,
     house: bool | None,
+    crash_every: str | None,
     outage: str | None,
     disconnect: bool,
     restart: bool,
@@ -62,6 +64,7 @@ def faults(
     answer = _ask(
         "faults",
         latency_s=None if latency is None else _time("latency", latency),
+        crash_every_s=None if crash_every is None else _time("crash-every", crash_every),
         house=house,
         outage_s=None if outage is None else _time("outage", outage),
         disconnect=disconnect or None,
@@ -74,7 +77,7 @@ def faults(
         print_json(answer)
         return
     set_faults: dict[str, Any] = answer["faults"]
-    low, high = set_faults.pop("latency_s")
+    ranges = {name.removesuffix("_s"): set_faults.pop(name) for name in ("latency_s", "crash_every_s")}
     left_s = answer["outage_left_s"]
     exchange = "up" if answer["up"] else f"down for {math.ceil(left_s)} s more" if left_s else "starting"
     print_fields(
@@ -83,7 +86,10 @@ def faults(
             ("starts", answer["starts"]),
             ("house", "open" if answer["house"] else "closed"),
             *((name.replace("_", " "), f"{rate:g}") for name, rate in set_faults.items()),
-            ("latency", f"{low:g} s" if low == high else f"{low:g} to {high:g} s"),
+            *(
+                (name.replace("_", " "), f"{low:g} s" if low == high else f"{low:g} to {high:g} s")
+                for name, (low, high) in ranges.items()
+            ),
         ]
     )
 
@@ -118,13 +124,14 @@ def _print_amended(answer: dict[str, Any], as_json: bool) -> None:
 
 
 def _time(option: str, text: str) -> float | tuple[float, float]:
-    """Seconds; a range of them for the latency."""
-    from simulated_exchange.bounds import MAX_LATENCY_S
+    """Seconds; a range of them but for the outage."""
+    from simulated_exchange.bounds import MAX_CRASH_EVERY_S, MAX_LATENCY_S
     from simulated_exchange.config import parse_outage_s, parse_range_s
     from simulated_exchange.errors import BadSetting
 
+    most = MAX_LATENCY_S if option == "latency" else MAX_CRASH_EVERY_S
     try:
-        return parse_outage_s(text) if option == "outage" else parse_range_s(option, text, MAX_LATENCY_S)
+        return parse_outage_s(text) if option == "outage" else parse_range_s(option, text, most)
     except BadSetting as error:
         raise click.BadParameter(str(error), param_hint=f"--{option}") from None
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulated_exchange.control_words import ControlRequest, SetFaults
 from simulated_exchange.controls import Controls
+from simulated_exchange.errors import BadSetting
 from simulated_exchange.exchange import Exchange
 from simulated_exchange.faults import Disorder, FaultPlan, Faults
 from simulated_exchange.house import House
@@ -101,6 +102,20 @@ def test_faults_that_cannot_be_change_nothing() -> None:
     assert (own.faults.plan, own.house.is_open, own.outage_left_s()) == (FaultPlan(error_rate=0.5), True, 0)
     with pytest.raises(msgspec.ValidationError):
         asked(own, drop_rate=1.5)
+
+
+@pytest.mark.parametrize("every", [(0.0, 0.0), (0.1, 0.1), (20.0, 40.0)])
+def test_crashes_come_within_their_range_or_not_at_all(every: tuple[float, float]) -> None:
+    faults = Faults(FaultPlan(crash_every_s=every), 5)
+    drawn = [faults.next_crash_s() for _ in range(50)]
+    low, high = every
+    assert all(wait is None if high == 0 else wait is not None and low <= wait <= high for wait in drawn)
+
+
+@pytest.mark.parametrize("every", [(0.0, 1.0), (2.0, 1.0), (0.0, 0.01)])
+def test_crashes_that_leave_no_time_to_be_up_cannot_be(every: tuple[float, float]) -> None:
+    with pytest.raises(BadSetting, match="crash-every"):
+        Faults(FaultPlan(crash_every_s=every), 5)
 
 
 @pytest.mark.anyio
