@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from uuid import UUID
 
@@ -187,7 +188,7 @@ def test_when_a_quarter_of_the_calls_hangs_the_others_end_and_the_adapter_wants_
         await pass_time(9)
         floor.client.place()
         with pytest.raises(PoolExhausted):
-            await process.tasks[0]
+            await asyncio.wait_for(process.tasks[0], 60)
         assert floor.loop.time() < 20
         assert [floor.order(order_id).delivery for order_id in order_ids[:2]] == [Delivery.IN_DOUBT] * 2
         assert len(floor.venue.of("submit")) == 8, "no new calls"
