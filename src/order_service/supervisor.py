@@ -78,6 +78,10 @@ class Child:
         self.ready_fd: int | None = None
         self.backoff = _Backoff()
 
+    @property
+    def pid(self) -> int | None:
+        return None if self.process is None else self.process.pid
+
     def start(self) -> int:
         """The pid of the new process. Raises ChildNotStarted."""
         self.backoff.began()
@@ -184,25 +188,28 @@ class Supervisor:
     def _start_parts(self, wake: int) -> None:
         """All at once, since each spends its first second on imports; then waits for each."""
         deadline = time.monotonic() + PART_READY_S
-        pids = {child.part.name: child.start() for child in self._children}
+        for child in self._children:
+            child.start()
         waiting = list(self._children)
         while waiting and not self._told_to_stop():
             self._sleep(wake, *(child.ready_fd for child in waiting if child.ready_fd is not None))
             for child in list(waiting):
-                name = child.part.name
                 if child.said_ready():
                     waiting.remove(child)
-                    self._tell(f"started {name} (pid {pids[name]})")
-                elif (code := child.exited()) is not None:
-                    raise PartFailed(f"{name} ended at its start with {_ending(code)}")
+                    self._tell(f"started {child.part.name} (pid {child.pid})")
+            self._watch(starting=waiting)
             if waiting and time.monotonic() > deadline:
                 raise PartFailed(f"{waiting[0].part.name} was not ready within {PART_READY_S:g} s")
 
-    def _watch(self) -> None:
-        self._keep_database()
+    def _watch(self, starting: Sequence[Child] = ()) -> None:
+        """Starts again what has ended. One that is `starting` and ends by itself cannot work: PartFailed; one that was
+        killed, or lost its database, can."""
+        has_database = self._keep_database()
         for child in self._children:
             code = child.exited()
             if code is not None:
+                if child in starting and code >= 0 and has_database:
+                    raise PartFailed(f"{child.part.name} ended at its start with {_ending(code)}")
                 self._tell(f"{child.part.name} ended with {_ending(code)}; starting it again")
             if child.process is None and time.monotonic() >= child.backoff.due_at and not self._told_to_stop():
                 try:
@@ -211,11 +218,14 @@ class Supervisor:
                     child.backoff.ended()
                     self._tell(str(error))
 
-    def _keep_database(self) -> None:
-        """A database that cannot start now, on a full disk for example, is tried again: all goes on when it is back."""
+    def _keep_database(self) -> bool:
+        """Whether it ran without a break. One that cannot start now, on a full disk for example, is tried again: all
+        goes on when it is back."""
         database, backoff = self._database, self._database_backoff
-        if database is None or database.poll() is None or time.monotonic() < backoff.due_at:
-            return
+        if database is None or database.poll() is None:
+            return True
+        if time.monotonic() < backoff.due_at:
+            return False
         self._tell("the database ended; starting it again")
         backoff.ended()
         backoff.began()
@@ -225,6 +235,7 @@ class Supervisor:
             raise
         except (EmbeddedPostgresError, ChildNotStarted) as error:
             self._tell(str(error))
+        return False
 
     def _stop(self) -> None:
         by_name = {child.part.name: child for child in self._children}

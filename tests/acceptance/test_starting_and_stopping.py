@@ -35,9 +35,11 @@ def test_it_says_where_it_listens_and_what_to_try(service: RunningService) -> No
 
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_that_dies_is_started_again(service: RunningService, name: str) -> None:
-    before = service.part(name).pid
-    os.kill(before, signal.SIGKILL)
-    wait_until(lambda: _pid(service, name) not in (None, before), what=f"another {name}")
+    process = service.part(name)
+    dying = [process, *process.children(recursive=True)]  # the API's server answers on until it sees its parent's death
+    process.kill()
+    wait_until(lambda: all(has_ended(one.pid) for one in dying), what=f"the end of {name}")
+    wait_until(lambda: _pid(service, name) not in (None, process.pid), what=f"another {name}")
     service.wait_ready()
     order = service.place()
     assert service.wait_for(order["id"], status="Executed")

@@ -44,6 +44,8 @@ PROGRAM = textwrap.dedent(
     note("started")
     if manner == "fails":
         sys.exit(3)
+    if manner == "killed once" and open(path).read().count(f"{name} started") == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
     if manner == "tells":
         os.kill(os.getppid(), signal.SIGTERM)
     if manner not in ("silent", "tells"):
@@ -169,6 +171,12 @@ def test_a_part_that_fails_at_its_start_is_named_and_the_others_stop(floor: Floo
     wait_until(lambda: all(has_ended(pid) for pid in floor.pids("exchange")), what="the other part to end")
     assert database.said[-1].startswith("stop")
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_part_that_is_killed_at_its_start_is_started_again(floor: Floor) -> None:
+    floor.run(floor.part("api", "killed once"), floor.part("adapter"), started=stop_me)
+    assert floor.notes().count("api started") == 2
+    assert "api ended with signal SIGKILL; starting it again" in floor.told
 
 
 def test_a_part_that_never_says_that_it_is_ready_is_named(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
