@@ -28,7 +28,11 @@ NAMES = (
     "EXCHANGE",
     "EXCHANGE_ADDRESS",
     "VENUE_CALL_TIMEOUT_S",
+    "VENUE_MAX_CALLS",
+    "VENUE_CALLS_PER_S",
     "PARK_AFTER_ATTEMPTS",
+    "ON_DOUBT",
+    "ALERT_WEBHOOK_URL",
     "EXCHANGE_FILL_DELAY",
     "INSTRUMENTS",
     "DEFAULT_SYMBOL",
@@ -38,6 +42,7 @@ NAMES = (
 ROOT_DATA_DIR = "/var/lib/orders"
 _PRODUCTION = "production"
 _ENVIRONMENTS = ("development", _PRODUCTION)
+_HOLD, _RESEND = "hold", "resend"
 
 
 class Address(Struct, frozen=True):
@@ -49,7 +54,8 @@ class Address(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Checked values; `database_url` is empty where the embedded PostgreSQL serves."""
+    """Checked values; `database_url` is empty where the embedded PostgreSQL serves, `venue_calls_per_s` is None where
+    nothing limits them."""
 
     base_url: str
     listen: Address
@@ -61,7 +67,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     exchange: str
     exchange_address: str
     venue_call_timeout_s: float
+    venue_max_calls: int
+    venue_calls_per_s: float | None
     park_after_attempts: int
+    resend_in_doubt: bool
+    alert_webhook_url: str
     exchange_fill_delay: tuple[float, float]
     catalogue: Catalogue
     default_symbol: str | None
@@ -120,7 +130,11 @@ class _Check:
             "exchange": self._exchange(),
             "exchange_address": self._exchange_address(data_dir),
             "venue_call_timeout_s": self._number("VENUE_CALL_TIMEOUT_S", 10.0, least=0.05, most=600.0),
+            "venue_max_calls": int(self._number("VENUE_MAX_CALLS", 500, least=1, most=5000, whole=True)),
+            "venue_calls_per_s": self._number("VENUE_CALLS_PER_S", 0.0, least=0.1, most=1e6) or None,
             "park_after_attempts": int(self._number("PARK_AFTER_ATTEMPTS", 8, least=1, most=1000, whole=True)),
+            "resend_in_doubt": self._one_of("ON_DOUBT", (_HOLD, _RESEND)) == _RESEND,
+            "alert_webhook_url": self._webhook(),
             "exchange_fill_delay": self._range("EXCHANGE_FILL_DELAY", (4.0, 6.0), most=3600.0),
             "catalogue": catalogue,
             "default_symbol": self._default_symbol(catalogue),
@@ -206,6 +220,18 @@ class _Check:
             )
         return given
 
+    def _webhook(self) -> str:
+        """Never shows the value: its path is often a secret."""
+        given = self._raw["ALERT_WEBHOOK_URL"]
+        try:
+            parts = urlsplit(given)
+            usable = not given or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+        except ValueError:
+            usable = False
+        if not usable:
+            self._refuse("ALERT_WEBHOOK_URL", "is not like https://alerts.example.com/hook")
+        return given
+
     def _data_dir(self) -> Path:
         given = self._raw["ORDERS_DATA_DIR"]
         if not given:
@@ -244,7 +270,7 @@ class _Check:
             value = (int(given) if whole else float(given)) if given else default
         except ValueError:
             value = float("nan")
-        if not least <= value <= most:
+        if given and not least <= value <= most:
             kind = "a whole number" if whole else "a number"
             self._refuse(name, f"{given!r} is not {kind} from {least:g} to {most:g}")
             return default

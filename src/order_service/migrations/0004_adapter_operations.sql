@@ -1,0 +1,65 @@
+-- What operators of the exchange adapter see and use.
+
+-- Why each duty is where it is. The table is a projection: it is made again from the log.
+truncate public.adapter_duties;
+delete from public.follower_checkpoint where name = 'exchange_adapter_duties';
+alter table public.adapter_duties
+    add column worker text,                 -- who claimed the last attempt
+    add column attempted_at timestamptz,    -- when
+    add column reason text;                 -- of the last failure, doubt or parking
+
+-- For the lists of operators: what waits for a person, oldest first.
+create index adapter_duties_waiting on public.adapter_duties (delivery, since_position)
+    where delivery in ('in_doubt', 'parked');
+
+-- The adapter processes. A row is told anew each second by its process; one that is no longer told is removed by another.
+create table public.adapter_workers (
+    worker text not null,
+    venue text not null,
+    backend_pid integer not null,           -- of the connection that holds its locks
+    started_at timestamptz not null default now(),
+    seen_at timestamptz not null default now(),
+    shards smallint[] not null default '{}',
+    reads_reports boolean not null default false,
+    figures jsonb not null default '{}',    -- what /metrics and `orders doctor` show of it
+    constraint adapter_workers_key primary key (worker)
+) with (
+    fillfactor = 10,                        -- a few rows, updated all the time
+    autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_scale_factor = 0
+);
+
+-- Open alerts; a row leaves when what it tells of has ended. Those with a position follow from the log, in the
+-- transaction of the duties; those with a worker are a condition of that process and end with it.
+create table public.adapter_alerts (
+    kind text not null,
+    key text not null,
+    opened_at timestamptz not null,
+    last_at timestamptz not null,
+    times bigint not null default 1,
+    position bigint,
+    worker text,
+    detail text not null,
+    constraint adapter_alerts_key primary key (kind, key)
+) with (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.05
+);
+
+-- What was told outside (log line, webhook) of each kind, so that a restart does not tell it again.
+create table public.adapter_alert_notices (
+    kind text not null,
+    number bigint not null default 0,       -- of notices told; with the kind it names a notice
+    open boolean not null,
+    alerts bigint not null,                 -- open ones, as told
+    told_at timestamptz not null,
+    constraint adapter_alert_notices_key primary key (kind)
+);
+
+-- Reports of orders that we did not know when they came; a row leaves when its order has appeared and taken it.
+create table public.adapter_unmatched_reports (
+    order_id uuid not null,                 -- as the venue named it
+    position bigint not null,               -- of ReportUnmatched
+    constraint adapter_unmatched_reports_key primary key (position)
+);
+create index adapter_unmatched_reports_order on public.adapter_unmatched_reports (order_id);
