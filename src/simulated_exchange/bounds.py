@@ -30,7 +30,8 @@ MAX_UNIX_PATH_BYTES = 107  # sun_path of Linux less its final zero
 
 # Faults
 MAX_LATENCY_S = 60.0  # how late a request may arrive: a client's late-arrival bound can rest on it
-MAX_DELAYED = 100_000  # requests that wait because of --latency; past it they are refused
+MAX_DELAYED = 100_000  # requests that wait because of --latency or --capacity; past it they are refused
+MAX_CAPACITY = 1_000_000  # requests a second; it cannot work off a tenth of them
 MAX_FILL_DELAY_S = 86_400.0  # a day
 MIN_CRASH_EVERY_S = 0.1  # more often it would hardly be up
 MAX_CRASH_EVERY_S = 86_400.0  # a day

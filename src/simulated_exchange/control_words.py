@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from simulated_exchange.bounds import MAX_OUTAGE_S
+from simulated_exchange.bounds import MAX_CAPACITY, MAX_OUTAGE_S
 from simulated_exchange.protocol import Answer, Identifier, PriceText, Request
 
 Rate = Annotated[float, Meta(ge=0, le=1)]
@@ -26,6 +26,7 @@ class SetFaults(Request, frozen=True, tag="faults"):
     reorder_rate: Rate | None = None
     latency_s: tuple[float, float] | None = None
     crash_every_s: tuple[float, float] | None = None
+    capacity: Annotated[int, Meta(ge=0, le=MAX_CAPACITY)] | None = None
     house: bool | None = None
     outage_s: Annotated[float, Meta(ge=0, le=MAX_OUTAGE_S)] | None = None
     disconnect: bool = False

@@ -54,7 +54,7 @@ class Controls:
 
     def set_faults(self, request: SetFaults) -> None:
         """Raises BadSetting, and nothing is changed."""
-        given = {name: getattr(request, name) for name in (*RATES, "latency_s", "crash_every_s")}
+        given = {name: getattr(request, name) for name in (*RATES, "latency_s", "crash_every_s", "capacity")}
         changes = {name: value for name, value in given.items() if value is not None}
         before = FaultPlan() if request.reset else self.faults.plan
         plan = msgspec.structs.replace(before, **changes).checked()

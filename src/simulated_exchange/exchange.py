@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 
 from simulated_exchange.amendments import amended
-from simulated_exchange.bounds import MAX_CONNECTIONS, MAX_DELAYED
+from simulated_exchange.bounds import MAX_CONNECTIONS, MAX_DELAYED, MAX_LATENCY_S
 from simulated_exchange.clock import Clock
 from simulated_exchange.connection import Connection
 from simulated_exchange.control_words import BustExecution, CorrectExecution
@@ -37,10 +37,12 @@ from simulated_exchange.protocol import (
 )
 from simulated_exchange.query import found
 from simulated_exchange.report_log import ReportLog, ReportReader
+from simulated_exchange.turnstile import Turnstile
 
 _decoder = msgspec.json.Decoder(AnyRequest)
 STOPPING = Refused("unavailable", "the exchange is stopping")
 INJECTED = Refused("unavailable", "an error was injected")
+BUSY = Refused("unavailable", f"its turn did not come within {MAX_LATENCY_S:g} s")
 CROWDED = Refused("unavailable", f"there are {MAX_CONNECTIONS} connections already")
 
 
@@ -57,6 +59,7 @@ class Exchange:
         self._clock = Clock(engine.state.now)
         self._started = time.monotonic()
         self._delayed = 0
+        self._turnstile = Turnstile(faults)
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due: int | None = None
@@ -71,6 +74,7 @@ class Exchange:
     def stop(self) -> None:
         """Requests are refused from here on; what was carried out is still answered."""
         self._stopping = True
+        self._turnstile.stop()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -114,7 +118,7 @@ class Exchange:
 
     def _take_order(self, connection: Connection, request: Submit | Cancel | Replace) -> None:
         mishap = self.faults.mishap()
-        if mishap == "error" or self._delayed >= MAX_DELAYED:
+        if mishap == "error" or self._delayed + len(self._turnstile) >= MAX_DELAYED:
             connection.answer(request.id, INJECTED)
             return
         if mishap == "hang":
@@ -122,16 +126,23 @@ class Exchange:
         if mishap == "disconnect":
             connection.cut()
             return
+        loop = asyncio.get_running_loop()
+        queue = partial(
+            self._turnstile.enter,
+            loop.time(),
+            partial(self._carry_out, connection, request, mishap == "drop"),
+            partial(connection.answer, request.id, BUSY),
+        )
         latency_s = self.faults.latency_s()
         if latency_s == 0:
-            self._carry_out(connection, request, mishap == "drop")
+            queue()
             return
         self._delayed += 1
-        asyncio.get_running_loop().call_later(latency_s, self._carry_out_late, connection, request, mishap == "drop")
+        loop.call_later(latency_s, self._queue_late, queue)
 
-    def _carry_out_late(self, connection: Connection, request: Submit | Cancel | Replace, drop: bool) -> None:
+    def _queue_late(self, queue: Callable[[], None]) -> None:
         self._delayed -= 1
-        self._carry_out(connection, request, drop)
+        queue()
 
     def _carry_out(self, connection: Connection, request: Submit | Cancel | Replace, drop: bool) -> None:
         if self._stopping:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from simulated_exchange.bounds import MAX_CRASH_EVERY_S, MAX_LATENCY_S, MIN_CRASH_EVERY_S
+from simulated_exchange.bounds import MAX_CAPACITY, MAX_CRASH_EVERY_S, MAX_LATENCY_S, MIN_CRASH_EVERY_S
 from simulated_exchange.errors import BadSetting
 
 Mishap = Literal["error", "hang", "drop", "disconnect"]
@@ -28,6 +28,7 @@ class FaultPlan(Struct, frozen=True):
     duplicate_rate: float = 0.0
     reorder_rate: float = 0.0
     crash_every_s: tuple[float, float] = (0.0, 0.0)  # the time between crashes, drawn from the range; 0: none
+    capacity: int = 0  # requests a second that it works off, the others wait; 0: as many as come
 
     def checked(self) -> FaultPlan:
         """Itself; BadSetting where it cannot be."""
@@ -45,6 +46,8 @@ class FaultPlan(Struct, frozen=True):
                 f"crash-every is 0 or a range of seconds from {MIN_CRASH_EVERY_S:g} to {MAX_CRASH_EVERY_S:g}, "
                 f"not {low:g}-{high:g}"
             )
+        if not 0 <= self.capacity <= MAX_CAPACITY:
+            raise BadSetting(f"capacity is 0 or requests a second up to {MAX_CAPACITY}, not {self.capacity}")
         return self
 
     def as_dict(self) -> dict[str, float | list[float]]:

@@ -29,6 +29,7 @@ def run(
     duplicate_rate: float = 0.0,
     reorder_rate: float = 0.0,
     crash_every: str = "0",
+    capacity: int = 0,
     outage: str = "0",
     house: bool = True,
     control: bool = False,
@@ -37,7 +38,8 @@ def run(
     """Serves until SIGTERM or SIGINT. Raises ExchangeError with one line for a person, and its `exit_code`.
 
     `address` is a socket's path or host:port, empty for a socket in the data folder; `fill_delay`, `latency` and
-    `crash_every` are seconds like "4-6" or "4", `outage` like "60s" or "10m". `control` opens the endpoint where a
+    `crash_every` are seconds like "4-6" or "4", `outage` like "60s" or "10m"; `capacity` is in requests a second, 0 for
+    as many as come. `control` opens the endpoint where a
     person sets faults while it runs; never in production. `ready` gets the address once clients can connect.
     """
     plan = FaultPlan(
@@ -49,6 +51,7 @@ def run(
         duplicate_rate,
         reorder_rate,
         parse_range_s("crash-every", crash_every, MAX_CRASH_EVERY_S),
+        capacity,
     )
     config = ExchangeConfig(
         data_dir=data_dir,
@@ -80,6 +83,7 @@ def cli() -> None:
     @click.option("--duplicate-rate", default=0.0, help="Share of reports that come twice.")
     @click.option("--reorder-rate", default=0.0, help="Share of reports that come behind the next.")
     @click.option("--crash-every", default="0", help='Seconds from one crash to the next, like "20-40"; 0: none.')
+    @click.option("--capacity", default=0, help="Requests a second that it works off, others wait; 0: all that come.")
     @click.option("--outage", default="0", help='Down for so long as soon as it has started, like "60s".')
     @click.option("--house/--no-house", default=True, help="Whether market orders get what the book has not.")
     @click.option("--control/--no-control", default=True, help="Whether faults can be set while it runs.")

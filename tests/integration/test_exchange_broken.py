@@ -210,3 +210,12 @@ def test_what_cannot_be_is_refused_in_words(exchange: ExchangeProcess) -> None:
     assert (exchange.folder / "control").stat().st_mode & 0o777 == 0o600
     assert exchange.stop() == 0
     assert not (exchange.folder / "control").exists()
+
+
+def test_a_slow_exchange_works_off_its_capacity_in_the_order_of_arrival(tmp_path: Path) -> None:
+    with ExchangeProcess(tmp_path / "venue", "--capacity", "100") as exchange, exchange.client() as client:
+        asked = [client.send(**submission(f"o{number}", limit_price="1.08")) for number in range(41)]
+        assert [client.receive()["id"] for _ in asked] == asked
+        first, last = exchange.journal()[0].at, exchange.journal()[-1].at
+        assert 0.39 <= (last - first) / 1e6 < 2
+        assert faults(exchange, capacity=0)["faults"]["capacity"] == 0

@@ -41,6 +41,7 @@ def rate_options(default: float | None) -> Callable[[F], F]:
 @click.option("--latency", metavar="SECONDS", help="Before a request is looked at, like 0.1 or 0.1-0.5.")
 @click.option("--house/--no-house", default=None, help="Whether market orders get what the book has not.")
 @click.option("--crash-every", metavar="SECONDS", help="From one crash to the next, like 20-40; 0: none.")
+@click.option("--capacity", type=int, metavar="N", help="Requests a second that it works off; 0: as many as come.")
 @click.option("--outage", metavar="TIME", help="Down for so long, like 60s or 10m; 0 ends one.")
 @click.option("--disconnect", is_flag=True, help="Cut every connection now.")
 @click.option("--restart", is_flag=True, help="Crash it now; it reads its journal and goes on.")
@@ -50,6 +51,7 @@ def faults(
     latency: str | None,
     house: bool | None,
     crash_every: str | None,
+    capacity: int | None,
     outage: str | None,
     disconnect: bool,
     restart: bool,
@@ -65,6 +67,7 @@ def faults(
         "faults",
         latency_s=None if latency is None else _time("latency", latency),
         crash_every_s=None if crash_every is None else _time("crash-every", crash_every),
+        capacity=capacity,
         house=house,
         outage_s=None if outage is None else _time("outage", outage),
         disconnect=disconnect or None,
@@ -78,6 +81,7 @@ def faults(
         return
     set_faults: dict[str, Any] = answer["faults"]
     ranges = {name.removesuffix("_s"): set_faults.pop(name) for name in ("latency_s", "crash_every_s")}
+    capacity = set_faults.pop("capacity")
     left_s = answer["outage_left_s"]
     exchange = "up" if answer["up"] else f"down for {math.ceil(left_s)} s more" if left_s else "starting"
     print_fields(
@@ -85,6 +89,7 @@ def faults(
             ("exchange", exchange),
             ("starts", answer["starts"]),
             ("house", "open" if answer["house"] else "closed"),
+            ("capacity", f"{capacity} requests/s" if capacity else "as many as come"),
             *((name.replace("_", " "), f"{rate:g}") for name, rate in set_faults.items()),
             *(
                 (name.replace("_", " "), f"{low:g} s" if low == high else f"{low:g} to {high:g} s")

@@ -52,6 +52,7 @@ def adapter() -> None:
 @click.option("--latency", default="0", metavar="SECONDS", help="Before a request is looked at, like 0.1 or 0.1-0.5.")
 @click.option("--house/--no-house", default=True, help="Whether market orders get what the book has not.")
 @click.option("--crash-every", default="0", metavar="SECONDS", help="From one crash to the next, like 20-40.")
+@click.option("--capacity", default=0, metavar="N", help="Requests a second that it works off; 0: as many as come.")
 @click.option("--outage", default="0", metavar="TIME", help="Down for so long as soon as it has started, like 60s.")
 @click.pass_context
 def exchange(context: click.Context, /, **options: object) -> None:

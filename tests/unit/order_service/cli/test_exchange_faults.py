@@ -19,14 +19,31 @@ def exchange(tmp_path: Path) -> Iterator[ExchangeProcess]:
 
 def test_faults_are_set_and_shown(run: Run, exchange: ExchangeProcess, tmp_path: Path) -> None:
     done = run(
-        *("exchange", "faults", "--error-rate", "0.1", "--latency", "0.1-0.2", "--no-house", "--json"),
+        *(
+            "exchange",
+            "faults",
+            "--error-rate",
+            "0.1",
+            "--latency",
+            "0.1-0.2",
+            "--no-house",
+            "--capacity",
+            "20",
+            "--json",
+        ),
         ORDERS_DATA_DIR=str(tmp_path),
     )
     assert done.exit_code == 0, done.output
     shown = json.loads(done.stdout)
     assert (shown["faults"]["error_rate"], shown["faults"]["latency_s"], shown["house"]) == (0.1, [0.1, 0.2], False)
     plain = run("exchange", "faults", ORDERS_DATA_DIR=str(tmp_path)).stdout
-    for line in ("exchange\tup", "house\tclosed", "error rate\t0.1", "latency\t0.1 to 0.2 s"):
+    for line in (
+        "exchange\tup",
+        "house\tclosed",
+        "capacity\t20 requests/s",
+        "error rate\t0.1",
+        "latency\t0.1 to 0.2 s",
+    ):
         assert line in plain.splitlines()
     assert "error rate\t0\n" in run("exchange", "faults", "--off", ORDERS_DATA_DIR=str(tmp_path)).stdout
 
