@@ -13,10 +13,10 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from msgspec import Struct
 
-from orders.api.routes import POSITION_HEADER
 from orders.api.tracing import TRACE_HEADER, trace_id_of
 from orders.bounds import RETRY_AFTER_S
 from orders.domain.errors import FieldError
+from orders.http import POSITION_HEADER
 
 log = logging.getLogger(__name__)
 

@@ -2,8 +2,6 @@
 
 MAX_PAGE = 1_000  # rows of one answer, the contract's; some 500 kB of JSON
 MAX_WAIT_MS = 5_000  # how long a read waits for what it asks for, the contract's; then 503
-MAX_CURSOR = 256  # characters of a cursor; ours have 40
-MAX_SYMBOL = 32  # characters of a symbol in a filter; the longest has 12
 MAX_BOOK_LEVELS = 1_000  # price levels a side; the first 100 are what people look at
 DEFAULT_BOOK_LEVELS = 100
 MAX_HISTORY_READ = 1_000  # events a read of one order's history

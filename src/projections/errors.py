@@ -1,7 +1,6 @@
 """What a read, a projection or the feed refuses.
 
 ReadError                  `str()` is fit for the client
-├── InvalidParameters      lists every wrong parameter
 ├── UnknownBook            no such symbol
 ├── NotCaughtUp            the wait ran out before the projection held what was asked for
 ├── TooManyReads           too many reads wait already
@@ -17,17 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from orders.domain.errors import FieldError
-
 
 class ReadError(Exception):
     pass
-
-
-class InvalidParameters(ReadError):
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__(errors[0].message)
-        self.errors = tuple(errors)
 
 
 class UnknownBook(ReadError):

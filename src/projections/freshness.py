@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from orders.bounds import POLL_INTERVAL_S
 from orders.domain.errors import FieldError
+from orders.request_errors import InvalidParameters
 from projections.checkpoints import Checkpoints
-from projections.errors import InvalidParameters, NotCaughtUp, TablesMissing
+from projections.errors import NotCaughtUp, TablesMissing
 from projections.queries import Answer, Asked
 
 T = TypeVar("T")

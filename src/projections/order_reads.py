@@ -19,8 +19,8 @@ from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource, resource
 from orders.domain.values import Delivery, OrdStatus, Status
 from orders.eventstore.port import EventStore, Recorded
+from orders.request_errors import InvalidParameters
 from projections.bounds import MAX_AS_OF_READ, MAX_HISTORY_READ
-from projections.errors import InvalidParameters
 from projections.freshness import Freshness
 from projections.queries import Answer, Asked, HistoryQuery, OrderQuery
 from projections.reads import printed

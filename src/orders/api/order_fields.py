@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from orders.api.strict_json import Repeating, decode_object, shortened
-from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_ECHO, MAX_FIELD_ERRORS, MAX_PRICE_DIGITS, MAX_QUANTITY
+from orders.body_fields import BodyFields, text
+from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_ECHO, MAX_PRICE_DIGITS, MAX_QUANTITY
 from orders.domain.commands import Terms
 from orders.domain.errors import FieldError, InvalidOrder
 from orders.domain.terms import Rules, price_errors, quantity_errors, refused_terms
 from orders.domain.values import OrderType, Side, TimeInForce
+from orders.strict_json import decode_object, shortened
 
 KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _SIDES: dict[str | int, Side] = {"buy": Side.BUY, "sell": Side.SELL, 1: Side.BUY, -1: Side.SELL}
-_REQUIRED = "Field required"
 _TRADED = {"symbol", "instrument"}
 _PRICED = {"type", "limit_price", "price"}
 
@@ -118,39 +118,7 @@ def _errors_of(value: Any, rule: Callable[[Any, None], Iterable[FieldError]]) ->
     return () if value is None else rule(value, None)
 
 
-class _Fields:
-    """The fields of one body. Null is the same as absent, and of the wrong type where there must be a value."""
-
-    def __init__(self, given: Mapping[str, Any], schema: type[Struct]) -> None:
-        self.errors: list[FieldError] = []
-        self._given = given
-        self._names = schema.__struct_fields__
-        if isinstance(given, Repeating):
-            for name in given.repeated:
-                self.refuse(shortened(name), f"`{shortened(name)}` is given twice")
-        for name in given:
-            if name not in self._names:
-                self.refuse(shortened(name), f"Unknown field `{shortened(name)}`")
-
-    def refuse(self, field: str, message: str) -> None:
-        self.errors.append(FieldError(field, message))
-
-    def is_wrong(self, *fields: str) -> bool:
-        return any(error.field in fields for error in self.errors)
-
-    def read(self, name: str, convert: Callable[[Any], Any], *, required: bool = False) -> Any:
-        value = self._given.get(name)
-        if required and name not in self._given:
-            self.refuse(name, _REQUIRED)
-            return None
-        if value is None and not required:
-            return None
-        try:
-            return convert(value)
-        except ValueError as error:
-            self.refuse(name, str(error))
-            return None
-
+class _Fields(BodyFields):
     def read_price(self) -> Decimal | None:
         price: Decimal | None = self.read("price", _price)
         limit_price: Decimal | None = self.read("limit_price", _price)
@@ -167,16 +135,7 @@ class _Fields:
         self.errors += [error for error in errors if error.field not in wrong]
 
     def refusal(self) -> InvalidOrder:
-        """Its errors in the order of the schema's fields: the first, the problem's detail, is always the same."""
-        places = {name: place for place, name in enumerate(self._names)}
-        ordered = sorted(self.errors, key=lambda error: places.get(error.field, len(places)))
-        return InvalidOrder(tuple(ordered[:MAX_FIELD_ERRORS]))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("Input should be a valid string")
-    return value
+        return InvalidOrder(self.ordered_errors())
 
 
 def _symbol(value: Any) -> str:
@@ -188,7 +147,7 @@ def _instrument(value: Any) -> str:
 
 
 def _name(value: Any, what: str) -> str:
-    name = _text(value)
+    name = text(value)
     if len(name) > MAX_ECHO:
         raise ValueError(f"{what}: {shortened(name)} is not supported")
     return name
@@ -248,7 +207,7 @@ def _plain(price: Decimal) -> Decimal:
 
 
 def _client_order_id(value: Any) -> str:
-    if not _KEY.fullmatch(_text(value)):
+    if not _KEY.fullmatch(text(value)):
         raise ValueError(f"A key must have 1 to {MAX_CLIENT_ORDER_ID} characters from ! to ~")
     return str(value)
 

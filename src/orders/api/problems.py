@@ -1,10 +1,11 @@
-"""What the refusals of the write side are over HTTP (RFC 9457): status and title. Every 503 goes with Retry-After.
+"""What the refusals of the write side, and of any request, are over HTTP (RFC 9457): status and title.
 
-The exact 500 of POST /orders is not here: `routes.py` answers it.
+Every 503 goes with Retry-After. The exact 500 of POST /orders is not here: `routes.py` answers it.
 """
 
 from __future__ import annotations
 
+from orders import request_errors as request
 from orders.api import errors as api
 from orders.domain import errors as domain
 from orders.eventstore import port as store
@@ -17,8 +18,10 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     domain.RequestPending: (409, "Pending at the exchange"),
     domain.VenueCannot: (409, "The exchange cannot do it"),
     domain.NotApplicable: (409, "Not in this state"),
-    api.MalformedBody: (400, "Malformed body"),
-    api.WrongMediaType: (415, "Unsupported media type"),
+    request.MalformedBody: (400, "Malformed body"),
+    request.WrongMediaType: (415, "Unsupported media type"),
+    request.WrongFields: (422, "Wrong fields"),
+    request.InvalidParameters: (422, "Wrong parameters"),
     api.VenueRefused: (409, "The exchange refused"),
     store.StoreOverloaded: (503, "Overloaded"),
     store.StoreClosed: (503, "Going down"),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from litestar import HttpMethod, MediaType, Request, Response, delete, post, route
@@ -17,21 +16,19 @@ from litestar.response.base import ASGIResponse
 
 from orders.api import documentation as doc
 from orders.api.commands import Accepted, Caller, OrderCommands
-from orders.api.errors import MalformedBody, WrongMediaType
 from orders.api.order_fields import KEY_HEADER
-from orders.api.strict_json import shortened
 from orders.api.tracing import TRACE_HEADER, callers_trace_id, trace_id_of
 from orders.bounds import MAX_BODY_BYTES, RETRY_AFTER_S
-from orders.domain.errors import UnknownOrder
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, TooLarge, UnknownEvent
+from orders.http import POSITION_HEADER, json_body, local_account
+from orders.parameters import existing_id
 
 log = logging.getLogger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
 
-POSITION_HEADER = "Orders-Position"
 SINGULAR_SYMBOL = "EURUSD"
 """What /order trades where no symbol is given and DEFAULT_SYMBOL is empty: its clients have no field for it."""
 
@@ -39,15 +36,10 @@ NOT_PLACED = b'{"message": "Internal server error while placing the order"}'
 _OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, TooLarge, BrokenLog)
 """What no table turns into a problem on POST; what a client or an overload caused keeps its own answer."""
 
+_GONE = InternalServerException
+"""Litestar's word for a client that is gone."""
+
 _encode = msgspec.json.Encoder().encode
-_JSON = ("", "application/json")
-_CHARSETS = ("", "utf-8", "utf8")
-_ENCODINGS = ("", "identity")
-
-
-def local_account(request: AnyRequest) -> str:
-    """Without credentials everybody is the same account."""
-    return "local"
 
 
 def command_routes(
@@ -83,7 +75,7 @@ def _placing(
         exception_handlers=dict.fromkeys(_OURS, not_placed),
     )
     async def place_order(request: AnyRequest) -> ASGIResponse:
-        body = await _json_body(request)
+        body = await json_body(request, _GONE)
         default = SINGULAR_SYMBOL if _is_singular(request) else None
         placing = commands.read(body, _key(request), default)
         caller = _caller(request, account_of)
@@ -114,7 +106,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         operation_class=doc.ReplaceOperation,
     )
     async def replace_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
-        body = await _json_body(request)
+        body = await json_body(request, _GONE)
         accepted = await commands.replace(_caller(request, account_of), existing_id(order_id), body)
         return _answer(accepted, 202 if accepted.pending else 200)
 
@@ -132,17 +124,6 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
     return [replace_order, cancel_order]
 
 
-def existing_id(text: str) -> UUID:
-    """Raises UnknownOrder where it is no id at all: no order has it."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        raise UnknownOrder(text) from None
-    if str(found) != text.lower():
-        raise UnknownOrder(text)
-    return found
-
-
 def _caller(request: AnyRequest, account_of: AccountOf) -> Caller:
     return Caller(account=account_of(request), trace_id=callers_trace_id(request))
 
@@ -155,26 +136,6 @@ def _key(request: AnyRequest) -> str | None:
 
 def _is_singular(request: AnyRequest) -> bool:
     return bool(request.scope["path"].rstrip("/") == "/order")
-
-
-async def _json_body(request: AnyRequest) -> bytes:
-    """A body that says nothing of itself is taken as JSON.
-
-    Raises: WrongMediaType before the body is read, MalformedBody where the client is gone before its end.
-    """
-    given = request.headers.get("content-type", "")
-    media_type, _, parameters = given.lower().partition(";")
-    media_type = media_type.strip()
-    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
-    if (media_type not in _JSON and not media_type.endswith("+json")) or charset not in _CHARSETS:
-        raise WrongMediaType(shortened(given))
-    encoding = request.headers.get("content-encoding", "").lower()
-    if encoding not in _ENCODINGS:
-        raise WrongMediaType(f"encoded as {shortened(encoding)}")
-    try:
-        return await request.body()
-    except InternalServerException:  # Litestar's word for a client that is gone: no fault of ours
-        raise MalformedBody("The connection ended before the body did") from None
 
 
 def _answer(accepted: Accepted, status: int, *more: tuple[str, str]) -> ASGIResponse:

@@ -8,8 +8,8 @@ from litestar import Router, WebSocket, websocket
 from litestar.exceptions import WebSocketException
 
 from orders.domain.instruments import Catalogue
-from projections.api.parameters import Parameters
-from projections.errors import InvalidParameters
+from orders.parameters import Parameters
+from orders.request_errors import InvalidParameters
 from projections.feed import CHANNELS, Subscription
 from projections.feed_client import WRONG_PARAMETER
 from projections.feed_hub import FeedHub

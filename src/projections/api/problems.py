@@ -1,6 +1,6 @@
 """What the refusals of the read side are over HTTP (RFC 9457): status and title.
 
-`InvalidParameters` brings its `errors`, a list of FieldError. Every 503 goes with Retry-After.
+Every 503 goes with Retry-After.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from projections import errors
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
-    errors.InvalidParameters: (422, "Wrong parameters"),
     errors.UnknownBook: (404, "Not found"),
     errors.NotCaughtUp: (503, "Not caught up yet"),
     errors.TooManyReads: (503, "Overloaded"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response, Router, get
@@ -14,27 +13,21 @@ from litestar.params import FromPath
 from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource
 from orders.domain.values import Status
+from orders.http import POSITION_HEADER, local_account
+from orders.paging import cursor_of, next_link, place_of
+from orders.parameters import Parameters, existing_id
 from projections.api import documentation as doc
 from projections.api.listed_instruments import ListedInstrument, listed
-from projections.api.parameters import Parameters, existing_id
+from projections.api.parameters import ReadParameters
 from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE
 from projections.order_book import Book
 from projections.order_reads import HistoryEvent, OrderReads
-from projections.paging import cursor_of, place_of
 from projections.queries import Answer, BookQuery, HistoryQuery, OrderQuery, OrdersQuery, Trade, TradesQuery
 from projections.reads import Reads
 
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
-
-POSITION_HEADER = "Orders-Position"
-LOCAL_ACCOUNT = "local"
-
-
-def local_account(request: AnyRequest) -> str:
-    """Without credentials everybody is the same account."""
-    return LOCAL_ACCOUNT
 
 
 def query_router(
@@ -79,7 +72,7 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
         operation_class=doc.operation(*doc.ORDERS, *doc.PAGING, *doc.FRESHNESS),
     )
     async def list_orders(request: AnyRequest) -> Response[list[OrderResource]]:
-        given = Parameters(request.query_params.multi_items())
+        given = ReadParameters(request.query_params.multi_items())
         asked = given.asked()
         query = OrdersQuery(
             account=account_of(request),
@@ -101,7 +94,7 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
         operation_class=doc.operation(*doc.TRADES, *doc.PAGING, *doc.FRESHNESS),
     )
     async def list_trades(request: AnyRequest) -> Response[list[Trade]]:
-        given = Parameters(request.query_params.multi_items())
+        given = ReadParameters(request.query_params.multi_items())
         asked = given.asked()
         query = TradesQuery(
             account=account_of(request), order_id=given.order_id("order_id"), symbol=given.symbol("symbol")
@@ -121,7 +114,7 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         operation_class=doc.operation(*doc.AS_OF, *doc.FRESHNESS),
     )
     async def show_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
-        given = Parameters(request.query_params.multi_items())
+        given = ReadParameters(request.query_params.multi_items())
         asked, as_of = given.asked(), given.position_or_time("as_of")
         given.check()
         query = OrderQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
@@ -134,7 +127,7 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         operation_class=doc.operation(*doc.AS_OF, *doc.PAGING, *doc.FRESHNESS),
     )
     async def show_history(request: AnyRequest, order_id: FromPath[str]) -> Response[list[HistoryEvent]]:
-        given = Parameters(request.query_params.multi_items())
+        given = ReadParameters(request.query_params.multi_items())
         asked, as_of = given.asked(), given.position_or_time("as_of")
         query = HistoryQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
         limit, after = _page(given, query)
@@ -152,7 +145,7 @@ def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:
         operation_class=doc.operation(*doc.BOOK, *doc.FRESHNESS),
     )
     async def show_book(request: AnyRequest, symbol: FromPath[str]) -> Response[Book]:
-        given = Parameters(request.query_params.multi_items())
+        given = ReadParameters(request.query_params.multi_items())
         asked, levels = given.asked(), given.number("levels", 1, MAX_BOOK_LEVELS)
         given.check()
         query = BookQuery(account=account_of(request), symbol=symbol, levels=levels or DEFAULT_BOOK_LEVELS)
@@ -171,7 +164,7 @@ def _instruments(reads: Reads, catalogue: Catalogue, problems: _Problems) -> Any
         operation_class=doc.operation(*doc.FRESHNESS),
     )
     async def list_instruments(request: AnyRequest) -> Response[list[ListedInstrument]]:
-        given = Parameters(request.query_params.multi_items())
+        given = ReadParameters(request.query_params.multi_items())
         asked = given.asked()
         given.check()
         return _answered(Answer(content=content, position=await reads.position(asked)))
@@ -196,7 +189,6 @@ def _answered(answer: Answer[T]) -> Response[T]:
 def _paged(request: AnyRequest, answer: Answer[T], filters: msgspec.Struct) -> Response[T]:
     response = _answered(answer)
     if answer.next is not None:
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        query = urlencode([*kept, ("cursor", cursor_of(answer.next, filters))])
-        response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+        cursor = cursor_of(answer.next, filters)
+        response.headers["Link"] = next_link(request.url.path, request.query_params.multi_items(), cursor)
     return response

@@ -19,6 +19,7 @@ from orders.api.problems import DETAILS, PROBLEMS
 from orders.domain.errors import Refusal
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import EventStoreError, StoreUnavailable
+from orders.request_errors import RequestError
 from tests.support.command_service import EURUSD, CommandService, command_service
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +52,7 @@ def _below(kind: type[Exception]) -> set[type[Exception]]:
     return {one for child in kind.__subclasses__() for one in {child, *_below(child)}}
 
 
-@pytest.mark.parametrize("root", [Refusal, ApiError, EventStoreError])
+@pytest.mark.parametrize("root", [Refusal, ApiError, RequestError, EventStoreError])
 async def test_every_error_of_a_tree_has_its_row_in_the_table(root: type[Exception]) -> None:
     missing = {kind.__name__ for kind in _below(root) - set(PROBLEMS) if kind.__module__.startswith("orders.")}
     assert not missing

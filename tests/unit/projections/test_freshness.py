@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from orders.request_errors import InvalidParameters
 from projections import checkpoints as checkpoints_module
 from projections.checkpoints import Checkpoints
-from projections.errors import InvalidParameters, NotCaughtUp, ReadsUnavailable, TablesMissing, TooManyReads
+from projections.errors import NotCaughtUp, ReadsUnavailable, TablesMissing, TooManyReads
 from projections.freshness import Freshness
 from projections.queries import Answer, Asked
 from projections.read_pool import ReadPool

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.api.errors import MalformedBody
 from orders.api.order_fields import PlaceBody, Placing, read_new_terms, read_placing
 from orders.domain.errors import InvalidOrder
 from orders.domain.terms import Rules
 from orders.domain.values import OrderType, Side, TimeInForce
+from orders.request_errors import MalformedBody
 
 LEAST = {"symbol": "EURUSD", "quantity": 10}
 

@@ -218,12 +218,13 @@ async def test_what_the_venue_cannot_do_is_refused_at_once() -> None:
 
 async def test_every_error_of_the_write_side_has_a_status() -> None:
     kinds = [kind for module in (port,) for kind in vars(module).values() if _is_error(kind)]
+    from orders import request_errors
     from orders.api import errors as api
     from orders.domain import errors as domain
 
-    for module in (api, domain):
+    for module in (api, request_errors, domain):
         kinds += [kind for kind in vars(module).values() if _is_error(kind)]
-    roots = {port.EventStoreError, api.ApiError, domain.Refusal}
+    roots = {port.EventStoreError, api.ApiError, request_errors.RequestError, domain.Refusal}
     assert {kind.__name__ for kind in kinds if kind not in roots} == {kind.__name__ for kind in PROBLEMS}
 
 

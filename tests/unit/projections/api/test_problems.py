@@ -14,4 +14,4 @@ def kinds_of(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 def test_every_read_error_is_a_problem() -> None:
     assert set(kinds_of(errors.ReadError)) == set(PROBLEMS)
-    assert {status for status, _ in PROBLEMS.values()} == {404, 422, 503}
+    assert {status for status, _ in PROBLEMS.values()} == {404, 503}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.domain.values import Side, Status
-from projections.paging import cursor_of, place_of
+from orders.paging import cursor_of, place_of
 from projections.queries import OrdersQuery, TradesQuery
 
 FILTERS = OrdersQuery(account="local", status=Status.PLACED)

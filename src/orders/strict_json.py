@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from orders.api.errors import MalformedBody
 from orders.bounds import MAX_ECHO
 from orders.domain.errors import FieldError, InvalidOrder
+from orders.request_errors import MalformedBody
 
 
 class Repeating(dict[str, Any]):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 
-from projections.bounds import MAX_CURSOR
+from orders.bounds import MAX_CURSOR
 
 _FINGERPRINT = 12  # hexadecimal digits: against mistakes, not against malice
 
@@ -39,6 +41,12 @@ def place_of(cursor: str, filters: object) -> int:
     if found.filters != _fingerprint(filters):
         raise ValueError("a cursor of other filters")
     return found.place
+
+
+def next_link(path: str, params: Iterable[tuple[str, str]], cursor: str) -> str:
+    """The Link header (RFC 8288) of the next page of a request with these parameters."""
+    kept = [(name, value) for name, value in params if name != "cursor"]
+    return f'<{path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
 
 
 def _fingerprint(filters: object) -> str:
