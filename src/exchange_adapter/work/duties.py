@@ -37,6 +37,7 @@ _COLUMNS = (
     "position",
     "version",
     "delivery",
+    "symbol",
     "attempts",
     "failures",
     "pending_cancel",
@@ -44,6 +45,9 @@ _COLUMNS = (
     "unwanted",
     "not_before",
     "expires_at",
+    "worker",
+    "attempted_at",
+    "reason",
 )
 
 Cursor = psycopg.Cursor[Any]

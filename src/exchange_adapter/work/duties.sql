@@ -1,19 +1,21 @@
 -- name: read
-select order_id, shard, since_position, position, version, delivery, attempts, failures, pending_cancel,
-    pending_replace, unwanted, not_before, expires_at
+select order_id, shard, since_position, position, version, delivery, symbol, attempts, failures, pending_cancel,
+    pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
 from public.adapter_duties where order_id = any(%(order_ids)s)
 
 -- name: write
-insert into public.adapter_duties (order_id, shard, since_position, position, version, delivery, attempts, failures,
-    pending_cancel, pending_replace, unwanted, not_before, expires_at)
+insert into public.adapter_duties (order_id, shard, since_position, position, version, delivery, symbol, attempts,
+    failures, pending_cancel, pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason)
 select * from unnest(%(order_id)s::uuid[], %(shard)s::smallint[], %(since_position)s::bigint[], %(position)s::bigint[],
-    %(version)s::bigint[], %(delivery)s::text[], %(attempts)s::int[], %(failures)s::int[], %(pending_cancel)s::bool[],
-    %(pending_replace)s::bool[], %(unwanted)s::bool[], %(not_before)s::timestamptz[], %(expires_at)s::timestamptz[])
+    %(version)s::bigint[], %(delivery)s::text[], %(symbol)s::text[], %(attempts)s::int[], %(failures)s::int[], %(pending_cancel)s::bool[],
+    %(pending_replace)s::bool[], %(unwanted)s::bool[], %(not_before)s::timestamptz[], %(expires_at)s::timestamptz[],
+    %(worker)s::text[], %(attempted_at)s::timestamptz[], %(reason)s::text[])
 on conflict (order_id) do update set
     position = excluded.position, version = excluded.version, delivery = excluded.delivery,
     attempts = excluded.attempts, failures = excluded.failures, pending_cancel = excluded.pending_cancel,
     pending_replace = excluded.pending_replace, unwanted = excluded.unwanted, not_before = excluded.not_before,
-    expires_at = excluded.expires_at
+    expires_at = excluded.expires_at, worker = excluded.worker, attempted_at = excluded.attempted_at,
+    reason = excluded.reason
 
 -- name: remove
 delete from public.adapter_duties where order_id = any(%(order_ids)s)
@@ -25,8 +27,8 @@ delete from public.adapter_sent_requests where order_id = any(%(order_ids)s)
 -- name: due
 -- Oldest first. Not those that wait for a later time, nor those that only a person can help (policy.can_go_on): `workable`
 -- are the deliveries that go on by themselves at this venue, `cancels` says whether it can cancel.
-select order_id, shard, since_position, position, version, delivery, attempts, failures, pending_cancel,
-    pending_replace, unwanted, not_before, expires_at
+select order_id, shard, since_position, position, version, delivery, symbol, attempts, failures, pending_cancel,
+    pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
 from public.adapter_duties
 where shard = any(%(shards)s) and (
     ((delivery = any(%(workable)s)

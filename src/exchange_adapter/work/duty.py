@@ -26,7 +26,10 @@ _AVERAGE_JITTER = 0.5
 
 class Duty(Struct, frozen=True, kw_only=True):
     """`since_position` is that of the event which the duty began with: the oldest goes first. `not_before` keeps an
-    order that failed out of the way of others; `expires_at` is when a day order that was never sent ends."""
+    order that failed out of the way of others; `expires_at` is when a day order that was never sent ends.
+
+    For people: `worker` and `attempted_at` of the last attempt, `reason` of the last failure, doubt or parking.
+    """
 
     order_id: UUID
     shard: int
@@ -34,6 +37,7 @@ class Duty(Struct, frozen=True, kw_only=True):
     position: int
     version: int
     delivery: Delivery
+    symbol: str
     attempts: int = 0
     failures: int = 0
     pending_cancel: bool = False
@@ -41,6 +45,9 @@ class Duty(Struct, frozen=True, kw_only=True):
     unwanted: bool = False  # ended here as never placed, and lives at the venue
     not_before: datetime | None = None
     expires_at: datetime | None = None
+    worker: str | None = None
+    attempted_at: datetime | None = None
+    reason: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -83,6 +90,7 @@ def _new(recorded: Recorded, event: e.OrderEvent) -> Duty:
         position=recorded.position,
         version=recorded.version,
         delivery=after.delivery,
+        symbol=after.symbol,
         expires_at=day_end(after.created_at or event.at) if is_day else None,
     )
 
@@ -90,11 +98,14 @@ def _new(recorded: Recorded, event: e.OrderEvent) -> Duty:
 def _changes(duty: Duty, event: e.OrderEvent) -> dict[str, object]:
     match event:
         case e.SubmitStarted():
-            return {"attempts": event.attempt, "not_before": None}
+            claim = {"worker": event.worker, "attempted_at": event.at}
+            return {"attempts": event.attempt, "not_before": None, **claim}
         case e.SubmitFailed():
             failures = duty.failures + (event.evidence is not Evidence.NEVER_SENT)
             wait = timedelta(seconds=backoff_s(max(failures, 1), _AVERAGE_JITTER))
-            return {"failures": failures, "not_before": event.at + wait}
+            return {"failures": failures, "not_before": event.at + wait, "reason": event.reason}
+        case e.SubmitInDoubt() | e.PlacementParked():
+            return {"reason": event.reason}
         case e.PlacementResumed():
             return {"failures": 0, "not_before": None}
         case e.CancelRequested():
@@ -103,8 +114,8 @@ def _changes(duty: Duty, event: e.OrderEvent) -> dict[str, object]:
             return {"pending_cancel": False}
         case e.ReplaceRequested():
             return {"pending_replace": True, "not_before": None}
-        case e.OrderReplaced(request_id=None):
-            return {}  # the venue's own change of terms: a request that waits goes on waiting
+        case e.OrderReplaced(request_id=None) | e.OrderReplaced(late=True):
+            return {}  # the venue's own change of terms, or an older request's: one that waits goes on waiting
         case e.OrderReplaced() | e.ReplaceRejected():
             return {"pending_replace": False}
     return {}

@@ -85,6 +85,11 @@ class DutyWindow:
     def room(self) -> int:
         return max(0, self._limit - len(self._entries))
 
+    @property
+    def busy_shards(self) -> frozenset[int]:
+        """Where a task works on an order, own shards or not."""
+        return frozenset(entry.duty.shard for entry in self._entries.values() if entry.busy)
+
     def get(self, order_id: UUID) -> Entry | None:
         return self._entries.get(order_id)
 

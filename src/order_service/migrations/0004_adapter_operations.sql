@@ -4,6 +4,7 @@
 truncate public.adapter_duties;
 delete from public.follower_checkpoint where name = 'exchange_adapter_duties';
 alter table public.adapter_duties
+    add column symbol text not null,        -- or the instrument code
     add column worker text,                 -- who claimed the last attempt
     add column attempted_at timestamptz,    -- when
     add column reason text;                 -- of the last failure, doubt or parking
@@ -16,7 +17,8 @@ create index adapter_duties_waiting on public.adapter_duties (delivery, since_po
 create table public.adapter_workers (
     worker text not null,
     venue text not null,
-    backend_pid integer not null,           -- of the connection that holds its locks
+    backend_pid integer not null,           -- of the connection that holds its shards
+    other_pids integer[] not null default '{}', -- of its other connections that may hold a lock: the follower's
     started_at timestamptz not null default now(),
     seen_at timestamptz not null default now(),
     shards smallint[] not null default '{}',
@@ -40,19 +42,21 @@ create table public.adapter_alerts (
     position bigint,
     worker text,
     detail text not null,
-    constraint adapter_alerts_key primary key (kind, key)
+    constraint adapter_alerts_key primary key (key, kind)  -- the follower looks for those of a batch's orders
 ) with (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.05
 );
 
--- What was told outside (log line, webhook) of each kind, so that a restart does not tell it again.
+-- What was told outside (log line, webhook) of each kind, so that a restart does not tell it again. Written before a
+-- notice goes out and again when it has arrived: one that stands between is told again, under the same number.
 create table public.adapter_alert_notices (
     kind text not null,
-    number bigint not null default 0,       -- of notices told; with the kind it names a notice
+    number bigint not null,                 -- of notices told; with the kind it names a notice
     open boolean not null,
     alerts bigint not null,                 -- open ones, as told
     told_at timestamptz not null,
+    delivered boolean not null,
     constraint adapter_alert_notices_key primary key (kind)
 );
 

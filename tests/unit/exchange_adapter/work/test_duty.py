@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from exchange_adapter.bounds import SHARDS
 from exchange_adapter.work.duty import Duty, duty_after, shard_of
 from orders.domain import commands as c
+from orders.domain import events as e
 from orders.domain.decide import decide
 from orders.domain.errors import Refusal
 from orders.domain.order import Order, evolve
@@ -32,11 +33,14 @@ class Log:
         self.order: Order | None = None
         self.duty: Duty | None = None
         self.position = 100
+        self.reason: str | None = None
         self._ids = 0
 
     def give(self, kind: type[c.Command], **fields: Any) -> None:
         self._ids += 1
-        command = kind(order_id=ORDER, command_id=UUID(int=self._ids), at=AT, by="test", **fields)
+        fields |= {"reason": f"reason {self._ids}"} if "reason" in fields else {}
+        at = AT + timedelta(microseconds=self._ids)
+        command = kind(order_id=ORDER, command_id=UUID(int=self._ids), at=at, by="test", **fields)
         try:
             events = decide(self.order, command, RULES)
         except Refusal:
@@ -44,6 +48,8 @@ class Log:
         for event in events:
             version = 0 if self.order is None else self.order.version
             self.order = evolve(ORDER, self.order, event)
+            if isinstance(event, e.SubmitFailed | e.SubmitInDoubt | e.PlacementParked):
+                self.reason = event.reason
             self.position += 1
             recorded = Recorded(self.position, ORDER, version + 1, event)
             self.duty = duty_after(self.duty, recorded, lambda _: self.order)
@@ -56,7 +62,7 @@ class Log:
 COMMANDS = st.one_of(
     st.just((c.CancelOrder, {})),
     st.builds(lambda q: (c.ReplaceOrder, {"quantity": q}), st.integers(1, 20)),
-    st.just((c.StartSubmit, {"worker": "w"})),
+    st.builds(lambda worker: (c.StartSubmit, {"worker": worker}), st.sampled_from("vw")),
     st.builds(
         lambda attempts, evidence: (
             c.RecordSubmitFailed,
@@ -101,6 +107,10 @@ def check(log: Log) -> None:
     assert duty.pending_replace == (order.pending_replace is not None)
     assert duty.unwanted == order.lives_unwanted
     assert duty.shard == shard_of(ORDER)
+    assert duty.symbol == "EURUSD"
+    if duty.delivery is not Delivery.ACKED:  # from its first event on
+        assert (duty.attempts, duty.worker, duty.attempted_at) == (order.attempts, order.worker, order.attempted_at)
+        assert duty.reason == log.reason
 
 
 START = (c.StartSubmit, {"worker": "w"})

@@ -18,6 +18,7 @@ def duty(since: int, *, version: int = 1, delivery: Delivery = Delivery.QUEUED, 
         since_position=since,
         position=since,
         version=version,
+        symbol="EURUSD",
         delivery=delivery,
     )
 
