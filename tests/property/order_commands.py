@@ -77,8 +77,10 @@ def answer(random: Random, order: Order, requests: list[UUID]) -> Said:
     """To a request that waits, to an old one, or to one that nobody knows."""
     change = order.pending_replace
     waiting = [request for request in (order.pending_cancel, change.request_id if change else None) if request]
+    waiting += [late.request_id for late in order.unheard]
     fields = {"request_id": random.choice([*waiting * 4, None, UNKNOWN_REQUEST, *requests]), "evidence": _word(random)}
-    kind = random.choice([c.RecordCancelRejected, c.RecordReplaceRejected, c.RecordReplaced])
+    kinds = [c.RecordCancelRejected, c.RecordReplaceRejected, c.RecordReplaced]
+    kind = random.choice([*kinds, *[c.RecordReplaced] * 4 * len(order.unheard)])
     if kind is not c.RecordReplaced:
         return kind, {**fields, "reason": "busy"}
     likely = [random.randint(1, 30), order.filled or 1, change.quantity if change else order.quantity]

@@ -40,6 +40,10 @@ class Reading:
     cancel: UUID | None = None
     change: UUID | None = None
     asked: int = 0
+    all_changes: list[UUID] = field(default_factory=list)
+    done_until: int = 0  # how many of them are over: the last that was carried out, and all before it
+    refused: set[UUID] = field(default_factory=set)  # on the exchange's word, or because it cannot
+    venue_order_id: str | None = None
     venue_says_done: bool = False
     counted: dict[str, tuple[int, Decimal]] = field(default_factory=dict)
     void: set[str] = field(default_factory=set)
@@ -125,6 +129,8 @@ class Reading:
                 self.delivery = "parked"
             case e.PlacementResumed():
                 self.delivery = "queued"
+            case e.OrderAccepted():
+                self.venue_order_id = event.venue_order_id or self.venue_order_id
 
     def _of_requests(self, event: e.OrderEvent) -> None:
         match event:
@@ -134,12 +140,17 @@ class Reading:
                 self.cancel = None
             case e.ReplaceRequested():
                 self.change, self.asked = event.event_id, event.quantity
+                self.all_changes.append(event.event_id)
             case e.ReplaceRejected():
+                if event.request_id == self.change and self.change is not None:
+                    self.refused.add(self.change)
                 self.change = None
             case e.OrderReplaced():
                 self.quantity, self.limit_price = event.quantity, event.limit_price
                 self.venue_says_done = False
-                if event.request_id is not None:
+                if event.request_id in self.all_changes:
+                    self.done_until = self.all_changes.index(event.request_id) + 1
+                if event.request_id == self.change:
                     self.change = None
 
     def _of_executions(self, event: e.OrderEvent) -> None:
@@ -171,6 +182,7 @@ def _proves_that_the_venue_has_it(event: e.OrderEvent) -> bool:
 def faults(before: Reading, unit: Sequence[e.OrderEvent]) -> Iterator[str]:
     """What may not be, told as sentences; `before` is read on through the unit."""
     begun_open, answered = before.status == "Placed", set[UUID | None]()
+    waited = before.change
     for event in unit:
         name = e.event_name(event)
         for fault in _faults_of(before, event):
@@ -181,8 +193,13 @@ def faults(before: Reading, unit: Sequence[e.OrderEvent]) -> Iterator[str]:
                 yield f"{name}: it answers what nobody asks"
             answered.add(asked)
         may_settle = begun_open and name in ANSWERS and event is not unit[0]
-        may_end = name in CLOSES and before.lives_unwanted
-        if before.ids and before.status != "Placed" and not (name in MAY_COME_AFTER_AN_END or may_settle or may_end):
+        full_and_not_closed = before.status == "Executed" and before.closed is None and name != "OrderRejected"
+        may_end = name in CLOSES and (before.lives_unwanted or full_and_not_closed)
+        is_late = isinstance(event, e.OrderReplaced) and event.request_id not in (None, waited)
+        if is_late != getattr(event, "late", False):
+            yield f"{name}: late is the word on a request that waited no more, and on no other"
+        allowed = name in MAY_COME_AFTER_AN_END or may_settle or may_end or is_late
+        if before.ids and before.status != "Placed" and not allowed:
             yield f"{name}: the order had ended"
         before.read(event)
     yield from _faults_of_state(before)
@@ -219,8 +236,8 @@ def _faults_of_sending(order: Reading, event: e.OrderEvent) -> Iterator[str]:
             yield f"it was {order.delivery}"
         case e.PlacementResumed() if order.delivery != "parked":
             yield f"it was {order.delivery}"
-        case e.OrderAccepted() if order.delivery == "acked":
-            yield "that the exchange has it was known"
+        case e.OrderAccepted() if order.delivery == "acked" and (order.venue_order_id or not event.venue_order_id):
+            yield "that the exchange has it was known, and by which id"
         case e.OperatorResolved() if order.delivery != "in_doubt" or set(event.attempts) != order.doubted:
             yield "a person settles all that is in doubt, and only that"
 
@@ -237,6 +254,10 @@ def _faults_of_requests(order: Reading, event: e.OrderEvent) -> Iterator[str]:
             yield "the new total is below what is filled"
         case e.OrderReplaced() if event.quantity < 1:
             yield "a quantity is at least one"
+        case e.OrderReplaced(request_id=UUID() as asked) if asked in order.all_changes[: order.done_until]:
+            yield "terms are taken back: it, or a later one, was carried out before"
+        case e.OrderReplaced(request_id=UUID() as asked) if asked in order.refused:
+            yield "the exchange had refused it"
 
 
 def _faults_of_evidence(order: Reading, event: e.OrderEvent) -> Iterator[str]:

@@ -52,6 +52,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "leaves": st.none() | st.integers(0, 5),
     "request_id": st.none() | UUIDS,
     "placed": st.booleans(),
+    "late": st.booleans(),
 }
 
 

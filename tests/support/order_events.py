@@ -89,8 +89,10 @@ def cancel_rejected(
     return told(e.CancelRejected, evidence=evidence, reason=reason, request_id=request_id)
 
 
-def replace_requested(quantity: int = 20, limit: str | None = None) -> e.ReplaceRequested:
-    return told(e.ReplaceRequested, event_id=REPLACE_ID, quantity=quantity, limit_price=_price(limit))
+def replace_requested(
+    quantity: int = 20, limit: str | None = None, *, request_id: UUID = REPLACE_ID
+) -> e.ReplaceRequested:
+    return told(e.ReplaceRequested, event_id=request_id, quantity=quantity, limit_price=_price(limit))
 
 
 def replaced(
@@ -99,8 +101,10 @@ def replaced(
     *,
     evidence: Evidence = Evidence.VENUE_REPORT,
     request_id: UUID | None = REPLACE_ID,
+    late: bool = False,
 ) -> e.OrderReplaced:
-    return told(e.OrderReplaced, quantity=quantity, limit_price=_price(limit), evidence=evidence, request_id=request_id)
+    terms = {"quantity": quantity, "limit_price": _price(limit)}
+    return told(e.OrderReplaced, **terms, evidence=evidence, request_id=request_id, late=late)
 
 
 def replace_rejected(

@@ -145,7 +145,7 @@ class OrderCommands:
         last = later[-1] if later else request
         assert isinstance(last.event, OrderEvent)
         status = last.event.after.status
-        reply = next((one.event for one in later if _replies(one.event, request.event)), None)
+        reply = next((one.event for one in reversed(later) if _replies(one.event, request.event)), None)
         wanted = isinstance(reply, OrderReplaced) or (
             isinstance(request.event, CancelRequested) and status is Status.CANCELED
         )

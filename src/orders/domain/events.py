@@ -63,7 +63,7 @@ class SubmitInDoubt(OrderEvent, frozen=True, kw_only=True):
 
 
 class OrderAccepted(OrderEvent, frozen=True, kw_only=True):
-    """The venue has it."""
+    """The venue has it; or, where a fill told that before, the venue's own id of it has come."""
 
     venue_order_id: str | None = None
     evidence: Evidence = Evidence.VENUE_ANSWER
@@ -126,10 +126,14 @@ class ReplaceRequested(OrderEvent, frozen=True, kw_only=True):
 
 
 class OrderReplaced(OrderEvent, frozen=True, kw_only=True):
+    """`late`: the order had ended before the venue's word on the request came, and clients were told so; with a larger
+    quantity an executed order is open again."""
+
     quantity: int
     limit_price: Decimal | None = None
     evidence: Evidence
     request_id: UUID | None = None
+    late: bool = False
 
 
 class ReplaceRejected(OrderEvent, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ class Order(Struct, frozen=True, kw_only=True):
     in_doubt: frozenset[int] = frozenset()
     pending_cancel: UUID | None = None
     pending_replace: PendingReplace | None = None
+    unheard: tuple[PendingReplace, ...] = ()  # ended with the order before the venue's word on them came; oldest first
     terms_id: UUID  # what the venue knows the terms in force by (FIX OrigClOrdID of the next request)
     venue_order_id: str | None = None
     executions: Executions = NO_EXECUTIONS
@@ -92,6 +93,10 @@ class Order(Struct, frozen=True, kw_only=True):
         """Nothing is left there; between the old quantity and a larger one asked for, a fill is still on its way."""
         change = self.pending_replace
         return self.leaves == 0 and (change is None or not self.quantity < self.filled < change.quantity)
+
+    def unheard_replace(self, request_id: UUID | None) -> PendingReplace | None:
+        """The request of that id, where it ended with the order and nothing later was carried out since."""
+        return next((change for change in self.unheard if change.request_id == request_id), None)
 
     @property
     def overfilled(self) -> bool:
@@ -162,7 +167,9 @@ def evolve(order_id: UUID, order: Order | None, event: e.OrderEvent) -> Order:
         return _placed(order_id, event)
     changed = replace(order, version=order.version + 1, updated_at=event.at, **_CHANGES[type(event)](order, event))
     if changed.phase is not Phase.OPEN:
-        changed = replace(changed, pending_cancel=None, pending_replace=None)
+        asked = changed.pending_replace
+        unheard = changed.unheard if asked is None else (*changed.unheard, asked)
+        changed = replace(changed, pending_cancel=None, pending_replace=None, unheard=unheard)
     # Only now: without the replace that was pending, an order that closed may be filled.
     executed_at = (order.executed_at or event.at) if changed.phase is Phase.FILLED else None
     return changed if changed.executed_at == executed_at else replace(changed, executed_at=executed_at)
@@ -232,7 +239,7 @@ def _rejected(order: Order, event: e.OrderRejected) -> _Change:
 def _executed(order: Order, event: e.OrderExecuted) -> _Change:
     executions = order.executions.filled(event.exec_id, event.quantity, event.price)
     changed: _Change = {**_AT_VENUE, "executions": executions}
-    if event.leaves is None or not executions.by_id[event.exec_id].counts:
+    if event.leaves is None or not executions.counts(event.exec_id):
         return changed
     return {**changed, "leaves": event.leaves if order.leaves is None else min(order.leaves, event.leaves)}
 
@@ -270,10 +277,13 @@ def _replace_requested(order: Order, event: e.ReplaceRequested) -> _Change:
 
 
 def _replaced(order: Order, event: e.OrderReplaced) -> _Change:
-    """The venue's own change of terms, without a request, leaves a request that waits as it is."""
+    """The venue's own change of terms, without a request, leaves a request that waits as it is; so does an older
+    request. Older ones than that which was carried out are forgotten: a repeat of them must not take its terms back."""
     terms: _Change = {"quantity": event.quantity, "limit_price": event.limit_price, "leaves": None}
-    if event.request_id is not None:
-        terms["pending_replace"] = None
+    if order.pending_replace is not None and event.request_id == order.pending_replace.request_id:
+        terms |= {"pending_replace": None, "unheard": ()}
+    elif (late := order.unheard_replace(event.request_id)) is not None:
+        terms["unheard"] = order.unheard[order.unheard.index(late) + 1 :]
     if event.evidence is Evidence.NEVER_PLACED:
         return terms
     return {**_AT_VENUE, **terms, "terms_id": event.request_id or order.terms_id}

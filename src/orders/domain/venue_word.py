@@ -6,22 +6,25 @@ Its word wins; a repeat, or what comes too late to matter, is no event.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from orders.domain import commands as c
 from orders.domain import events as e
 from orders.domain.errors import NotApplicable
+from orders.domain.order import Order
 from orders.domain.story import Story
 from orders.domain.values import Delivery, Phase
 
 
 def _start_submit(story: Story, command: c.StartSubmit) -> None:
-    """A first attempt from the queue, a further one while in doubt only where the venue tells repeats apart, and while
-    a cancel is held only where neither a query nor the cancel itself can settle the doubt."""
+    """A first attempt from the queue, a further one while in doubt only where the venue tells repeats apart (or the
+    operator takes the risk, where it cannot be asked either), and while a cancel is held only where neither a query nor
+    the cancel itself can settle the doubt."""
     order, venue = story.order, story.venue
     unwanted = order.pending_cancel is not None and (venue.queries or venue.cancels)
-    resend = order.delivery is Delivery.IN_DOUBT and venue.deduplicates and not unwanted
+    resend = order.delivery is Delivery.IN_DOUBT and (venue.deduplicates or venue.resends_blindly) and not unwanted
     if order.phase is not Phase.OPEN or not (order.delivery is Delivery.QUEUED or resend):
         raise NotApplicable(f"order {order.id} is {order.phase.value} and {order.delivery.value}: nothing to send")
     story.tell(e.SubmitStarted, attempt=order.attempts + 1, worker=command.worker)
@@ -42,7 +45,9 @@ def _submit_in_doubt(story: Story, command: c.RecordSubmitInDoubt) -> None:
 
 
 def _accepted(story: Story, command: c.RecordAccepted) -> None:
-    if story.order.delivery is not Delivery.ACKED:
+    """News where a fill came first, too, if it brings the venue's id of the order; once."""
+    names = story.order.venue_order_id is None and command.venue_order_id is not None
+    if names or story.order.delivery is not Delivery.ACKED:
         story.tell(e.OrderAccepted, venue_order_id=command.venue_order_id, evidence=command.evidence)
 
 
@@ -56,8 +61,14 @@ def _may_end(story: Story) -> bool:
     return story.order.phase is Phase.OPEN or story.order.lives_unwanted
 
 
+def _may_close(story: Story) -> bool:
+    """A full order stays executed, but whatever reopens it (a bust, a late replace) must find it closed."""
+    order = story.order
+    return _may_end(story) or (order.phase is Phase.FILLED and order.closed is None)
+
+
 def _canceled(story: Story, command: c.RecordCanceled) -> None:
-    if _may_end(story):
+    if _may_close(story):
         story.tell(e.OrderCanceled, evidence=command.evidence, reason=command.reason, request_id=command.request_id)
 
 
@@ -72,27 +83,34 @@ def _cancel_rejected(story: Story, command: c.RecordCancelRejected) -> None:
 
 
 def _replaced(story: Story, command: c.RecordReplaced) -> None:
-    """The answer to our request, or the venue's own change; a request that does not wait was answered before.
+    """The answer to our request, or the venue's own change.
 
-    Where the venue names no request, terms that are just those asked for are the answer.
+    A request that ended with the order, unheard, is answered late. Any other that does not wait was answered before.
     """
     order = story.order
-    pending = order.pending_replace
-    request_id, terms = command.request_id, (command.quantity, command.limit_price)
-    if request_id is None and pending is not None and terms == (pending.quantity, pending.limit_price):
-        request_id = pending.request_id
+    pending, terms = order.pending_replace, (command.quantity, command.limit_price)
+    request_id = command.request_id if command.request_id is not None else _asked_for(order, terms)
+    late = order.unheard_replace(request_id) is not None
     if request_id is None:
-        news = terms != (order.quantity, order.limit_price)
+        news = order.phase is Phase.OPEN and terms != (order.quantity, order.limit_price)
     else:
-        news = pending is not None and request_id == pending.request_id
-    if order.phase is Phase.OPEN and news:
+        news = late or (pending is not None and request_id == pending.request_id)
+    if news:
         story.tell(
             e.OrderReplaced,
             quantity=command.quantity,
             limit_price=command.limit_price,
             evidence=command.evidence,
             request_id=request_id,
+            late=late,
         )
+
+
+def _asked_for(order: Order, terms: tuple[int, Decimal | None]) -> UUID | None:
+    """Where the venue names no request: the newest one without an answer that asked for just these terms."""
+    waiting = order.unheard if order.pending_replace is None else (*order.unheard, order.pending_replace)
+    same = (change.request_id for change in reversed(waiting) if (change.quantity, change.limit_price) == terms)
+    return next(same, None)
 
 
 def _replace_rejected(story: Story, command: c.RecordReplaceRejected) -> None:
@@ -139,7 +157,7 @@ def _corrected(story: Story, command: c.RecordCorrection) -> None:
 
 
 def _expired(story: Story, command: c.RecordExpired) -> None:
-    if _may_end(story):
+    if _may_close(story):
         story.tell(e.OrderExpired, evidence=command.evidence, reason=command.reason)
 
 

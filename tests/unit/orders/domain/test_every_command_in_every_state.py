@@ -92,16 +92,16 @@ TABLE: dict[type[c.Command], Row] = {
         "-": f"{NOT_SENT} in_doubt sending_again cancel_in_doubt replace_in_doubt {AT_VENUE} {PENDING} {ENDED}",
     },
     c.RecordAccepted: {
-        "OrderAccepted": f"{NOT_SENT} {UNSETTLED} {HELD} never_sent",
-        "-": f"{AT_VENUE} {PENDING} filled canceled unwanted expired rejected",
+        "OrderAccepted": f"{NOT_SENT} {UNSETTLED} {HELD} never_sent rejected",
+        "-": f"{AT_VENUE} {PENDING} filled canceled unwanted expired",
     },
     c.RecordRejected: {
         "OrderRejected": f"{OPEN} unwanted",
         "-": "filled canceled never_sent expired rejected",
     },
     c.RecordCanceled: {
-        "OrderCanceled": f"{OPEN} unwanted",
-        "-": "filled canceled never_sent expired rejected",
+        "OrderCanceled": f"{OPEN} filled unwanted",
+        "-": "canceled never_sent expired rejected",
     },
     c.RecordCancelRejected: {
         "CancelRejected": "cancel_held cancel_in_doubt cancel_pending both_pending",
@@ -119,8 +119,8 @@ TABLE: dict[type[c.Command], Row] = {
     c.RecordBust: {"ExecutionBusted": ANY},
     c.RecordCorrection: {"ExecutionCorrected": ANY},
     c.RecordExpired: {
-        "OrderExpired": f"{OPEN} unwanted",
-        "-": "filled canceled never_sent expired rejected",
+        "OrderExpired": f"{OPEN} filled unwanted",
+        "-": "canceled never_sent expired rejected",
     },
     c.ExpireUnsent: {
         "OrderExpired": NOT_SENT,

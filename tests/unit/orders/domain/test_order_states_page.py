@@ -13,6 +13,7 @@ from orders.domain.decide import decide
 from orders.domain.errors import Refusal
 from orders.domain.events import OrderEvent, event_name
 from orders.domain.order import fold, view
+from orders.domain.story import TOO_LATE
 from orders.domain.values import Delivery, Evidence, OrdStatus, TimeInForce
 from tests.support.fix_matrix import SIMPLE, Row
 from tests.support.given import given
@@ -30,6 +31,7 @@ from tests.support.order_events import (
     parked,
     placed,
     rejected,
+    replace_rejected,
     replace_requested,
     started,
 )
@@ -89,6 +91,11 @@ RACES: dict[str, Race] = {
         c.RecordExecution,
         {**DONE, "quantity": 20},
     ),
+    "a replace to more was told as too late; the exchange carried it out": (
+        (*PENDING_REPLACE, executed("F1", 10, leaves=0), replace_rejected(TOO_LATE)),
+        c.RecordReplaced,
+        REPLACE,
+    ),
     "a replace to what is filled": (
         (*WORKING, executed("F1", 4), replace_requested(4)),
         c.RecordReplaced,
@@ -98,8 +105,19 @@ RACES: dict[str, Race] = {
     "canceled; late fills complete it": ((*WORKING, canceled()), c.RecordExecution, DONE),
     "canceled before it was sent; the exchange has it": (NEVER_SENT, c.RecordAccepted, {}),
     "filled; a fill more": ((*WORKING, executed("F1", 10)), c.RecordExecution, FILL),
+    "filled; the exchange says that it was canceled": ((*WORKING, executed("F1", 10)), c.RecordCanceled, {}),
+    "canceled though full; a fill is busted": (
+        (*WORKING, executed("F1", 10), canceled()),
+        c.RecordBust,
+        {"ref_exec_id": "F1"},
+    ),
     "filled; a fill is busted": ((*WORKING, executed("F1", 10)), c.RecordBust, {"ref_exec_id": "F1"}),
     "a bust comes before its fill": ((*WORKING, busted("F2")), c.RecordExecution, DONE),
+    "at the exchange by a fill; its answer brings its own id of the order": (
+        (*HELD, executed("F1", 4)),
+        c.RecordAccepted,
+        {},
+    ),
     "the same fill is reported again": ((*WORKING, executed("F2", 4)), c.RecordExecution, FILL),
     "a day order is not sent by the end of its day": (
         (placed(time_in_force=TimeInForce.DAY),),

@@ -3,6 +3,7 @@
 from tests.support.fix_matrix import Row
 from tests.unit.orders.domain.fix_appendix_d import (
     executions_and_cancels,
+    late_words,
     replaces,
     time_and_corrections,
     venue_and_resends,
@@ -12,6 +13,7 @@ ROWS: tuple[Row, ...] = (
     *executions_and_cancels.VANILLA,
     *executions_and_cancels.CANCEL,
     *replaces.INCREASE,
+    *late_words.CARRIED_OUT,
     *replaces.OTHER_TERMS,
     *replaces.DECREASE,
     *replaces.SEQUENCE,

@@ -187,6 +187,7 @@ CANCEL = (
             line(in_doubt(), "SubmitInDoubt", PENDING_NEW, 10_000, 0, 10_000),
             line(cancel("Y", "X"), "CancelRequested", PENDING_CANCEL, 10_000, 0, 10_000),
             line(trade("A", 2_000), "OrderExecuted", PENDING_CANCEL, 10_000, 2_000, 8_000),
+            line(acknowledged(), "OrderAccepted", PENDING_CANCEL, 10_000, 2_000, 8_000),
             line(acknowledged(), NOTHING, PENDING_CANCEL, 10_000, 2_000, 8_000),
             line(canceled("Y"), "OrderCanceled", CANCELED, 10_000, 2_000, 0),
         ),

@@ -141,19 +141,6 @@ INCREASE = (
         ),
         differs="only the appendix's reject: what is executed has ended (400), a new order is needed",
     ),
-    Row(
-        "D8-C.1.c",
-        "the replace was asked for before the fill, and the exchange carries it out after it",
-        (
-            *working(),
-            line(replace("Y", "X", 12_000), "ReplaceRequested", PENDING, 10_000, 0, 10_000),
-            line(trade("A", 10_000), "OrderExecuted ReplaceRejected", FILLED, 10_000, 10_000, 0),
-            line(replaced("Y", 12_000), NOTHING, FILLED, 10_000, 10_000, 0),
-            line(trade("B", 2_000), "OrderExecuted", FILLED, 10_000, 12_000, 0),
-        ),
-        variant="carried out",
-        differs="nothing left, the replace was told as too late; what it brings all the same is counted, as overfilled",
-    ),
 )
 
 OTHER_TERMS = (

@@ -192,6 +192,19 @@ CORRECTIONS = (
         differs="the appendix has no such matrix; Filled goes before Canceled, as its precedence says",
     ),
     Row(
+        "D35-J.1.b",
+        "the report that the order was canceled comes before that of the busted execution",
+        (
+            *working(),
+            line(trade("A", 10_000), "OrderExecuted", FILLED, 10_000, 10_000, 0),
+            line(canceled(), "OrderCanceled", FILLED, 10_000, 10_000, 0),
+            line(canceled(), NOTHING, FILLED, 10_000, 10_000, 0),
+            line(trade_cancel("B", "A"), "ExecutionBusted", CANCELED, 10_000, 0, 0),
+        ),
+        variant="reordered",
+        differs="the appendix has reports in order; the end is kept, and holds once the order is full no more",
+    ),
+    Row(
         "D36-J.1.c",
         "GTC order partially filled over two days, with corrections of quantity on both executions",
         (
