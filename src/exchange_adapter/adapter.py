@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from random import Random
@@ -20,15 +20,15 @@ from threading import Event, Thread
 from uuid import UUID
 
 import structlog
-import uuid_utils
 from msgspec import Struct
 
-from exchange_adapter.bounds import CLOSE_WAIT_S, READ_THREADS
+from exchange_adapter.bounds import CLOSE_WAIT_S, LOOP_ANSWER_S, READ_THREADS
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.clock import Clock
 from exchange_adapter.dispatcher import Dispatcher
 from exchange_adapter.errors import RESTART_EXIT_CODE, PoolExhausted
+from exchange_adapter.figures import Figures, Working
 from exchange_adapter.ownership import Owned, Ownership
 from exchange_adapter.policy import Limits
 from exchange_adapter.recorder import Recorder
@@ -41,6 +41,7 @@ from exchange_adapter.venue_requests import Requests
 from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
+from exchange_adapter.workers import Worker
 from orders.domain.instruments import Catalogue
 from orders.domain.terms import Rules
 from orders.eventstore.group_commit import Writer
@@ -53,12 +54,13 @@ log = structlog.get_logger(__name__)
 
 class AdapterConfig(Struct, frozen=True, kw_only=True):
     """`direct_url` reaches PostgreSQL without a pooler: locks need a session. `venue_name` keeps the positions and the
-    stream of several venues apart; it is stored."""
+    stream of several venues apart; it is stored. `new_id` makes time-ordered ids (UUIDv7)."""
 
     database_url: str
     direct_url: str
     venue_name: str
     catalogue: Catalogue
+    new_id: Callable[[], UUID]
     limits: Limits = Limits()
 
 
@@ -83,10 +85,6 @@ def worker_id() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
 
 
-def new_id() -> UUID:
-    return UUID(int=uuid_utils.uuid7().int)
-
-
 class _Adapter:
     """The object graph of one process. Built on its event loop."""
 
@@ -102,12 +100,16 @@ class _Adapter:
         self._worker = worker_id()
         rules = Rules(catalogue=config.catalogue, venue=venue.capabilities)
         handler = CommandHandler(store, self._writer, rules, self._reads)
-        recorder = Recorder(handler, new_id=new_id, utc=self._clock.utc)
-        window = DutyWindow()
-        self._dispatcher = self._dispatching(handler, recorder, window, config.limits)
+        recorder = Recorder(handler, new_id=config.new_id, utc=self._clock.utc)
+        self._window = DutyWindow()
+        self._calls = Calls()
+        self._breaker = Breaker()
+        venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random())
+        self._submits = Submits(venue_calls, handler, recorder, self._worker)
+        self._dispatcher = self._dispatching(handler, recorder, venue_calls, config.limits)
         self._feeder = Feeder(
             duties=self._duties,
-            window=window,
+            window=self._window,
             venue=venue.capabilities,
             wake=self._dispatcher.wake,
             clock=self._clock,
@@ -122,24 +124,30 @@ class _Adapter:
             thread=self._report_reads,
         )
         self._follower = DutyFollower(store, config.direct_url, hints, on_change=self._changed)
-        self._ownership = Ownership(config.direct_url, self._owned, reports=venue.capabilities.reports)
+        self._ownership = Ownership(
+            config.direct_url,
+            Worker(self._worker, config.venue_name),
+            on_change=self._owned,
+            working=self._working,
+            other_pids=self._other_pids,
+            reports=venue.capabilities.reports,
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _dispatching(
-        self, handler: CommandHandler, recorder: Recorder, window: DutyWindow, limits: Limits
+        self, handler: CommandHandler, recorder: Recorder, calls: VenueCalls, limits: Limits
     ) -> Dispatcher:
-        calls = VenueCalls(self._venue, recorder, limits, self._clock, Random())
         return Dispatcher(
             handler=handler,
             venue=self._venue.capabilities,
-            window=window,
-            calls=Calls(),
-            submits=Submits(calls, handler, recorder, self._worker),
+            window=self._window,
+            calls=self._calls,
+            submits=self._submits,
             requests=Requests(calls, handler, recorder, self._claim_request),
             recorder=recorder,
             limits=limits,
             clock=self._clock,
-            breaker=Breaker(),
+            breaker=self._breaker,
         )
 
     async def run(self, stop: Event, ready: Callable[[], None]) -> int:
@@ -168,6 +176,7 @@ class _Adapter:
         parts = [asyncio.ensure_future(part.run(stopping)) for part in (self._dispatcher, self._feeder, self._reports)]
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
+        self._ownership.leave()
         results = await asyncio.gather(*parts, return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
         for failure in failures:
@@ -187,6 +196,32 @@ class _Adapter:
     def _owned(self, owned: Owned) -> None:
         self._tell(partial(self._feeder.own, owned.shards))
         self._tell(partial(self._reports.own, owned.reports))
+
+    def _working(self) -> Working | None:
+        """Asked of the loop, after all that it was told before."""
+        answer: Future[Working] = Future()
+        self._tell(lambda: answer.set_result(Working(self._window.busy_shards, self._figures())))
+        try:
+            return answer.result(LOOP_ANSWER_S)
+        except TimeoutError:
+            return None
+
+    def _figures(self) -> Figures:
+        opened_at = self._breaker.opened_at
+        return Figures(
+            calls_running=self._calls.running,
+            calls_hanging=self._calls.lost,
+            calls_limit=self._calls.limit,
+            breaker_open_s=None if opened_at is None else round(self._clock.monotonic() - opened_at, 1),
+            duties=len(self._window),
+            turns_running=self._dispatcher.running,
+            turns_ended=self._dispatcher.turns_ended,
+            attempts=self._submits.attempts,
+        )
+
+    def _other_pids(self) -> list[int]:
+        pid = self._follower.follower.backend_pid
+        return [] if pid is None else [pid]
 
     def _tell(self, callback: Callable[[], None]) -> None:
         """From any thread; nothing once the loop is closed."""

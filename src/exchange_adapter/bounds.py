@@ -21,6 +21,10 @@ REFILL_POLL_S = 0.25  # how late another adapter's follower may tell of a duty
 SWEEP_S = 5.0  # a full window, too, looks at the table again so often: nothing is forgotten
 SHORTEST_WAIT_S = 0.001  # for the next order that falls due: a shorter wait would be no wait at all
 OWNERSHIP_POLL_S = 1.0  # how soon a dead adapter's shards are taken over, once its connection is gone
+SHARING_POLL_S = 0.2  # while shards change hands: a shard at rest is given up, and one that is free taken, as soon
+FROZEN_AFTER_BEATS = 10  # of ours, some 10 s, without one of theirs: a loaded machine misses a few, a frozen one all
+FORGET_WORKER_S = 10.0  # a worker whose connection is gone is listed so long: one that is cut off comes back by then
+LOOP_ANSWER_S = 1.0  # an event loop that takes longer to say how it does is late for every call as well
 LOG_HELD_EVERY_S = 60.0  # a line on what is held, not one an order
 
 # Retries of our own database

@@ -21,6 +21,8 @@ class Breaker:
         self._retry_at: float | None = None
         self._pause_s = BREAKER_PROBE_S[0]
         self._probing = False
+        self.opened_at: float | None = None
+        """Since when it is open; None while it is closed."""
 
     @property
     def is_open(self) -> bool:
@@ -51,10 +53,12 @@ class Breaker:
             if self.is_open:
                 log.warning("exchange answers again: calls go on")
             self._failures, self._retry_at, self._pause_s = 0, None, BREAKER_PROBE_S[0]
+            self.opened_at = None
             return
         self._failures += 1
         if probe or (not self.is_open and self._failures >= self._opens_after):
             if not self.is_open:
+                self.opened_at = now
                 log.error(
                     "exchange fails at every call: no more attempts until a probe is answered", failures=self._failures
                 )

@@ -80,6 +80,8 @@ class Calls:
     ) -> None:
         self.busy = 0
         """Seats taken, lost ones included."""
+        self.running = 0
+        """Calls within their timeout."""
         self.lost = 0
         """Seats of calls that are past their timeout."""
         self.limit = limit
@@ -134,7 +136,11 @@ class Seat:
     ) -> T | Raised | TooLate | TimedOut[T]:
         """With `claimed_at`, the call is not made once the start bound, counted from there, is over."""
         ended = self._calls.start(call, claimed_at)
-        await asyncio.wait((ended,), timeout=timeout_s)
+        self._calls.running += 1
+        try:
+            await asyncio.wait((ended,), timeout=timeout_s)
+        finally:
+            self._calls.running -= 1
         if ended.done():
             return ended.result()
         self._lost = True

@@ -82,6 +82,7 @@ class Dispatcher:
         self._clock = clock
         self._breaker = breaker
         self._turns: set[asyncio.Task[None]] = set()
+        self.turns_ended = 0
         self._woken = asyncio.Event()
         self._database_away = False
 
@@ -146,6 +147,7 @@ class Dispatcher:
 
     def _ended(self, task: asyncio.Task[None], turn: Turn, probing: bool) -> None:
         self._turns.discard(task)
+        self.turns_ended += 1
         turn.seat.release()
         now = self._clock.monotonic()
         self._breaker.leave(probe=probing, answered=turn.answered, now=now)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from exchange_adapter import outcomes
 from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
 from exchange_adapter.clock import Clock
+from exchange_adapter.figures import Attempts
 from exchange_adapter.policy import Limits, Seen
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue import NotSent, Outcome, Placed, SubmitOutcome, Venue, venue_order
@@ -107,6 +108,8 @@ class Submits:
 
     def __init__(self, calls: VenueCalls, handler: CommandHandler, recorder: Recorder, worker: str) -> None:
         self.worker = worker
+        self.attempts = Attempts()
+        """What became of this process' attempts so far."""
         self._calls = calls
         self._handler = handler
         self._recorder = recorder
@@ -149,6 +152,7 @@ class Submits:
         began: float,
     ) -> Order:
         stamp, timeout_s = self._recorder.stamp(order.id), self._calls.limits.call_timeout_s
+        self.attempts = self.attempts.counting(outcome)
         self._calls.keep_late(order, outcome, lambda late: [outcomes.of_submit(attempt, late, timeout_s, stamp)])
         done = await self._recorder.record(order.id, [outcomes.of_submit(attempt, outcome, timeout_s, stamp)])
         if turn.answered:

@@ -64,6 +64,8 @@ def run_projector(settings: Settings) -> None:
 
 def run_adapter(settings: Settings) -> None:
     """Raises: SettingsError, UnreachableError. Exits with the adapter's own code: it may want to be started afresh."""
+    from uuid_utils.compat import uuid7
+
     from exchange_adapter.adapter import AdapterConfig, run_adapter
     from exchange_adapter.loading import load_venue
     from exchange_adapter.policy import Limits
@@ -81,6 +83,7 @@ def run_adapter(settings: Settings) -> None:
         direct_url=where.direct_url,
         venue_name=settings.exchange,
         catalogue=settings.catalogue,
+        new_id=uuid7,
         limits=Limits(call_timeout_s=settings.venue_call_timeout_s, park_after_attempts=settings.park_after_attempts),
     )
     store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders adapter")

@@ -97,6 +97,8 @@ class Follower:
         self.failure: Failure | None = None
         self.checkpoint: Checkpoint | None = None
         """Where it is; None while it stands by, or has no database."""
+        self.backend_pid: int | None = None
+        """The server's number of its connection, which may hold the lock; None while it has none."""
         self._store = store
         self._url = direct_url
         self._apply = apply
@@ -113,6 +115,7 @@ class Follower:
         while not stop.is_set():
             try:
                 with connect(self._url, application_name=f"follower {self.name}") as connection:
+                    self.backend_pid = connection.info.backend_pid
                     self._lead(connection, stop)
             except LostCheckpoint as lost:
                 log.warning("follower %s starts again: %s", self.name, lost)
@@ -124,7 +127,7 @@ class Follower:
             except Exception as error:
                 log.exception("follower %s starts again", self.name)
                 self._fail(error)
-            self.checkpoint = None
+            self.checkpoint = self.backend_pid = None
             self._pause(stop)
 
     def _lead(self, connection: BoundedConnection, stop: Event) -> None:

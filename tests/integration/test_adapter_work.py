@@ -1,19 +1,18 @@
-"""Duties, shards and outages on a real PostgreSQL."""
+"""Duties and outages on a real PostgreSQL."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from uuid_utils.compat import uuid7
 
-from exchange_adapter.adapter import new_id
 from exchange_adapter.bounds import SHARDS
-from exchange_adapter.ownership import NOTHING, Owned, Ownership
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.report_position import PostgresReportPositions
 from exchange_adapter.venue import ReportPosition
@@ -61,7 +60,7 @@ def caught_up(database_url: str, client: Client) -> bool:
 
 
 def give(client: Client, kind: type[c.Command], order_id: object, **fields: object) -> None:
-    stamp = {"order_id": order_id, "command_id": new_id(), "at": datetime.now(UTC), "by": "test"}
+    stamp = {"order_id": order_id, "command_id": uuid7(), "at": datetime.now(UTC), "by": "test"}
     client.give(kind(**stamp, **fields))
 
 
@@ -173,37 +172,6 @@ def test_a_replace_is_claimed_once_and_its_claim_forgotten_when_it_is_answered(
     with following(database_url, []):
         wait_until(lambda: caught_up(database_url, client))
     assert claims(database_url) == 0
-
-
-@contextmanager
-def owning(database_url: str) -> Iterator[list[Owned]]:
-    told, stop = [NOTHING], threading.Event()
-    thread = threading.Thread(target=Ownership(database_url, told.append, reports=True).run, args=(stop,))
-    thread.start()
-    try:
-        yield told
-    finally:
-        stop.set()
-        thread.join(10)
-
-
-def owns_all(told: list[Owned]) -> Callable[[], bool]:
-    return lambda: told[-1] == Owned(frozenset(EVERYTHING), True)
-
-
-def test_one_adapter_owns_all_shards_and_the_next_takes_them_over(database_url: str) -> None:
-    with owning(database_url) as first:
-        wait_until(owns_all(first))
-        with owning(database_url) as second:
-            with psycopg.connect(database_url, autocommit=True) as connection:
-                connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity"
-                    " where application_name = 'orders adapter locks' and datname = current_database()"
-                    " order by backend_start limit 1"
-                )
-            wait_until(lambda: first[-1] == NOTHING and len(first) > 2, what="the first to notice")
-            wait_until(lambda: owns_all(first)() != owns_all(second)() and (owns_all(first)() or owns_all(second)()))
-    assert first[-1] == second[-1] == NOTHING
 
 
 def test_the_position_in_the_reports_only_moves_forward(database_url: str) -> None:

@@ -228,12 +228,13 @@ class Process:
         self.window = DutyWindow()
         calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number))
         self.breaker = Breaker()
+        self.submits = Submits(calls, handler, recorder, self.worker)
         self.dispatcher = Dispatcher(
             handler=handler,
             venue=venue.capabilities,
             window=self.window,
             calls=self.calls,
-            submits=Submits(calls, handler, recorder, self.worker),
+            submits=self.submits,
             requests=Requests(calls, handler, recorder, self._claim_request),
             recorder=recorder,
             limits=floor.limits,

@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from uuid_utils.compat import uuid7
+
 from exchange_adapter.adapter import AdapterConfig, run_adapter
 from exchange_adapter.loading import load_venue
 from exchange_adapter.policy import Limits
@@ -83,6 +85,7 @@ def main(database_url: str, exchange: str, address: str) -> int:
         direct_url=database_url,
         venue_name=exchange,
         catalogue=BUILT_IN,
+        new_id=uuid7,
         limits=Limits(call_timeout_s=CALL_TIMEOUT_S),
     )
     venue = load_venue(exchange, address=address, call_timeout_s=CALL_TIMEOUT_S)

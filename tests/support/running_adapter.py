@@ -10,7 +10,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from exchange_adapter.adapter import AdapterConfig, new_id, run_adapter
+from uuid_utils.compat import uuid7 as new_id
+
+from exchange_adapter.adapter import AdapterConfig, run_adapter
 from exchange_adapter.policy import Limits
 from exchange_adapter.venue import Venue
 from orders.domain import commands as c
@@ -121,6 +123,7 @@ def running_adapter(database_url: str, venue: Venue, *, name: str = "simulated",
         direct_url=database_url,
         venue_name=name,
         catalogue=BUILT_IN,
+        new_id=new_id,
         limits=Limits(**limits),
     )
     thread = threading.Thread(
