@@ -3,6 +3,8 @@
 # Calls to the venue
 CALL_THREADS = 500  # calls in flight: 300 orders/s through a call of 0.5 s take 150, three times that is slack
 LOST_SHARE = 4  # one thread in so many lost in hung calls: the process drains and starts afresh
+LEAST_LOST = 2  # in a small pool: one call that hangs is chance, and the others go on
+BURST_S = 0.1  # calls at once, in seconds of the allowed rate: what a busy loop is late by, and no more
 START_BOUND_S = 2.0  # from before the claim's append to the call: past it the claim is given up as never sent
 IDLE_THREAD_S = 30.0  # a thread that had nothing to do for so long ends
 FIRST_RETRY_S = 0.35  # before the second attempt, times a factor of RETRY_SPREAD
@@ -38,11 +40,15 @@ PROBE_CHOICE = 100  # oldest orders of which the least tried one probes: one tha
 # Reports
 REPORT_BATCH = 1_000  # reports taken together: their fills become one or two commits
 REPORT_UNITS_IN_FLIGHT = 512  # orders of a batch being recorded at once: one commit's worth; reading waits meanwhile
+COMMIT_REPORTS = 500  # of many orders in one commit: some 300 kB, a quarter of what a commit may have at the most
 MAX_UNIT_REPORTS = 250  # of one order in one unit: some 150 kB of events
 REPORT_WAIT_S = 0.5  # for the first report of a batch; how late a stop or a lost lock is noticed
 REPORT_SILENCE_S = 5.0  # the exchange says something each second: past it the link is dead
 MAX_EARLY_REPORTS = 2_048  # held while an earlier one is missing; past it the stream is opened anew
 REPORT_RETRY_S = (0.2, 5.0)  # waits before the stream is opened again
+MAX_UNMATCHED_NOTED = 10_000  # reports that wait for their order; a venue with other customers' may send millions
+REMATCH_EVERY_S = 2.0  # how late a report follows its order's appearance; the look costs a millisecond
+REMATCH_BATCH = 500  # reports matched again between two looks
 UNMATCHED_LOOKBACK = 2_000  # events of the venue's stream in which a repeat of an unmatched report is looked for
 
 # The simulated exchange's client
@@ -52,7 +58,27 @@ MAX_LINE_BYTES = 262_144  # an answer or a report line, by its protocol
 RECEIVE_BYTES = 262_144  # read at once
 ANSWER_MARGIN_S = 0.1  # a call gives up so much before the dispatcher would
 
+# Alerts
+ALERT_POLL_S = 1.0  # how late an alert is told; the table's look costs a millisecond
+ALERT_PAUSE_S = 60.0  # a kind is told of at most so often: a phone that rings all the time is turned off
+ALERT_QUIET_S = 900.0  # a contradiction of the exchange's that was not seen again for so long is over
+ALERT_EXAMPLES = 5  # named in a notice; the list has all
+MAX_ALERT_DETAIL = 300  # characters: reasons are the exchange's own words
+MAX_NOTED_ALERTS = 1_000  # what a process keeps of the contradictions it saw itself; the oldest leave
+REPORTS_STALLED_S = 30.0  # six times REPORT_SILENCE_S: a few broken streams in a row are no alert
+WEBHOOK_TIMEOUT_S = 5.0  # for the whole of a request; each kind of alert waits for its own only
+WEBHOOK_RETRY_S = (1.0, 60.0)  # first and longest wait; tried for ever, with the newest state
+
 # The process
 STOP_WAIT_S = 5.0  # running calls may end so long after a stop; what still runs is left in doubt
 CLOSE_WAIT_S = 2.0  # for the writer, the follower and the report reader to end after that
 READ_THREADS = 4  # reads of single orders; each takes a millisecond
+
+# Operators
+MAX_HELD_PAGE = 1_000  # orders of one list: each is read from the log, at less than a millisecond
+DEFAULT_HELD_PAGE = 100
+MAX_ACTIONS = 1_000  # orders that one request retries or resolves: two seconds or so
+ACTIONS_AT_ONCE = 50  # of them under way together: enough to share commits, few enough to leave room for clients
+WORKER_SEEN_S = 5.0  # a worker tells of itself each second: past it, it does not live, or is frozen
+MAX_WORKERS_SHOWN = 1_000  # far more than there are shards
+MAX_ALERT_EXAMPLES = 20  # alerts shown of each kind; the count tells how many there are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -49,6 +49,10 @@ class Recorder:
         Raises: the first command's Refusal, UnknownOrder, StoreClosed, TooLarge.
         """
         return await self.persist(lambda: self._handler.execute_all(order_id, make), order_id=str(order_id))
+
+    async def record_folded(self, made: Mapping[UUID, MakeCommands]) -> dict[UUID, Done]:
+        """See `CommandHandler.execute_folded`; what is left out is for `record_all`. Raises StoreClosed, TooLarge."""
+        return await self.persist(lambda: self._handler.execute_folded(made))
 
     async def persist(self, write: Callable[[], Awaitable[T]], **about: str) -> T:
         """Tries until the database takes it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
@@ -17,13 +17,17 @@ from uuid import UUID
 import structlog
 
 from exchange_adapter.bounds import (
+    COMMIT_REPORTS,
     MAX_UNIT_REPORTS,
     REPORT_BATCH,
     REPORT_RETRY_S,
+    REPORT_SILENCE_S,
     REPORT_UNITS_IN_FLIGHT,
     REPORT_WAIT_S,
+    REPORTS_STALLED_S,
 )
 from exchange_adapter.errors import OtherJournal, ReportsLost
+from exchange_adapter.reconciler import Stamp
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.report_position import ReportPositions
 from exchange_adapter.report_words import command_of, order_id_of
@@ -32,11 +36,8 @@ from exchange_adapter.venue import Report, ReportPosition, ReportStream, Venue
 from exchange_adapter.waiting import first_of
 from orders.domain.commands import Command
 from orders.domain.errors import Refusal, UnknownOrder
-from orders.domain.events import OrderExecuted
 from orders.domain.order import Order
-from orders.domain.values import Phase
-from orders.eventstore.port import StoreUnavailable
-from orders.handlers import Done
+from orders.eventstore.port import StoreUnavailable, TooLarge
 
 T = TypeVar("T")
 
@@ -62,13 +63,23 @@ class ReportReader:
         self._thread = thread
         self._owned = asyncio.Event()
         self._pause_s = REPORT_RETRY_S[0]
+        self._alive_at = 0.0  # on the loop's clock: when the venue last gave a sign of life, or reading began
+        self._lost = ""  # why nothing is read
+
+    def stalled(self) -> str | None:
+        """What keeps this process from reading: where it should, and nothing came for REPORTS_STALLED_S."""
+        silent_s = asyncio.get_running_loop().time() - self._alive_at
+        if not self._owned.is_set() or silent_s < REPORTS_STALLED_S:
+            return None
+        return f"nothing came for {REPORTS_STALLED_S:g} s{self._lost and ': '}{self._lost}"
 
     def own(self, owned: bool) -> None:
         """Whether the reports are this process' to read. For the loop's own thread."""
-        if owned:
-            self._owned.set()
-        else:
+        if not owned:
             self._owned.clear()
+        elif not self._owned.is_set():
+            self._alive_at = asyncio.get_running_loop().time()
+            self._owned.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -78,8 +89,10 @@ class ReportReader:
             try:
                 await self._follow(stop)
             except ReportsLost as lost:
+                self._lost = str(lost)
                 log.warning("reports are read again", reason=str(lost))
             except StoreUnavailable as error:
+                self._lost = str(error)
                 log.warning("reports wait for the database", error=str(error))
             await first_of(stop, timeout_s=self._pause_s)
             self._pause_s = min(self._pause_s * 2, REPORT_RETRY_S[1])
@@ -89,15 +102,23 @@ class ReportReader:
         stream = await self._open(position)
         seq = position.seq if stream.source in (position.source, None) else 0
         log.info("reports are read", after=seq, source=stream.source)
+        opened_at = asyncio.get_running_loop().time()
         try:
             while self._owned.is_set() and not stop.is_set():
                 batch = await self._blocking(partial(stream.next_batch, REPORT_BATCH, REPORT_WAIT_S))
+                self._hear(opened_at, reports=bool(batch))
                 if batch:
                     await self.record(batch, stream.source)
                     await self._save(ReportPosition(stream.source, batch[-1].seq))
                 self._pause_s = REPORT_RETRY_S[0]
         finally:
             stream.close()
+
+    def _hear(self, opened_at: float, *, reports: bool) -> None:
+        """A stream without a heartbeat is lost after REPORT_SILENCE_S: one that lives longer is idle, and well."""
+        now = asyncio.get_running_loop().time()
+        if reports or now - opened_at > REPORT_SILENCE_S:
+            self._alive_at, self._lost = now, ""
 
     async def _open(self, position: ReportPosition) -> ReportStream:
         try:
@@ -116,27 +137,50 @@ class ReportReader:
                 unmatched.append(report)
             else:
                 by_order[order_id].append(report)
-        room = asyncio.Semaphore(REPORT_UNITS_IN_FLIGHT)
-        unfit = await asyncio.gather(*(self._of_order(order_id, own, room) for order_id, own in by_order.items()))
-        unmatched += [report for reports in unfit for report in reports]
+        unmatched += await self._together(by_order)
+        left = list(by_order.items())
+        for start in range(0, len(left), REPORT_UNITS_IN_FLIGHT):
+            some = left[start : start + REPORT_UNITS_IN_FLIGHT]
+            for unfit in await asyncio.gather(*(self.record_order(order_id, own) for order_id, own in some)):
+                unmatched += unfit
         if unmatched:
             unmatched.sort(key=lambda report: report.seq)
             await self._recorder.persist(lambda: self._unmatched.keep(unmatched, source))
 
-    async def _of_order(self, order_id: UUID, reports: list[Report], room: asyncio.Semaphore) -> list[Report]:
-        """Returns the reports that fit no order, or cannot be."""
-        async with room:
-            unfit: list[Report] = []
-            for start in range(0, len(reports), MAX_UNIT_REPORTS):
-                part = reports[start : start + MAX_UNIT_REPORTS]
-                try:
-                    unfit += await self._record_part(order_id, part)
-                except UnknownOrder:
-                    return reports
-                except Refusal:
-                    for report in part:  # one of them cannot be: it must not keep the others out
-                        unfit += await self._record_one(order_id, report)
-            return unfit
+    async def _together(self, by_order: dict[UUID, list[Report]]) -> list[Report]:
+        """Takes out of `by_order` what can be recorded at once, in few commits: the fills of orders known lately.
+
+        Returns the reports that lack what they cannot do without.
+        """
+        unfit: list[Report] = []
+        parts = [_Part(order_id, own, self._recorder.stamp(order_id)) for order_id, own in by_order.items()]
+        for done in await asyncio.gather(*(self._one_commit(some) for some in _commits(parts))):
+            for part in done:
+                unfit += part.unfit
+                del by_order[part.order_id]
+        return unfit
+
+    async def _one_commit(self, parts: list[_Part]) -> list[_Part]:
+        """What of it could be recorded at once."""
+        try:
+            done = await self._recorder.record_folded({part.order_id: part.commands for part in parts})
+        except TooLarge:  # for all together: each alone will do, or say so
+            return []
+        return [part for part in parts if part.order_id in done]
+
+    async def record_order(self, order_id: UUID, reports: list[Report]) -> list[Report]:
+        """Durable when it returns, but for the reports that it returns: they fit no order, or cannot be."""
+        unfit: list[Report] = []
+        for start in range(0, len(reports), MAX_UNIT_REPORTS):
+            part = reports[start : start + MAX_UNIT_REPORTS]
+            try:
+                unfit += await self._record_part(order_id, part)
+            except UnknownOrder:
+                return reports
+            except Refusal:
+                for report in part:  # one of them cannot be: it must not keep the others out
+                    unfit += await self._record_one(order_id, report)
+        return unfit
 
     async def _record_one(self, order_id: UUID, report: Report) -> list[Report]:
         try:
@@ -145,17 +189,11 @@ class ReportReader:
             log.error("report cannot be", order_id=str(order_id), seq=report.seq, reason=str(refused))
             return [report]
 
-    async def _record_part(self, order_id: UUID, part: list[Report]) -> list[Report]:
+    async def _record_part(self, order_id: UUID, reports: list[Report]) -> list[Report]:
         """One unit. Returns the reports that lack what they cannot do without."""
-        stamp, unfit = self._recorder.stamp(order_id), list[Report]()
-
-        def commands(order: Order) -> list[Command]:
-            read = [(report, command_of(report, order, stamp)) for report in part]
-            unfit[:] = [report for report, command in read if command is None]
-            return [command for _, command in read if command is not None]
-
-        _tell_contradictions(await self._recorder.record_all(order_id, commands))
-        return unfit
+        part = _Part(order_id, reports, self._recorder.stamp(order_id))
+        await self._recorder.record_all(order_id, part.commands)
+        return part.unfit
 
     async def _save(self, position: ReportPosition) -> None:
         await self._blocking(partial(self._positions.write, position))
@@ -164,12 +202,32 @@ class ReportReader:
         return asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
-def _tell_contradictions(done: Done) -> None:
-    """The venue's word wins, and is recorded; a person should know."""
-    order = done.order
-    if not any(isinstance(recorded.event, OrderExecuted) for recorded in done.events):
-        return
-    if order.overfilled:
-        log.error("order overfilled", order_id=str(order.id), quantity=order.quantity, filled=order.filled)
-    if order.phase not in (Phase.OPEN, Phase.FILLED):
-        log.error("order filled after its end", order_id=str(order.id), ended=order.phase.value, filled=order.filled)
+class _Part:
+    """Reports of one order, as one unit. `unfit`: those that lack what they cannot do without, once asked."""
+
+    def __init__(self, order_id: UUID, reports: list[Report], stamp: Stamp) -> None:
+        self.order_id = order_id
+        self.reports = reports
+        self.unfit: list[Report] = []
+        self._stamp = stamp
+
+    def commands(self, order: Order) -> list[Command]:
+        read = [(report, command_of(report, order, self._stamp)) for report in self.reports]
+        self.unfit = [report for report, command in read if command is None]
+        return [command for _, command in read if command is not None]
+
+
+def _commits(parts: Iterable[_Part]) -> Iterator[list[_Part]]:
+    """Parts that are committed together; a part too large for one unit is left out."""
+    some: list[_Part] = []
+    size = 0
+    for part in parts:
+        if len(part.reports) > MAX_UNIT_REPORTS:
+            continue
+        if size + len(part.reports) > COMMIT_REPORTS:
+            yield some
+            some, size = [], 0
+        some.append(part)
+        size += len(part.reports)
+    if some:
+        yield some

@@ -23,6 +23,7 @@ READ_BATCH_EVENTS = 2_000  # events a read of the log: 1 MB or so
 POLL_INTERVAL_S = 0.25  # how old a follower may be when no NOTIFY arrives
 MAX_STREAM_READ = 50_000  # events of one order read at once; past it the fold goes on in pages
 CACHED_ORDERS = 10_000  # folded orders kept by version
+CACHED_FILLS = 100_000  # of the orders kept: some 35 MB; a single order with more of them is kept all the same
 COMMAND_ATTEMPTS = 20  # decisions of one command against a moving stream
 VENUE_WAIT_S = 2.0  # DELETE and PUT wait this long for the venue's word
 MAX_APPEND_BYTES = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol, TypeVar
@@ -17,9 +17,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from orders.bounds import CACHED_ORDERS, COMMAND_ATTEMPTS, MAX_STREAM_READ
+from orders.bounds import CACHED_FILLS, CACHED_ORDERS, COMMAND_ATTEMPTS, MAX_STREAM_READ
 from orders.domain.commands import Command, PlaceOrder
-from orders.domain.decide import decide
+from orders.domain.decide import decide, tell
 from orders.domain.errors import InvalidOrder, KeyReused, Refusal, UnknownOrder
 from orders.domain.events import Event, OrderEvent, OrderPlaced
 from orders.domain.order import Order, evolve
@@ -34,6 +34,10 @@ class Appender(Protocol):
     """Makes units durable; `orders.eventstore.group_commit.Writer` is the one in use."""
 
     async def append(self, unit: Unit) -> Appended | Conflict: ...
+
+    async def append_whole(self, units: Sequence[Unit]) -> list[Appended | Conflict]:
+        """All in one commit; one answer each, in order."""
+        ...
 
 
 class Done(Struct, frozen=True):
@@ -51,11 +55,13 @@ class Placed(Struct, frozen=True):
 
 
 class FoldedOrders:
-    """The orders folded lately, bounded; the least recently used one leaves first."""
+    """The orders folded lately, bounded, their fills too; the least recently used one leaves first."""
 
-    def __init__(self, limit: int = CACHED_ORDERS) -> None:
+    def __init__(self, limit: int = CACHED_ORDERS, fills: int = CACHED_FILLS) -> None:
         self._orders: OrderedDict[UUID, Order] = OrderedDict()
         self._limit = limit
+        self._most_fills = fills
+        self._fills = 0
 
     def get(self, order_id: UUID) -> Order | None:
         order = self._orders.get(order_id)
@@ -69,8 +75,10 @@ class FoldedOrders:
             return
         self._orders[order.id] = order
         self._orders.move_to_end(order.id)
-        if len(self._orders) > self._limit:
-            self._orders.popitem(last=False)
+        self._fills += order.executions.held - (0 if kept is None else kept.executions.held)
+        while len(self._orders) > self._limit or (self._fills > self._most_fills and len(self._orders) > 1):
+            _, oldest = self._orders.popitem(last=False)
+            self._fills -= oldest.executions.held
 
 
 class CommandHandler:
@@ -116,26 +124,51 @@ class CommandHandler:
 
         Raises: UnknownOrder, the first command's Refusal, EventStoreError.
         """
-        order = await self.load(order_id)
+        folded = self._folded.get(order_id)
+        order, is_present = (folded, False) if folded is not None else (await self.current(order_id), True)
         for _ in range(COMMAND_ATTEMPTS):
             try:
                 events, after = self._decided(order, make)
             except Refusal:
-                newer = await self.current(order_id)
-                if newer.version == order.version:
+                if is_present:
                     raise
-                order = newer
+            else:
+                if events:
+                    answer = await self._appender.append(Unit(order_id, order.version, tuple(events)))
+                    if isinstance(answer, Appended):
+                        self._folded.keep(after)
+                        return Done(after, tuple(_recorded(order_id, answer, order.version, events)))
+                elif is_present:
+                    return Done(order, ())
+            order, is_present = await self.current(order_id), True
+        raise StoreUnavailable(f"order {order_id} changed {COMMAND_ATTEMPTS} times while a command was decided")
+
+    async def execute_folded(self, made: Mapping[UUID, MakeCommands]) -> dict[UUID, Done]:
+        """Many orders' commands in one commit, as far as that goes: without the orders that are not folded yet, have
+        moved on, refuse or have nothing to do. Those are for `execute_all`.
+
+        Raises: EventStoreError.
+        """
+        units: list[Unit] = []
+        after: list[Order] = []
+        for order_id, make in made.items():
+            order = self._folded.get(order_id)
+            if order is None:
+                continue
+            try:
+                events, changed = self._decided(order, make)
+            except Refusal:
                 continue
             if events:
-                answer = await self._appender.append(Unit(order_id, order.version, tuple(events)))
-                if isinstance(answer, Appended):
-                    self._folded.keep(after)
-                    return Done(after, tuple(_recorded(order_id, answer, order.version, events)))
-            newer = await self.current(order_id)
-            if not events and newer.version == order.version:
-                return Done(newer, ())
-            order = newer
-        raise StoreUnavailable(f"order {order_id} changed {COMMAND_ATTEMPTS} times while a command was decided")
+                units.append(Unit(order_id, order.version, tuple(events)))
+                after.append(changed)
+        done: dict[UUID, Done] = {}
+        for unit, order, answer in zip(units, after, await self._appender.append_whole(units), strict=True):
+            if isinstance(answer, Appended):
+                self._folded.keep(order)
+                recorded = _recorded(unit.stream_id, answer, unit.expected_version, unit.events)
+                done[unit.stream_id] = Done(order, tuple(recorded))
+        return done
 
     async def load(self, order_id: UUID) -> Order:
         """The order, possibly a little behind the log. Raises UnknownOrder."""
@@ -163,9 +196,9 @@ class CommandHandler:
     def _decided(self, order: Order, make: MakeCommands) -> tuple[list[OrderEvent], Order]:
         events: list[OrderEvent] = []
         for command in make(order):
-            for event in decide(order, command, self.rules):
-                events.append(event)
-                order = evolve(order.id, order, event)
+            story = tell(order, command, self.rules)
+            events += story.events
+            order = story.order
         return events, order
 
     async def _fold(self, order_id: UUID, order: Order | None) -> Order | None:

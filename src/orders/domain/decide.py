@@ -48,12 +48,20 @@ def decide(order: Order | None, command: c.Command, rules: Rules) -> list[e.Orde
         return [_place(command, rules)]
     if order is None:
         raise UnknownOrder(command.order_id)
+    return tell(order, command, rules).events
+
+
+def tell(order: Order, command: c.Command, rules: Rules) -> Story:
+    """What `decide` says of an order that exists, and with it the order after the events.
+
+    Raises: a `Refusal` where the command may not happen.
+    """
     reason = unfit(command)
     if reason is not None:
         raise NotApplicable(reason)
     story = Story(order, command, rules)
     _DECISIONS[type(command)](story, command)
-    return story.events
+    return story
 
 
 def _place(command: c.PlaceOrder, rules: Rules) -> e.OrderPlaced:
