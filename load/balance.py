@@ -72,7 +72,7 @@ class Balance(Struct):
 
 def balance(accepted: Iterable[str], orders: Iterable[Mapping[str, Any]]) -> Balance:
     """`accepted`: the ids of every order that a client was told is accepted; one told twice counts once. `orders`: what
-    the API shows of them (`order_id`, `status`, `delivery`); read once, so that pages may come as they are asked for."""
+    the API shows of them (`order_id`, `status`, `delivery`); read once, so it may be pages that come one by one."""
     awaited = set(accepted)
     seen: set[str] = set()
     told = Balance(len(awaited), Counter(), Findings())

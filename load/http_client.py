@@ -108,10 +108,15 @@ class Connection(asyncio.Protocol):
 
 def post(host: str, path: str, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> bytes:
     """A request, ready to be sent as often as one likes."""
+    return request("POST", host, path, body, headers)
+
+
+def request(method: str, host: str, path: str, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """The same, of any method."""
     lines = [
-        f"POST {path} HTTP/1.1",
+        f"{method} {path} HTTP/1.1",
         f"Host: {host}",
-        "Content-Type: application/json",
+        *(["Content-Type: application/json"] if body else []),
         f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in headers),
     ]

@@ -1,0 +1,14 @@
+"""A plain place_order and a killed adapter, whose doubt is settled (long form: python -m tests.campaigns.doubt)."""
+
+import pytest
+
+from tests.campaigns.doubt import run
+
+
+@pytest.mark.timeout(240)  # of a machine that is busy with other tests; alone it takes some 15 s
+def test_no_order_is_placed_twice_and_what_was_in_doubt_ends_as_placed_once() -> None:
+    outcome = run(kills=3, seed=5, orders=400, per_second=80)
+    assert not outcome.findings, outcome
+    assert outcome.balance.closes, outcome
+    assert outcome.balance.states == {"working": 400}, outcome
+    assert outcome.in_doubt > 0, "the kills should have met running calls"

@@ -1,0 +1,18 @@
+"""When the adapter is killed, and the exchange goes away."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.campaigns.adapter_kills import BURST, KILL, OUTAGE, deeds
+
+
+@pytest.mark.parametrize(("orders", "kills"), [(100_000, 100), (5_000, 6), (400, 3), (1_000, 1)])
+def test_kills_are_spread_over_all_orders_and_each_burst_is_followed_by_an_outage(orders: int, kills: int) -> None:
+    planned = deeds(orders, kills)
+    assert [deed.what for deed in planned].count(KILL) == kills
+    assert all(0 < deed.accepted < orders for deed in planned)
+    assert all(one.accepted < other.accepted for one, other in pairwise(planned))
+    assert planned[-1].what == OUTAGE
+    in_a_row = "".join("k" if deed.what == KILL else " " for deed in planned).split()
+    assert all(1 <= len(burst) <= BURST for burst in in_a_row)
