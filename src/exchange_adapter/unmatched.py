@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
@@ -77,4 +78,19 @@ class UnmatchedReports:
             report_key=key,
             order_ref=report.order_ref,
             report=msgspec.json.decode(report.raw, type=dict) if report.raw else {},
+            read=_told(report),
         )
+
+
+def _told(report: Report) -> dict[str, Any]:
+    """The report's fields that say something, but for the raw bytes; prices as they are written."""
+    fields: dict[str, Any] = msgspec.to_builtins(report)
+    return {name: value for name, value in fields.items() if value is not None and name != "raw"}
+
+
+def report_of(event: ReportUnmatched) -> Report | None:
+    """The report again; None where the event has none that can be read."""
+    try:
+        return msgspec.convert(event.read, Report)
+    except msgspec.ValidationError:
+        return None

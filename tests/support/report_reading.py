@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -28,8 +29,11 @@ SOURCE = "journal-1"
 class Journal:
     """The venue's reports, numbered from 1, and a stream of them that can be cut."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float = 0.0) -> None:
+        """`pause_s`: how long a real thread waits for a report where none is there."""
         self.source = SOURCE
+        self.pause_s = pause_s
+        self.told = threading.Event()
         self.reports: list[Report] = []
         self.opened: list[ReportPosition] = []
         self.cut_after = -1  # reports handed out until the stream is lost; -1: never
@@ -39,6 +43,7 @@ class Journal:
         seq = len(self.reports) + 1
         report = Report(seq=seq, kind=kind, order_ref=str(order_id), raw=msgspec.json.encode({"seq": seq}), **fields)
         self.reports.append(report)
+        self.told.set()
         return report
 
     def fill(self, order_id: UUID | str, quantity: int = 10, **fields: Any) -> Report:
@@ -69,6 +74,9 @@ class Journal:
             self._seq += len(batch)
             journal.cut_after -= len(batch) if journal.cut_after > 0 else 0
             journal.largest = max(journal.largest, len(batch))
+            if not batch:
+                journal.told.wait(journal.pause_s)
+                journal.told.clear()
             return batch
 
         def close(self) -> None:

@@ -63,7 +63,9 @@ create table public.adapter_alert_notices (
 -- Reports of orders that we did not know when they came; a row leaves when its order has appeared and taken it.
 create table public.adapter_unmatched_reports (
     order_id uuid not null,                 -- as the venue named it
+    venue text not null,                    -- whose report it is
     position bigint not null,               -- of ReportUnmatched
+    appeared boolean not null,              -- the order is in the log now
     constraint adapter_unmatched_reports_key primary key (position)
 );
 create index adapter_unmatched_reports_order on public.adapter_unmatched_reports (order_id);

@@ -168,12 +168,14 @@ class OperatorResolved(OrderEvent, frozen=True, kw_only=True):
 
 
 class ReportUnmatched(Event, frozen=True, kw_only=True):
-    """On the venue's own stream: a report of an order that we do not know. `report` is the venue's, as it came."""
+    """On the venue's own stream: a report of an order that we do not know. `report` is the venue's, as it came; `read`
+    what the adapter read of it, so that it can be matched again without the venue."""
 
     venue: str
     report_key: str
     order_ref: str
     report: dict[str, Any]
+    read: dict[str, Any] | None = None
 
 
 CancelReplies = (OrderCanceled, CancelRejected)

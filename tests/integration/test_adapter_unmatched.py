@@ -1,0 +1,125 @@
+"""Reports that come before their order: kept, and counted once when it appears. On a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from exchange_adapter import rematching
+from exchange_adapter.venue import ReportKind, ReportPosition, ReportStream
+from orders.domain import commands as c
+from orders.domain.decide import decide
+from orders.domain.events import ReportUnmatched
+from orders.domain.terms import Rules
+from orders.domain.values import Capabilities, Delivery, Phase
+from orders.eventstore.port import Unit
+from tests.support.adapter_floor import FULL, ScriptedVenue
+from tests.support.report_reading import Journal
+from tests.support.running_adapter import Client, client_of, running_adapter
+from tests.support.waiting import wait_until
+
+
+class ReportingVenue(ScriptedVenue):
+    """Has orders of its own: those of another database."""
+
+    capabilities: ClassVar[Capabilities] = FULL
+
+    def __init__(self) -> None:
+        super().__init__(FULL, lambda: 0.0)
+        self.journal = Journal(pause_s=0.05)
+
+    def reports(self, after: ReportPosition) -> ReportStream:
+        return self.journal.stream(after)
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[Client]:
+    with client_of(database_url, FULL) as client:
+        yield client
+
+
+@pytest.fixture
+def journal(database_url: str) -> Iterator[Journal]:
+    """Of a venue whose reports an adapter reads."""
+    venue = ReportingVenue()
+    with running_adapter(database_url, venue, name="reporting"):
+        yield venue.journal
+
+
+def noted(database_url: str) -> int:
+    with psycopg.connect(database_url) as connection:
+        (rows,) = connection.execute("select count(*) from adapter_unmatched_reports").fetchone() or (0,)
+    return int(rows)
+
+
+def place_again(client: Client, order_id: UUID) -> None:
+    """As a client does after a restore: the same key makes the same id."""
+    (model,) = client.place(quantity=30)
+    placed = client.order(model)
+    command = c.PlaceOrder(
+        order_id=order_id, command_id=uuid4(), at=placed.created_at, by="local", account="local", terms=placed.placed
+    )
+    client.store.append([Unit(order_id, 0, tuple(decide(None, command, Rules())))])
+
+
+def test_fills_that_came_before_their_order_count_once_when_it_appears(
+    database_url: str, client: Client, journal: Journal
+) -> None:
+    early, never = uuid4(), uuid4()
+    journal.fill(early, 10)
+    journal.fill(never, 7)
+    journal.fill(early, 5)
+    journal.tell(ReportKind.FILLED, early)  # without what makes a fill: it leaves the table too
+    journal.fill("not one of ours", 1)
+    wait_until(lambda: noted(database_url) == 4)
+    place_again(client, early)
+    client.wait_for([early], lambda order: order.filled == 15)
+    wait_until(lambda: noted(database_url) == 1, what="only the order that never comes is waited for")
+    journal.reports.append(journal.reports[0])
+    journal.fill(early, 15)
+    client.wait_for([early], lambda order: order.phase is Phase.FILLED)
+    assert client.order(early).filled == 30
+    assert client.history(early).count("OrderExecuted") == 3
+    assert client.order(early).delivery is Delivery.ACKED
+
+
+def test_a_report_whose_order_appeared_before_it_was_noted_is_matched(
+    database_url: str, client: Client, journal: Journal
+) -> None:
+    """As where the order is placed between the look for it and the append of the report."""
+    (known,) = client.place(quantity=30)
+    client.wait_for([known], lambda order: order.delivery is Delivery.ACKED)
+    journal.fill(known, 4)
+    client.wait_for([known], lambda order: order.filled == 4)
+    late = ReportUnmatched(
+        event_id=uuid4(),
+        at=client.order(known).updated_at,
+        by="exchange adapter",
+        venue="reporting",
+        report_key="another/1",
+        order_ref=str(known),
+        report={},
+        read={"seq": 1, "kind": "filled", "order_ref": str(known), "exec_id": "X", "quantity": 6, "price": "1.10"},
+    )
+    client.store.append([Unit(uuid4(), 0, (late,))])
+    client.wait_for([known], lambda order: order.filled == 10)
+    wait_until(lambda: noted(database_url) == 0)
+
+
+def test_no_more_are_noted_than_the_bound_and_the_oldest_stay(
+    database_url: str, client: Client, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rematching, "MAX_UNMATCHED_NOTED", 2)
+    first, *others = [uuid4() for _ in range(5)]
+    journal.fill(first, 30)
+    wait_until(lambda: noted(database_url) == 1)
+    for other in others:
+        journal.fill(other)
+    wait_until(lambda: noted(database_url) == 2)
+    place_again(client, first)
+    client.wait_for([first], lambda order: order.phase is Phase.FILLED)
+    wait_until(lambda: noted(database_url) == 1)
