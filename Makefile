@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy
 
-.PHONY: run test test-domain check $(CHECKS) bench load chaos fmt lock clean help install-run install-dev
+.PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-reports load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -44,6 +44,12 @@ check-tidy: install-dev
 
 bench: install-dev ## measure durable POST /orders against a bare echo on the same server
 	@exec $(BIN)/python -m load.bench $(ARGS)
+
+bench-outage: install-dev ## orders at a steady rate while the exchange is down, then hangs; 50 minutes
+	@exec $(BIN)/python -m load.outage $(ARGS)
+
+bench-reports: install-dev ## measure execution reports into the log against raw COPY of the same rows
+	@exec $(BIN)/python -m load.report_rate $(ARGS)
 
 load: install-dev ## send a realistic load to the service at BASE_URL
 	@if [[ -f load/__main__.py ]]; then exec $(BIN)/python -m load $(ARGS); fi; echo "load: this version has no load script"

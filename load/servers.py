@@ -63,6 +63,16 @@ def order_api(folder: Path, database_url: str) -> Iterator[Server]:
 
 
 @contextmanager
+def whole_service(folder: Path, **settings: str) -> Iterator[Server]:
+    """`orders up`: its own database, the simulated exchange and all; its data is in `folder`/data."""
+    port = free_port()
+    own = {"DATABASE_URL": "", "BASE_URL": f"http://{HOST}:{port}", "ORDERS_DATA_DIR": str(folder / "data")}
+    command = [sys.executable, "-m", "order_service", "up"]
+    with _running("orders-up", command, port, folder, {**own, "EXCHANGE": "simulated", **settings}) as server:
+        yield server
+
+
+@contextmanager
 def echo(folder: Path) -> Iterator[Server]:
     """The bare echo, on the same server with the same settings."""
     port = free_port()
