@@ -21,8 +21,9 @@ from uuid import UUID
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
-from exchange_adapter.bounds import CLOSE_WAIT_S, LOOP_ANSWER_S, READ_THREADS
+from exchange_adapter.bounds import CALL_THREADS, CLOSE_WAIT_S, LOOP_ANSWER_S, READ_THREADS
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.clock import Clock
@@ -31,6 +32,7 @@ from exchange_adapter.errors import RESTART_EXIT_CODE, PoolExhausted
 from exchange_adapter.figures import Figures, Working
 from exchange_adapter.ownership import Owned, Ownership
 from exchange_adapter.policy import Limits
+from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.report_position import PostgresReportPositions
 from exchange_adapter.reports import ReportReader
@@ -54,7 +56,9 @@ log = structlog.get_logger(__name__)
 
 class AdapterConfig(Struct, frozen=True, kw_only=True):
     """`direct_url` reaches PostgreSQL without a pooler: locks need a session. `venue_name` keeps the positions and the
-    stream of several venues apart; it is stored. `new_id` makes time-ordered ids (UUIDv7)."""
+    stream of several venues apart; it is stored. `new_id` makes time-ordered ids (UUIDv7). `max_calls` are in flight
+    at most in this process, `calls_per_s` begin in all adapters of the venue together (None: no limit);
+    `resends_in_doubt` is the operator's choice for a venue that leaves no other."""
 
     database_url: str
     direct_url: str
@@ -62,6 +66,9 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     catalogue: Catalogue
     new_id: Callable[[], UUID]
     limits: Limits = Limits()
+    max_calls: int = CALL_THREADS
+    calls_per_s: float | None = None
+    resends_in_doubt: bool = False
 
 
 def run_adapter(
@@ -90,27 +97,29 @@ class _Adapter:
 
     def __init__(self, config: AdapterConfig, store: EventStore, hints: Hints, venue: Venue) -> None:
         self._venue = venue
+        self._capabilities = replace(venue.capabilities, resends_in_doubt=config.resends_in_doubt)
         self._writer = Writer(store)
         self._reads = ThreadPoolExecutor(READ_THREADS, "order-reads")
         self._duty_reads = ThreadPoolExecutor(1, "duty-reads")
         self._report_reads = ThreadPoolExecutor(1, "report-reads")
-        self._duties = PostgresDuties(config.database_url, venue.capabilities)
+        self._duties = PostgresDuties(config.database_url, self._capabilities)
         self._positions = PostgresReportPositions(config.database_url, config.venue_name)
         self._clock = Clock()
         self._worker = worker_id()
-        rules = Rules(catalogue=config.catalogue, venue=venue.capabilities)
+        rules = Rules(catalogue=config.catalogue, venue=self._capabilities)
         handler = CommandHandler(store, self._writer, rules, self._reads)
         recorder = Recorder(handler, new_id=config.new_id, utc=self._clock.utc)
         self._window = DutyWindow()
-        self._calls = Calls()
+        self._calls = Calls(config.max_calls)
+        self._rate = CallRate(config.calls_per_s, self._clock.monotonic)
         self._breaker = Breaker()
-        venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random())
+        venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate)
         self._submits = Submits(venue_calls, handler, recorder, self._worker)
         self._dispatcher = self._dispatching(handler, recorder, venue_calls, config.limits)
         self._feeder = Feeder(
             duties=self._duties,
             window=self._window,
-            venue=venue.capabilities,
+            venue=self._capabilities,
             wake=self._dispatcher.wake,
             clock=self._clock,
             threads=self._duty_reads,
@@ -139,7 +148,7 @@ class _Adapter:
     ) -> Dispatcher:
         return Dispatcher(
             handler=handler,
-            venue=self._venue.capabilities,
+            venue=self._capabilities,
             window=self._window,
             calls=self._calls,
             submits=self._submits,
@@ -148,6 +157,7 @@ class _Adapter:
             limits=limits,
             clock=self._clock,
             breaker=self._breaker,
+            rate=self._rate,
         )
 
     async def run(self, stop: Event, ready: Callable[[], None]) -> int:
@@ -194,6 +204,7 @@ class _Adapter:
         self._tell(partial(self._feeder.changed, changed))
 
     def _owned(self, owned: Owned) -> None:
+        self._tell(partial(self._rate.own, len(owned.shards)))
         self._tell(partial(self._feeder.own, owned.shards))
         self._tell(partial(self._reports.own, owned.reports))
 

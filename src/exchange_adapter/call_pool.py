@@ -1,7 +1,8 @@
 """The bounded pool of threads that calls to the venue run in.
 
 A seat is taken before the claim that leads to its call. A call that outlives its timeout keeps its seat and its thread
-until it returns; when LOST_SHARE of the pool is lost so, the process has to be started afresh.
+until it returns; when LOST_SHARE of the pool is lost so, the process has to be started afresh. One lost call alone is
+no reason for that while another seat is left.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from exchange_adapter.bounds import CALL_THREADS, IDLE_THREAD_S, LOST_SHARE, START_BOUND_S
+from exchange_adapter.bounds import CALL_THREADS, IDLE_THREAD_S, LEAST_LOST, LOST_SHARE, START_BOUND_S
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ class Raised(Struct, frozen=True):
 
 
 class TooLate(Struct, frozen=True):
-    """The call was not made: the start bound was over."""
+    """The call was not made: the start bound was over, or the process stops."""
 
 
 class TimedOut(Struct, Generic[T], frozen=True):
@@ -85,13 +86,19 @@ class Calls:
         self.lost = 0
         """Seats of calls that are past their timeout."""
         self.limit = limit
+        self.open = True
+        """Calls may begin."""
         self._run = run or Threads().run
         self._monotonic = monotonic
 
     @property
     def exhausted(self) -> bool:
-        """A quarter of the pool hangs."""
-        return self.lost * LOST_SHARE >= self.limit
+        """A quarter of the pool hangs, and two calls at least; of a pool of one, the one."""
+        return self.lost * LOST_SHARE >= self.limit and self.lost >= min(LEAST_LOST, self.limit)
+
+    def close(self) -> None:
+        """From now on a submit that was claimed ends as TooLate instead of being called. What runs goes on."""
+        self.open = False
 
     def take_seat(self) -> Seat | None:
         """None where all are taken."""
@@ -116,7 +123,7 @@ class Calls:
 
     def _result(self, call: Callable[[], T], claimed_at: float | None) -> T | Raised | TooLate:
         """The clock is read in the thread itself: whatever held it up before counts."""
-        if claimed_at is not None and self._monotonic() - claimed_at > START_BOUND_S:
+        if claimed_at is not None and (not self.open or self._monotonic() - claimed_at > START_BOUND_S):
             return TooLate()
         try:
             return call()

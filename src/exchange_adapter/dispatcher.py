@@ -1,7 +1,8 @@
 """Takes due work, oldest first, one turn at a time for an order, and lets the policy say what each turn does.
 
-A turn begins only when a seat in the call pool is free. It loads the order, takes one step, and puts the order back for
-when the policy wants it next. What the window says may be old; the order as the log has it decides.
+A turn begins only when a seat in the call pool is free and the venue may be called. It loads the order, takes one step,
+and puts the order back for when the policy wants it next. What the window says may be old; the order as the log has it
+decides.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from exchange_adapter.policy import (
     can_go_on,
     next_step,
 )
+from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue_calls import Submits, Turn, seen_now
 from exchange_adapter.venue_requests import Requests
@@ -70,6 +72,7 @@ class Dispatcher:
         limits: Limits,
         clock: Clock,
         breaker: Breaker,
+        rate: CallRate,
     ) -> None:
         self._handler = handler
         self._venue = venue
@@ -81,6 +84,7 @@ class Dispatcher:
         self._limits = limits
         self._clock = clock
         self._breaker = breaker
+        self._rate = rate
         self._turns: set[asyncio.Task[None]] = set()
         self.turns_ended = 0
         self._woken = asyncio.Event()
@@ -96,7 +100,8 @@ class Dispatcher:
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then running turns may end within STOP_WAIT_S, and what still runs is left to be in doubt.
+        """Until `stop`; then no call begins any more, running ones may end within STOP_WAIT_S, and what still runs is
+        left to be in doubt.
 
         Raises: PoolExhausted where too many calls hang, after the others have ended.
         """
@@ -106,34 +111,44 @@ class Dispatcher:
                 blocked = self._take_due()
                 await first_of(stop, self._woken, timeout_s=self._idle_s(blocked=blocked))
         finally:
+            self._calls.close()
             await self._drain()
         if self._calls.exhausted and not stop.is_set():
             raise PoolExhausted(f"{self._calls.lost} of {self._calls.limit} calls hang")
 
     def _take_due(self) -> bool:
-        """Begins turns for what is due; whether the breaker keeps some from it."""
+        """Begins turns for what is due; whether the breaker or the rate keeps some from it."""
         while (seat := self._calls.take_seat()) is not None:
             now = self._clock.monotonic()
-            allowed = self._breaker.allows(now)
+            allowed = self._breaker.allows(now) and self._rate.ready_at() <= now
             probe = allowed and self._breaker.is_open
             entry = self._window.take(now, urgent_only=not allowed, least_tried=probe)
             if entry is None:
                 seat.release()
                 return not allowed
             probing = allowed and self._breaker.enter()
-            turn = Turn(entry, seat)
+            turn = Turn(entry, seat, has_token=allowed)
+            if allowed:
+                self._rate.take()
             task = asyncio.ensure_future(self._turn(turn, may_call=allowed))
             self._turns.add(task)
             task.add_done_callback(lambda task, turn=turn, probing=probing: self._ended(task, turn, probing))  # type: ignore[misc]
         return False
 
     def _idle_s(self, *, blocked: bool) -> float | None:
-        """Until the next entry is due, or the probe that what is due waits for. A full pool waits for a turn to end."""
+        """Until the next entry is due, or the call that what is due waits for. A full pool waits for a turn to end."""
         if self._calls.busy >= self._calls.limit:
             return None
-        times = [self._window.next_due_at(), self._breaker.retry_at if blocked else None]
+        times = [self._window.next_due_at(), self._may_call_at() if blocked else None]
         coming = [at for at in times if at is not None]
         return max(SHORTEST_WAIT_S, min(coming) - self._clock.monotonic()) if coming else None
+
+    def _may_call_at(self) -> float | None:
+        """When the breaker's next probe, and the rate, let a call through; None: once the probe under way has ended."""
+        if not self._breaker.is_open:
+            return self._rate.ready_at()
+        probe_at = self._breaker.retry_at
+        return None if probe_at is None else max(probe_at, self._rate.ready_at())
 
     async def _drain(self) -> None:
         if self._turns:
@@ -149,6 +164,8 @@ class Dispatcher:
         self._turns.discard(task)
         self.turns_ended += 1
         turn.seat.release()
+        if turn.has_token:
+            self._rate.give_back()
         now = self._clock.monotonic()
         self._breaker.leave(probe=probing, answered=turn.answered, now=now)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -161,7 +178,7 @@ class Dispatcher:
         try:
             order = await self._order(entry)
             step = self._next(entry, order)
-            if isinstance(step, Submit | Query | Cancel | Replace) and not may_call:
+            if isinstance(step, Submit | Query | Cancel | Replace) and not (may_call and self._calls.open):
                 self._put_back(entry, order, self._clock.monotonic() + BREAKER_PROBE_S[0])
                 return
             order = await self._take(step, order, turn)

@@ -90,6 +90,8 @@ def _check_class(setting: str, venue: type) -> Capabilities:
         raise VenueConfigError(
             f"EXCHANGE={setting}: the class declares no `capabilities` (orders.domain.values.Capabilities)"
         )
+    if capabilities.resends_in_doubt:
+        raise VenueConfigError(f"EXCHANGE={setting}: the class sets `resends_in_doubt`; ON_DOUBT decides that")
     for capability, method in _METHODS.items():
         if getattr(capabilities, capability, True) and not callable(getattr(venue, method, None)):
             raise VenueConfigError(f"EXCHANGE={setting}: the class has no method `{method}`")

@@ -1,7 +1,8 @@
 """A venue made of a plain blocking function `place_order(order)`, unmodified.
 
 The function offers no id, no query and no reports. So what is known is little: it returned (placed), or it raised its
-module's `OrderPlacementError` (surely not sent). Anything else leaves the order in doubt, for a person to settle.
+module's `OrderPlacementError` (surely not sent). Anything else leaves the order in doubt, for a person to settle; or,
+with ON_DOUBT=resend, to be sent again, perhaps twice.
 """
 
 from __future__ import annotations

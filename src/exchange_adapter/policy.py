@@ -15,6 +15,8 @@
 | IN_DOUBT, day over | | Hold |
 | IN_DOUBT | venue deduplicates | Submit |
 | IN_DOUBT | venue queries | Query |
+| IN_DOUBT | the operator chose to resend, the last attempt can have neither started nor answered any more | Submit |
+| IN_DOUBT | the same, sooner | Wait |
 | IN_DOUBT | | Hold |
 | ACKED, replace pending | not sent before, or the venue repeats its answers | Replace |
 | ACKED, replace pending | its answer was lost, venue queries, no cancel waits | Query |
@@ -27,7 +29,8 @@
 | anything else | | Settled |
 
 Whatever calls the venue waits for its backoff first (Wait), counted from the end of the last try. A resend while in
-doubt carries the terms of the first attempt: a replace that came meanwhile is held.
+doubt carries the terms of the first attempt: a replace that came meanwhile is held. Where the venue would take it for
+another order, it waits besides until START_BOUND_S and the call's timeout are over: a slow answer may still settle it.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     tries: int = 0
     tried_at: float = 0.0
+    attempted_at: float = 0.0  # when the newest attempt was claimed or, if by another process, first seen here
     jitter: float = 0.5
     never_called: bool = False  # the claim that stands is ours, and no call followed it
     replace_lost: UUID | None = None  # the request whose answer did not come
@@ -149,7 +153,7 @@ def _unhurried(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: 
         case Delivery.SENDING:
             return NeverSent() if seen.never_called else Doubt("no running call of its owner stands behind the attempt")
         case Delivery.IN_DOUBT:
-            return _in_doubt(venue, order, now)
+            return _in_doubt(venue, order, seen, now, limits)
         case Delivery.ACKED:
             return _at_venue(venue, order, seen)
 
@@ -163,7 +167,7 @@ def _queued(order: Order, seen: Seen, now: Now, limits: Limits) -> Step:
     return Submit()
 
 
-def _in_doubt(venue: Capabilities, order: Order, now: Now) -> Step:
+def _in_doubt(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: Limits) -> Step:
     if order.pending_cancel is not None:
         if venue.cancels and (venue.repeats_answers or not venue.queries):
             return Cancel(order.pending_cancel)
@@ -173,7 +177,12 @@ def _in_doubt(venue: Capabilities, order: Order, now: Now) -> Step:
         return Query() if venue.queries else _DAY_OVER_IN_DOUBT
     if venue.deduplicates:
         return Submit()
-    return Query() if venue.queries else _NO_WAY_TO_KNOW
+    if venue.queries:
+        return Query()
+    if not venue.resends_blindly:
+        return _NO_WAY_TO_KNOW
+    unanswered_at = seen.attempted_at + START_BOUND_S + limits.call_timeout_s
+    return Submit() if now.monotonic >= unanswered_at else Wait(unanswered_at)
 
 
 def _at_venue(venue: Capabilities, order: Order, seen: Seen) -> Step:
@@ -234,7 +243,7 @@ def can_go_on(
         case Delivery.PARKED:
             return False
         case Delivery.IN_DOUBT:
-            return venue.deduplicates or venue.queries or (cancel and venue.cancels)
+            return venue.deduplicates or venue.queries or venue.resends_blindly or (cancel and venue.cancels)
         case Delivery.ACKED:
             return change or ((cancel or unwanted) and venue.cancels)
     return True

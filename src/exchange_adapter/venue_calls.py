@@ -17,6 +17,7 @@ from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
 from exchange_adapter.clock import Clock
 from exchange_adapter.figures import Attempts
 from exchange_adapter.policy import Limits, Seen
+from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue import NotSent, Outcome, Placed, SubmitOutcome, Venue, venue_order
 from exchange_adapter.work.window import Entry
@@ -35,18 +36,24 @@ R = TypeVar("R", bound=Outcome)
 
 class Turn(Struct):
     """One order's turn, in a seat of the pool. `answered` says afterwards whether the venue said anything; None: it was
-    not called."""
+    not called. `has_token`: a call of it is accounted for, and not yet made."""
 
     entry: Entry
     seat: Seat
     answered: bool | None = None
+    has_token: bool = False
 
 
 class VenueCalls:
-    def __init__(self, venue: Venue, recorder: Recorder, limits: Limits, clock: Clock, random: Random) -> None:
+    """Every call to the venue goes through `call`."""
+
+    def __init__(
+        self, venue: Venue, recorder: Recorder, limits: Limits, clock: Clock, random: Random, rate: CallRate
+    ) -> None:
         self.venue = venue
         self.limits = limits
         self.clock = clock
+        self._rate = rate
         self._recorder = recorder
         self._random = random
         self._late: set[asyncio.Task[None]] = set()
@@ -55,6 +62,10 @@ class VenueCalls:
     async def call(
         self, turn: Turn, function: Callable[[], R], *, claimed_at: float | None = None
     ) -> R | Raised | TooLate | TimedOut[Any]:
+        if not turn.has_token:
+            self._rate.take()
+        turn.has_token = False
+        await self._rate.wait_to_call()
         outcome = await turn.seat.call(function, self.limits.call_timeout_s, claimed_at=claimed_at)
         turn.answered = outcomes.answered(outcome)
         return outcome
@@ -120,6 +131,8 @@ class Submits:
         Raises: Refusal where there is nothing to submit any more, EventStoreError.
         """
         entry, began = turn.entry, self._calls.clock.monotonic()
+        if order.delivery is Delivery.IN_DOUBT and not self._calls.venue.capabilities.deduplicates:
+            log.warning("order in doubt sent again: it may be placed twice", order_id=str(order.id))
         claim = c.StartSubmit(**self._recorder.stamp(order.id)(), worker=self.worker)
         entry.unsure_claim = True  # an append without an answer may stand all the same
         try:
@@ -170,4 +183,6 @@ class Submits:
 
 def seen_now(entry: Entry, order: Order, worker: str) -> Seen:
     """What the policy needs to know beside the order."""
-    return replace(entry.seen, never_called=entry.unsure_claim and order.worker == worker)
+    attempted_at = entry.doubt_since[1] if entry.doubt_since is not None else 0.0
+    never_called = entry.unsure_claim and order.worker == worker
+    return replace(entry.seen, never_called=never_called, attempted_at=attempted_at)

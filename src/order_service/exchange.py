@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from exchange_adapter.errors import VenueConfigError
 from exchange_adapter.loading import venue_capabilities
 from order_service.errors import SettingsError, WrongSetting
@@ -10,9 +12,11 @@ from orders.domain.values import Capabilities
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """What the venue can do. Raises SettingsError where EXCHANGE names nothing usable."""
+    """What the venue can do, and what the operator chose for doubt. Raises SettingsError where EXCHANGE names nothing
+    usable."""
     try:
-        return venue_capabilities(settings.exchange)
+        declared = venue_capabilities(settings.exchange)
     except VenueConfigError as error:
         what = str(error).removeprefix(f"EXCHANGE={settings.exchange}: ")
         raise SettingsError([WrongSetting("EXCHANGE", what)]) from error
+    return replace(declared, resends_in_doubt=settings.resend_in_doubt)

@@ -85,6 +85,9 @@ def run_adapter(settings: Settings) -> None:
         catalogue=settings.catalogue,
         new_id=uuid7,
         limits=Limits(call_timeout_s=settings.venue_call_timeout_s, park_after_attempts=settings.park_after_attempts),
+        max_calls=settings.venue_max_calls,
+        calls_per_s=settings.venue_calls_per_s,
+        resends_in_doubt=settings.resend_in_doubt,
     )
     store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders adapter")
     hints = PostgresHints(where.direct_url, application_name="orders adapter hints")

@@ -18,6 +18,7 @@ from exchange_adapter.call_pool import Calls, Raised, TooLate
 from exchange_adapter.clock import Clock
 from exchange_adapter.dispatcher import Dispatcher
 from exchange_adapter.policy import Limits
+from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue import (
     CancelRequest,
@@ -226,7 +227,9 @@ class Process:
         self.calls = ScriptedCalls(floor.threads, monotonic=loop.time)
         self.calls.thread_delay_s = floor.thread_delay_s
         self.window = DutyWindow()
-        calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number))
+        self.rate = CallRate(floor.calls_per_s, loop.time)
+        self.rate.own(len(shards))
+        calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number), self.rate)
         self.breaker = Breaker()
         self.submits = Submits(calls, handler, recorder, self.worker)
         self.dispatcher = Dispatcher(
@@ -240,6 +243,7 @@ class Process:
             limits=floor.limits,
             clock=clock,
             breaker=self.breaker,
+            rate=self.rate,
         )
         self.feeder = Feeder(
             duties=floor.duties,
@@ -279,6 +283,7 @@ class Floor:
         self.limits = limits
         self.threads = threads
         self.thread_delay_s = 0.0
+        self.calls_per_s: float | None = None
         self.store = MemoryEventStore()
         self.venue = ScriptedVenue(venue, loop.time)
         self.appender = FaultyAppender(self.store)

@@ -96,7 +96,10 @@ VENUES_WORD = frozenset({Evidence.VENUE_ANSWER, Evidence.VENUE_REPORT, Evidence.
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a venue can do; declared by the venue's class, read by `decide` and the adapter's policy."""
+    """What a venue can do; declared by the venue's class, read by `decide` and the adapter's policy.
+
+    `resends_in_doubt` alone is not the venue's to say: it is the operator's choice (ON_DOUBT).
+    """
 
     deduplicates: bool = False  # a second submit with the same order id is answered like the first
     queries: bool = False  # tells whether it has an order
@@ -107,6 +110,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     late_arrival_s: float | None = None  # a submit may still arrive this long after its call ended; None: unknown
     order_types: frozenset[OrderType] = frozenset(OrderType)
     times_in_force: frozenset[TimeInForce] = frozenset(TimeInForce)
+    resends_in_doubt: bool = False  # what nothing else can settle is sent again, and may be placed twice
+
+    @property
+    def resends_blindly(self) -> bool:
+        """Whether an order in doubt is sent again although the venue may have it, and would take it for another one."""
+        return self.resends_in_doubt and not (self.deduplicates or self.queries)
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

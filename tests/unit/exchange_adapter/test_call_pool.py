@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -80,16 +81,33 @@ async def test_a_call_past_its_timeout_keeps_its_seat_until_it_returns(gate: thr
     assert (calls.busy, calls.lost) == (0, 0)
 
 
-async def test_the_pool_is_exhausted_when_a_quarter_of_it_hangs(gate: threading.Event) -> None:
-    calls = Calls(8)
-    for hanging in (1, 2):
+@pytest.mark.parametrize(("limit", "enough"), [(1, 1), (2, 2), (3, 2), (4, 2), (8, 2), (9, 3), (12, 3), (500, 125)])
+async def test_the_pool_is_exhausted_when_a_quarter_of_it_hangs_and_not_by_one_call_while_others_pass(
+    limit: int, enough: int
+) -> None:
+    calls = Calls(limit, run=lambda job: None)  # no call ever returns
+    for hanging in range(1, enough + 1):
         assert not calls.exhausted
         seat = calls.take_seat()
         assert seat is not None
-        await seat.call(lambda: gate.wait(LONG_S), SHORT_S)
+        await seat.call(lambda: None, 0.0)
         seat.release()
         assert calls.lost == hanging
     assert calls.exhausted
+
+
+async def test_a_closed_pool_begins_no_claimed_call_and_lets_those_that_run_end(gate: threading.Event) -> None:
+    calls, began, made = Calls(2), threading.Event(), list[int]()
+    first, second = calls.take_seat(), calls.take_seat()
+    assert first is not None
+    assert second is not None
+    running = asyncio.ensure_future(first.call(lambda: began.set() or gate.wait(LONG_S), LONG_S))
+    await asyncio.to_thread(began.wait, LONG_S)
+    calls.close()
+    assert await second.call(lambda: made.append(1), LONG_S, claimed_at=time.monotonic()) == TooLate()
+    assert made == []
+    gate.set()
+    assert await running is True
 
 
 async def test_many_calls_run_side_by_side_in_threads_that_are_used_again(gate: threading.Event) -> None:

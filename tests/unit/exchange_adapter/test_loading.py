@@ -23,6 +23,9 @@ class Venue:
     def query(self, order_id): ...
     def close(self): ...
 
+class Chooses(Venue):
+    capabilities = Capabilities(resends_in_doubt=True)
+
 class Wordless(Venue):
     capabilities = None
 
@@ -86,6 +89,7 @@ WRONG = {
     "my_venue:other": "module my_venue has no other",
     "my_venue:FEE": "FEE is neither a function nor a class",
     "my_venue:place_soon": "place_soon is a coroutine function; a place_order blocks",
+    "my_venue:Chooses": "the class sets `resends_in_doubt`; ON_DOUBT decides that",
     "my_venue:Wordless": "the class declares no `capabilities`",
     "my_venue:Short": "the class has no method `cancel`",
     "my_venue:NeedsMore": "the class cannot be made without arguments",

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from exchange_adapter import policy as p
-from exchange_adapter.bounds import FAILED_ALONE, RETRY_CAP_S
+from exchange_adapter.bounds import FAILED_ALONE, RETRY_CAP_S, START_BOUND_S
 from orders.domain.commands import Terms
 from orders.domain.order import Order, PendingReplace
 from orders.domain.values import Capabilities, Delivery, Evidence, Phase, TimeInForce
@@ -119,6 +119,14 @@ IN_DOUBT_ROWS = [
     (can("queries"), False, True, p.Query),
     (can("deduplicates", "queries"), False, True, p.Query),
     (can("cancels", "deduplicates"), True, True, p.Cancel),
+    (can("resends_in_doubt"), False, False, p.Submit),
+    (can("resends_in_doubt"), True, False, p.Submit),
+    (can("resends_in_doubt", "cancels"), False, False, p.Submit),
+    (can("resends_in_doubt", "cancels"), True, False, p.Cancel),
+    (can("resends_in_doubt", "queries"), False, False, p.Query),
+    (can("resends_in_doubt", "queries"), True, False, p.Query),
+    (can("resends_in_doubt"), False, True, p.Hold),
+    (can("resends_in_doubt", "cancels"), True, True, p.Cancel),
 ]
 
 
@@ -130,10 +138,33 @@ def test_what_is_in_doubt_is_settled_as_the_venue_allows(
     assert type(step(doubtful, venue, utc=NEXT_DAY)) is expected
 
 
+def test_what_may_be_placed_twice_is_sent_again_only_when_a_slow_answer_cannot_come_any_more() -> None:
+    resends = can("resends_in_doubt")
+    due = 100.0 + START_BOUND_S + LIMITS.call_timeout_s
+    assert step(IN_DOUBT, resends, at=100.1, attempted_at=100.0) == p.Wait(due)
+    assert step(IN_DOUBT, resends, at=due, attempted_at=100.0) == p.Submit()
+    backoff = {"tries": 9, "tried_at": 110.0, "jitter": 1.0}
+    assert step(IN_DOUBT, resends, at=due, attempted_at=100.0, **backoff) == p.Wait(110.0 + p.backoff_s(9, 1.0))
+
+
+@pytest.mark.parametrize("bits", list(product((False, True), repeat=4)))
+def test_the_choice_to_resend_changes_nothing_at_a_venue_that_can_settle_doubt(bits: tuple[bool, ...]) -> None:
+    names = ("deduplicates", "queries", "cancels", "replaces")
+    declared = dict(zip(names, bits, strict=True))
+    holds, resends = Capabilities(**declared), Capabilities(**declared, resends_in_doubt=True)
+    for delivery, cancel, change, over in product(Delivery, *[(False, True)] * 3):
+        state = order(delivery=delivery, cancel=cancel, change=change, day=over)
+        utc = NEXT_DAY if over else SAME_DAY
+        same = step(state, holds, utc=utc) == step(state, resends, utc=utc)
+        only_way = delivery is Delivery.IN_DOUBT and not (holds.deduplicates or holds.queries)
+        assert same == (not only_way or over or (cancel and holds.cancels)), (delivery, cancel, change, over)
+
+
 def test_a_held_replace_does_not_change_how_doubt_is_settled() -> None:
     held = order(delivery=Delivery.IN_DOUBT, change=True)
     assert step(held, can("deduplicates", "replaces")) == p.Submit()
     assert step(held, can("queries", "replaces")) == p.Query()
+    assert step(held, can("resends_in_doubt")) == p.Submit()
 
 
 def test_nothing_is_left_to_do_for_an_order_at_the_venue() -> None:
@@ -226,9 +257,9 @@ def test_a_day_ends_at_midnight_utc() -> None:
     assert p.day_end(east) == NEXT_DAY
 
 
-@pytest.mark.parametrize("bits", list(product((False, True), repeat=4)))
+@pytest.mark.parametrize("bits", list(product((False, True), repeat=5)))
 def test_what_can_go_on_is_all_that_is_not_held(bits: tuple[bool, ...]) -> None:
-    names = ("deduplicates", "queries", "cancels", "replaces")
+    names = ("deduplicates", "queries", "cancels", "replaces", "resends_in_doubt")
     venue = can(*(name for name, has in zip(names, bits, strict=True) if has))
     for delivery, cancel, change in product(Delivery, (False, True), (False, True)):
         at_venue = delivery is Delivery.ACKED
@@ -242,9 +273,11 @@ def test_what_can_go_on_is_all_that_is_not_held(bits: tuple[bool, ...]) -> None:
 CALLS_OF = {p.Submit: None, p.Query: "queries", p.Cancel: "cancels", p.Replace: "replaces"}
 
 
-@pytest.mark.parametrize("bits", list(product((False, True), repeat=5)))
-def test_a_venue_is_never_asked_for_what_it_cannot_do_and_never_sent_a_repeat_it_cannot_tell(bits: tuple[bool]) -> None:
-    names = ("deduplicates", "queries", "cancels", "replaces", "repeats_answers")
+@pytest.mark.parametrize("bits", list(product((False, True), repeat=6)))
+def test_a_venue_is_never_asked_for_what_it_cannot_do_and_never_sent_a_repeat_it_cannot_tell(
+    bits: tuple[bool, ...],
+) -> None:
+    names = ("deduplicates", "queries", "cancels", "replaces", "repeats_answers", "resends_in_doubt")
     venue = can(*(name for name, has in zip(names, bits, strict=True) if has))
     for delivery, cancel, change, over, lost in product(Delivery, *[(False, True)] * 4):
         # What the domain lets be pending: anything while unsettled, at the venue only what it can do.
@@ -257,6 +290,6 @@ def test_a_venue_is_never_asked_for_what_it_cannot_do_and_never_sent_a_repeat_it
         needed = CALLS_OF.get(type(taken))  # type: ignore[call-overload]
         assert needed is None or getattr(venue, needed)
         if isinstance(taken, p.Submit) and delivery is Delivery.IN_DOUBT:
-            assert venue.deduplicates
+            assert venue.deduplicates or (venue.resends_in_doubt and not venue.queries)
         if isinstance(taken, p.Replace) and lost:
             assert venue.repeats_answers

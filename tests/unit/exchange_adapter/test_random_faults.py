@@ -22,7 +22,15 @@ CALL_TIMEOUT_S = 3.0
 ASKS = Capabilities(queries=True, cancels=True, replaces=True, late_arrival_s=20.0)
 DEDUPLICATES = Capabilities(deduplicates=True, cancels=True, replaces=True, repeats_answers=True, late_arrival_s=20.0)
 FORGETS = Capabilities(cancels=True, replaces=True)
-VENUES = {"full": FULL, "asks": ASKS, "deduplicates": DEDUPLICATES, "forgets": FORGETS, "plain": PLAIN}
+RESENDS = Capabilities(resends_in_doubt=True)
+VENUES = {
+    "full": FULL,
+    "asks": ASKS,
+    "deduplicates": DEDUPLICATES,
+    "forgets": FORGETS,
+    "plain": PLAIN,
+    "resends": RESENDS,
+}
 STEPS = 40
 EXAMPLES = 15  # of each venue
 SETTLED_AFTER_S = 100.0  # the longest backoff thrice, and some; what may arrive late comes on top
@@ -119,7 +127,7 @@ def test_after_the_storm_nothing_was_done_twice_and_all_that_can_be_known_is_kno
         storm = Storm(floor, seed)
         await storm.rage()
         await storm.calm_down()
-        if not capabilities.deduplicates:
+        if not (capabilities.deduplicates or capabilities.resends_blindly):
             assert all(count == 1 for count in storm.venue.arrivals.values()), "placed twice"
         if not capabilities.repeats_answers:
             assert all(count == 1 for count in storm.venue.sent.values() if count), "a replace sent twice"
@@ -129,6 +137,8 @@ def test_after_the_storm_nothing_was_done_twice_and_all_that_can_be_known_is_kno
             assert order.delivery is not Delivery.SENDING
             if order.delivery is Delivery.ACKED:
                 assert resting is not None, "acknowledged, and the venue never had it"
+            if capabilities.resends_blindly:
+                assert order.delivery is not Delivery.IN_DOUBT, "in doubt for ever"
             if capabilities.deduplicates or capabilities is ASKS:
                 check_agreement(storm, order_id, resting)
 

@@ -1,6 +1,7 @@
 """From the client's order to the venue's word, through failures, doubt, parking and the end of the day."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from orders.domain.values import Delivery, Evidence, OrderType, OrdStatus, Phase
 from tests.support.given import NOW, given
 from tests.support.order_events import (
     accepted,
+    cancel_requested,
     canceled,
     doubted,
     executed,
@@ -104,6 +106,21 @@ def test_only_a_venue_that_tells_repeats_apart_gets_an_order_in_doubt_again() ->
     in_doubt.at_a_venue(deduplicates=False).when(c.StartSubmit).refuses(
         NotApplicable, "is open and in_doubt: nothing to send"
     )
+
+
+def test_one_that_cannot_gets_it_again_only_where_the_operator_chose_so_and_it_cannot_be_asked() -> None:
+    in_doubt = given(placed(), started(), doubted())
+    cannot = in_doubt.at_a_venue(deduplicates=False, queries=False, resends_in_doubt=True)
+    cannot.when(c.StartSubmit).then(started(2))
+    can_be_asked = in_doubt.at_a_venue(deduplicates=False, resends_in_doubt=True)
+    can_be_asked.when(c.StartSubmit).refuses(NotApplicable, "is open and in_doubt: nothing to send")
+
+
+def test_while_a_cancel_is_held_it_is_sent_again_only_where_the_cancel_cannot_go_to_the_venue() -> None:
+    held = given(placed(), started(), doubted(), cancel_requested())
+    chosen: dict[str, Any] = {"deduplicates": False, "queries": False, "resends_in_doubt": True}
+    held.at_a_venue(**chosen, cancels=False).when(c.StartSubmit).then(started(2))
+    held.at_a_venue(**chosen).when(c.StartSubmit).refuses(NotApplicable, "nothing to send")
 
 
 def test_a_failed_repeat_leaves_the_first_attempt_in_doubt() -> None:
