@@ -76,15 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     default = Plan()
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=_from(int, 1, 1000), default=default.rounds, help="pairs of rounds")
-    parser.add_argument("--seconds", type=_from(float, 0.05, 600), default=default.seconds, help="of one round")
-    parser.add_argument("--connections", type=_from(int, 1, 10_000), default=default.connections)
+    parser.add_argument("--rounds", type=number_from(int, 1, 1000), default=default.rounds, help="pairs of rounds")
+    parser.add_argument("--seconds", type=number_from(float, 0.05, 600), default=default.seconds, help="of one round")
+    parser.add_argument("--connections", type=number_from(int, 1, 10_000), default=default.connections)
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the JSON report")
     given = parser.parse_args(arguments)
     return Plan(rounds=given.rounds, seconds=given.seconds, connections=given.connections), given.reports
 
 
-def _from(kind: Callable[[str], float], low: float, high: float) -> Callable[[str], float]:
+def number_from(kind: Callable[[str], float], low: float, high: float) -> Callable[[str], float]:
     def read(text: str) -> float:
         value = kind(text)
         if not low <= value <= high:
@@ -113,7 +113,7 @@ async def measure(plan: Plan) -> Report:
         pairs = [(await run(durable, plan), await run(bare, plan)) for _ in range(plan.rounds)]
     return Report(
         at=datetime.now(UTC),
-        machine=_machine(),
+        machine=machine(),
         plan=plan,
         durable=[summary(one) for one, _ in pairs],
         echo=[summary(other) for _, other in pairs],
@@ -182,7 +182,7 @@ def write(report: Report, folder: Path) -> Path:
     return path
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
     names = ("order-service", "litestar", "granian", "psycopg", "msgspec")
     return {
         "system": platform.platform(),

@@ -1,0 +1,79 @@
+"""A Unix socket before another one, that can be shut: then whatever it carries is cut in the middle."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Self
+
+CHUNK_BYTES = 262_144  # what the exchange writes at once
+
+
+class Gate:
+    """Shut when it is made. Connections that come while it is shut are closed at once."""
+
+    def __init__(self, path: Path, target: Path) -> None:
+        self.path = path
+        self._target = str(target)
+        self._lock = Lock()
+        self._is_open = False
+        self._ends: list[socket.socket] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+
+    def __enter__(self) -> Self:
+        Thread(target=self._accept, name="gate", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shut()
+        _end(self._listener)
+
+    def open(self) -> None:
+        with self._lock:
+            self._is_open = True
+
+    def shut(self) -> None:
+        with self._lock:
+            self._is_open = False
+            ends, self._ends = self._ends, []
+        for end in ends:
+            _end(end)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._connect(self._listener.accept()[0])
+
+    def _connect(self, client: socket.socket) -> None:
+        server = socket.socket(socket.AF_UNIX)
+        with self._lock:
+            if self._is_open:
+                with suppress(OSError):
+                    server.connect(self._target)
+                    self._ends += [client, server]
+                    Thread(target=_carry, args=(client, server), daemon=True).start()
+                    Thread(target=_carry, args=(server, client), daemon=True).start()
+                    return
+        client.close()
+        server.close()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := source.recv(CHUNK_BYTES):
+            target.sendall(chunk)
+    _end(source)
+    _end(target)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
