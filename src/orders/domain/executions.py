@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from orders.domain.values import EXACT
 
-
 SMALL_LAYER = 32
 """Entries that are copied faster than looked for in one more layer."""
 

@@ -6,9 +6,10 @@ A cell is the names of the events, `-` where nothing happens, or `!` and the ref
 import pytest
 
 from orders.domain import commands as c
-from orders.domain.decide import decide
+from orders.domain.decide import decide, tell
 from orders.domain.errors import Refusal
 from orders.domain.events import OrderEvent, event_name
+from orders.domain.order import fold
 from orders.domain.values import Evidence, TimeInForce
 from tests.support.given import When, given
 from tests.support.order_events import (
@@ -154,6 +155,18 @@ def test_a_command_makes_happen_what_the_table_says(command: type[c.Command], st
     assert outcome_of(case) == outcome
     if not outcome.startswith("!"):
         case.then(*decide(case.order, case.command, case.rules))
+
+
+@pytest.mark.parametrize("command", [command for command in TABLE if command is not c.PlaceOrder])
+def test_the_order_that_a_decision_leaves_is_the_one_that_its_events_make(command: type[c.Command]) -> None:
+    for events in STATES.values():
+        case = given(*events).when(command)
+        assert case.order is not None
+        try:
+            story = tell(case.order, case.command, case.rules)
+        except Refusal:
+            continue
+        assert story.order == fold(case.order.id, story.events, case.order)
 
 
 def outcome_of(case: When) -> str:

@@ -88,3 +88,37 @@ def test_what_was_known_before_is_not_changed() -> None:
     before.corrected("C", "A", 9, Decimal(1))
     assert before == after([fill("A", 3, "1")])
     assert Executions() == NO_EXECUTIONS
+
+
+KNOWN = (("F", range(1, 301)), ("X", range(3, 301, 3)), ("C", range(1, 301, 3)))
+
+
+def test_hundreds_of_fills_busts_and_corrections_add_up_in_whatever_order_they_come() -> None:
+    reports = [fill(f"F{n}", n, "2") for n in range(1, 301)]
+    reports += [bust(f"X{n}", f"F{n}") for n in range(3, 301, 3)]
+    reports += [correction(f"C{n}", f"F{n}", 1, "2") for n in range(1, 301, 3)]
+    left = sum(range(2, 301, 3)) + 100
+    for order in (reports, reports[::-1], [*reports[1::2], *reports[::2], *reports]):
+        executions = after(order)
+        assert (executions.quantity, executions.notional) == (left, Decimal(2 * left))
+        assert executions.by_id.keys() == {f"{kind}{n}" for kind, numbers in KNOWN for n in numbers}
+        assert (executions.counts("F2"), executions.counts("F3"), executions.counts("none")) == (True, False, False)
+
+
+def test_one_more_fill_copies_a_few_entries_however_many_there_are() -> None:
+    executions, copied = NO_EXECUTIONS, 0
+    for number in range(10_000):
+        before = executions.layers
+        executions = fill(f"F{number}", 1)(executions)
+        copied += sum(len(layer) for layer in executions.layers if not any(layer is kept for kept in before))
+    assert copied < 40 * 10_000
+    assert len(executions.layers) < 10
+    assert executions.held == executions.quantity == 10_000
+
+
+def test_what_comes_later_leaves_earlier_executions_as_they_are() -> None:
+    first = after(fill(f"F{n}", 1) for n in range(40))
+    one, other = fill("A", 5)(first), bust("B", "F3")(first)
+    assert (first.quantity, one.quantity, other.quantity) == (40, 45, 39)
+    assert (first.knows("A"), other.knows("A"), one.knows("B")) == (False, False, False)
+    assert (first.counts("F3"), one.counts("F3"), other.counts("F3")) == (True, True, False)
