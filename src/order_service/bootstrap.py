@@ -12,6 +12,12 @@ from uuid import UUID
 from litestar import Litestar
 from uuid_utils.compat import uuid7
 
+from exchange_adapter.adapter_tables import AdapterTables
+from exchange_adapter.api.problems import PROBLEMS as OPERATION_PROBLEMS
+from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
+from exchange_adapter.operations import Operations
+from exchange_adapter.policy import Limits
+from order_service.adapter_metrics import AdapterMetrics
 from order_service.asgi import ApiParts, create_app
 from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
@@ -65,6 +71,9 @@ class _ApiProcess:
         self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="log reads")
         self._changes = OrderChanges()
         handler = CommandHandler(self._store, self._writer, rules(settings), self._threads)
+        self._adapter = AdapterTables(where.url)
+        limits = Limits(call_timeout_s=settings.venue_call_timeout_s)
+        self._operations = Operations(handler, self._adapter, limits, new_id=new_id, now=system_clock)
         self._commands = OrderCommands(
             handler, self._changes, new_id=new_id, now=system_clock, default_symbol=settings.default_symbol
         )
@@ -83,10 +92,11 @@ class _ApiProcess:
             query_router(reads.reads, reads.order_reads, self._catalogue, problem=Problem),
             *command_routes(self._commands, problem=Problem, position=self._position),
             feed_router(self._hub, LogReader(self._store, self._threads), self._catalogue),
+            operations_router(self._operations, self._adapter, Facts(self._lags, self._position), problem=Problem),
         ]
         return ApiParts(
             handlers=handlers,
-            problem_tables=[COMMAND_PROBLEMS, READ_PROBLEMS],
+            problem_tables=[COMMAND_PROBLEMS, READ_PROBLEMS, OPERATION_PROBLEMS],
             health=Health(
                 {
                     "query tables": QueryTables(reads.reads.lags).check,
@@ -97,6 +107,12 @@ class _ApiProcess:
             lifespan=self._lifespan,
             position=self._position,
         )
+
+    async def _lags(self) -> list[ProjectionLag]:
+        return [
+            ProjectionLag(name=lag.projection, position=lag.position, lag_events=lag.lag_events, followed=lag.followed)
+            for lag in await self._reads.reads.lags()
+        ]
 
     def _position(self) -> int:
         """The highest position of the log that this process knows."""
@@ -120,10 +136,12 @@ class _ApiProcess:
             self._live.close()
             self._hints.close()
             await self._reads.close()
+            self._adapter.close()
             self._store.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _observed(self, metrics: Metrics) -> Metrics:
+        metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)
         metrics.feed_clients.set_function(lambda: self._hub.clients)
         metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)
         metrics.appends_queued.set_function(lambda: self._writer.queued)

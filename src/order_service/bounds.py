@@ -36,6 +36,8 @@ DYING_LISTENER_S = 10.0  # how long a port is waited for whose process lost its 
 # The API process.
 HEALTH_CACHE_S = 0.5  # however often load balancers ask, the database is asked twice a second
 HEALTH_TIMEOUT_S = 2.0  # a check that takes longer has failed
+FIGURES_CACHE_S = 2.0  # however many ask for /metrics, the adapters' figures are read once in so long
+FIGURES_TIMEOUT_S = 1.0  # /metrics waits for them no longer: a scrape has 10 s
 READY_LAG_S = 10.0  # query tables this far behind are not fit to serve
 READY_LAG_EVENTS = 20_000  # nor are those with this much to catch up: about ten seconds of a projector's work
 API_THREADS = 8  # blocking reads of the log in an API process; each takes a connection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,8 @@ from litestar import Response, Router, get
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+Refresh = Callable[[], Awaitable[None]]
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4"  # Litestar adds the charset
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -45,6 +48,11 @@ class Metrics:
             "orders_log_position", "Position up to which the live log was handed out", registry=self.registry
         )
         self.faults = Counter("orders_faults_total", "Answers of 500", registry=self.registry)
+        self._refreshes: list[Refresh] = []
+
+    def before_each(self, refresh: Refresh) -> None:
+        """`refresh` runs before each answer; it raises nothing, and ends soon."""
+        self._refreshes.append(refresh)
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Counts every answer, those that no route gives included: it stands around the whole app."""
@@ -69,14 +77,16 @@ class Metrics:
 
         return measured
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
+        for refresh in self._refreshes:
+            await refresh()
         return generate_latest(self.registry)
 
 
 def metrics_router(metrics: Metrics) -> Router:
     @get("/metrics", include_in_schema=False)
     async def show_metrics() -> Response[bytes]:
-        return Response(metrics.text(), media_type=PROMETHEUS_TEXT)
+        return Response(await metrics.text(), media_type=PROMETHEUS_TEXT)
 
     handlers: list[Any] = [show_metrics]
     return Router(path="/", route_handlers=handlers)

@@ -55,7 +55,7 @@ class Client:
                 at=self._utc(),
                 by="local",
                 account="local",
-                terms=c.Terms(symbol="EURUSD", **{"quantity": 10, **terms}),
+                terms=c.Terms(**{"symbol": "EURUSD", "quantity": 10, **terms}),
             )
             for order_id in order_ids
         ]

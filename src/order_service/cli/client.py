@@ -65,11 +65,11 @@ def api(settings: Settings) -> Iterator[Api]:
         yield Api(client)
 
 
-def order_of(answer: httpx.Response) -> dict[str, Any]:
-    order = _json(answer)
-    if not isinstance(order, dict):
+def object_of(answer: httpx.Response) -> dict[str, Any]:
+    found = _json(answer)
+    if not isinstance(found, dict):
         raise _not_ours(answer)
-    return order
+    return found
 
 
 def rows_of(answer: httpx.Response) -> list[dict[str, Any]]:

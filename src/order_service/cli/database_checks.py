@@ -1,4 +1,4 @@
-"""What `orders doctor` asks the database: the server, the schema, the followers of the log, orders that are held up."""
+"""What `orders doctor` asks the database: server, schema, followers of the log, adapters, orders held up, alerts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from exchange_adapter.bounds import WORKER_SEEN_S
 from exchange_adapter.work.duties import FOLLOWER
 from order_service.bounds import DOCTOR_CHECK_S, OLDEST_POSTGRESQL, READY_LAG_EVENTS
 from order_service.cli.findings import Finding
@@ -38,7 +39,9 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield from _guarded("database", lambda: _server(connection))
         yield _schema(where.direct_url)
         yield from _guarded("followers", lambda: _followers(connection))
+        yield from _guarded("adapters", lambda: _adapters(connection))
         yield from _guarded("orders", lambda: _held_up(connection))
+        yield from _guarded("alerts", lambda: _alerts(connection))
 
 
 def _guarded(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
@@ -96,10 +99,29 @@ def _held_up(connection: Connection) -> list[Finding]:
     rows = connection.execute(_SQL["held_up"].encode()).fetchall()
     if not rows:
         return [Finding("orders", "well", "none in doubt, none parked")]
-    found = ", ".join(f"{count} {delivery.replace('_', ' ')} (first: {first})" for delivery, count, first in rows)
-    return [
-        Finding("orders", "wrong", found, "ask the exchange what became of them; `orders show ID` tells where each is")
-    ]
+    found = ", ".join(
+        f"{count} {delivery.replace('_', ' ')} (first: {first}{f', {reason}' if reason else ''})"
+        for delivery, count, first, reason in rows
+    )
+    to_do = "`orders parked list` shows them; ask the exchange about those in doubt, then `orders parked resolve`"
+    return [Finding("orders", "wrong", found, to_do)]
+
+
+def _adapters(connection: Connection) -> list[Finding]:
+    """Those that tell of themselves; where none does, the followers' finding says what to do."""
+    rows = connection.execute(_SQL["workers"].encode()).fetchall()
+    silent = [f"{worker} told nothing for {age_s:.0f} s" for worker, age_s in rows if age_s > WORKER_SEEN_S]
+    if silent:
+        return [Finding("adapters", "wrong", "; ".join(silent), "it was killed or hangs: look at that process")]
+    return [Finding("adapters", "well", ", ".join(worker for worker, _ in rows))] if rows else []
+
+
+def _alerts(connection: Connection) -> list[Finding]:
+    rows = connection.execute(_SQL["alerts"].encode()).fetchall()
+    if not rows:
+        return [Finding("alerts", "well", "none open")]
+    found = ", ".join(f"{count} {kind}" for kind, count in rows)
+    return [Finding("alerts", "wrong", found, "`orders alerts` shows them")]
 
 
 def _line(error: psycopg.Error) -> str:

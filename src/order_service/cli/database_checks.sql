@@ -22,6 +22,13 @@ left join public.follower_checkpoint reached on reached.name = asked.name
 order by asked.name
 
 -- name: held_up
--- Orders that are in doubt or parked, and one of each.
-select delivery, count(*), (array_agg(order_id order by since_position))[1]
+-- Orders that are in doubt or parked, and the oldest of each with its reason.
+select delivery, count(*), (array_agg(order_id order by since_position))[1], (array_agg(reason order by since_position))[1]
 from public.adapter_duties where delivery in ('in_doubt', 'parked') group by delivery order by delivery
+
+-- name: alerts
+select kind, count(*) from public.adapter_alerts group by kind order by kind
+
+-- name: workers
+-- The adapter processes, and how long ago each told of itself.
+select worker, extract(epoch from now() - seen_at)::float8 from public.adapter_workers order by started_at, worker

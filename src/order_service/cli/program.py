@@ -47,6 +47,9 @@ COMMANDS = {
     "list": ("trading", "List orders, newest first."),
     "cancel": ("trading", "Cancel an order."),
     "replace": ("trading", "Change an order's quantity or limit price."),
+    "parked": ("parked", "Orders that wait for a person: list, retry, resolve."),
+    "workers": ("parked", "List the adapter processes."),
+    "alerts": ("parked", "List the open alerts."),
     "watch": ("watch", "Follow what happens to orders, live."),
 }
 """Each command's module in this package, and its line in the help."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from order_service.cli.client import Api, api, order_of, rows_of
+from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.output import JSON_OPTION, on_terminal, print_fields, print_json, print_json_lines, print_rows
 from order_service.errors import NotFoundError
 from order_service.settings import load_settings
@@ -83,7 +83,7 @@ def place(symbol: str, is_code: bool, as_json: bool, **terms: Any) -> None:
         answer = service.call("POST", "/orders", json=body)
     if answer.status_code == 200:
         click.echo("this key was used before: here is the order that was placed with it", err=True)
-    _print_order(order_of(answer), as_json)
+    _print_order(object_of(answer), as_json)
 
 
 @click.command()
@@ -92,7 +92,7 @@ def place(symbol: str, is_code: bool, as_json: bool, **terms: Any) -> None:
 def show(order_id: str, as_json: bool) -> None:
     """Show one order."""
     with api(load_settings()) as service:
-        _print_order(order_of(service.call("GET", f"/orders/{order_id}")), as_json)
+        _print_order(object_of(service.call("GET", f"/orders/{order_id}")), as_json)
 
 
 @click.command("list")
@@ -151,7 +151,7 @@ def _change(method: str, order_id: str, body: dict[str, Any] | None, as_json: bo
             f" `orders show {order_id}` tells how it ended",
             err=True,
         )
-    _print_order(order_of(answer), as_json)
+    _print_order(object_of(answer), as_json)
 
 
 def _print_all(service: Api, params: dict[str, Any], as_json: bool) -> None:

@@ -248,6 +248,7 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
         "schema": "well",
         **dict.fromkeys(names, "wrong"),
         "orders": "well",
+        "alerts": "well",
     }
 
     first = uuid4()
@@ -257,13 +258,24 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
             other.execute("select pg_advisory_lock(hashtextextended('follower ' || %s, 0))", (follower,))
         for order_id, delivery in ((first, "in_doubt"), (uuid4(), "parked"), (uuid4(), "queued")):
             other.execute(
-                "insert into adapter_duties values (%s, 1, 1, 1, 1, %s, 0, 0, false, false, false)",
+                "insert into adapter_duties (order_id, shard, since_position, position, version, delivery, symbol,"
+                " attempts, failures, pending_cancel, pending_replace, unwanted, reason)"
+                " values (%s, 1, 1, 1, 1, %s, 'EURUSD', 0, 0, false, false, false, 'no answer')",
                 (order_id, delivery),
             )
+        for worker, silent_s in (("w-1", 0), ("w-2", 60)):
+            other.execute(
+                "insert into adapter_workers (worker, venue, backend_pid, seen_at)"
+                " values (%s, 'simulated', 1, now() - make_interval(secs => %s))",
+                (worker, silent_s),
+            )
+        other.execute("insert into adapter_alerts values ('order_held', 'x', now(), now(), 1, 1, null, 'in doubt')")
         held = {one.check: one for one in check_database(given)}
     assert {held[name].found for name in names} == {"at position 0 of 0; followed"}
     assert held["orders"].state == "wrong"
-    assert f"1 in doubt (first: {first}), 1 parked" in held["orders"].found
+    assert f"1 in doubt (first: {first}, no answer), 1 parked" in held["orders"].found
+    assert (held["adapters"].state, held["adapters"].found) == ("wrong", "w-2 told nothing for 60 s")
+    assert (held["alerts"].state, held["alerts"].found) == ("wrong", "1 order_held")
 
     left = {one.check: one for one in check_database(given)}
     assert {left[name].found for name in names} == {"at position 0 of 0; nobody follows"}

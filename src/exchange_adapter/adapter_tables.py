@@ -1,0 +1,200 @@
+"""What the adapters' tables tell operators: duties that are held, workers, alerts, figures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+from exchange_adapter.bounds import (
+    DEFAULT_HELD_PAGE,
+    MAX_ALERT_EXAMPLES,
+    MAX_WORKERS_SHOWN,
+    WORKER_SEEN_S,
+)
+from exchange_adapter.held_orders import HELD, LastTry
+from exchange_adapter.session import Session
+from exchange_adapter.work.duties import FOLLOWER
+from orders.domain.values import Delivery
+from orders.eventstore.sql import load
+
+_SQL = load("exchange_adapter", "adapter_tables.sql")
+
+
+class HeldQuery(Struct, frozen=True, kw_only=True):
+    """Filters are None where they let everything pass; `worker` is who made the last attempt; `after` is where the page
+    before ended."""
+
+    delivery: Delivery | None = None
+    worker: str | None = None
+    symbol: str | None = None
+    order_id: UUID | None = None
+    limit: int = DEFAULT_HELD_PAGE
+    after: int | None = None
+
+
+class HeldRow(Struct, frozen=True):
+    order_id: UUID
+    last: LastTry
+
+
+class HeldRows(Struct, frozen=True):
+    """`position` is that of the log which the table holds; `next` is where a following page begins."""
+
+    rows: list[HeldRow]
+    position: int
+    next: int | None
+
+
+class WorkerRow(Struct, frozen=True, kw_only=True):
+    """An adapter process. `age_s` is how long ago it told of itself; `figures` are those of `figures.py`."""
+
+    worker: str
+    venue: str
+    alive: bool
+    age_s: float
+    started_at: datetime
+    seen_at: datetime
+    backend_pid: int
+    shards: list[int]
+    reads_reports: bool
+    figures: dict[str, Any]
+
+
+class AlertExample(Struct, frozen=True, kw_only=True):
+    key: str
+    detail: str
+    opened_at: datetime
+    last_at: datetime
+    times: int
+    worker: str | None
+
+
+class AlertKind(Struct, frozen=True, kw_only=True):
+    """The open alerts of a kind: `alerts` of them, since the first opened; the oldest are the examples."""
+
+    kind: str
+    alerts: int
+    since: datetime
+    last_at: datetime
+    times: int
+    examples: list[AlertExample]
+
+
+class AdapterFigures(Struct, frozen=True, kw_only=True):
+    """Sums over the adapters that live, for /metrics."""
+
+    duties: Mapping[str, int]
+    alerts: Mapping[str, int]
+    workers: int = 0
+    calls_running: int = 0
+    calls_hanging: int = 0
+    breakers_open: int = 0
+
+
+class AdapterTables:
+    """Its methods raise StoreUnavailable. Statements run one after another, each within the bounds of a connection."""
+
+    def __init__(self, database_url: str) -> None:
+        self._session = Session(database_url, "orders operators")
+        self._thread = ThreadPoolExecutor(1, "operators")
+
+    async def held(self, query: HeldQuery) -> HeldRows:
+        """What the table holds, which may be a little behind the log; the oldest first."""
+        found = await self._rows(
+            "held",
+            follower=FOLLOWER,
+            deliveries=[one.value for one in HELD if query.delivery in (None, one)],
+            worker=query.worker,
+            symbol=query.symbol,
+            order_id=query.order_id,
+            after=query.after or 0,
+            limit=query.limit + 1,
+            seen_s=WORKER_SEEN_S,
+        )
+        rows = [row[1:] for row in found if row[1] is not None]
+        shown = [_held(*row[1:]) for row in rows[: query.limit]]
+        return HeldRows(shown, found[0][0], rows[query.limit - 1][0] if len(rows) > query.limit else None)
+
+    async def workers(self) -> list[WorkerRow]:
+        return [_worker(*row) for row in await self._rows("workers", limit=MAX_WORKERS_SHOWN)]
+
+    async def is_alive(self, worker: str) -> bool:
+        return any(row.worker == worker and row.alive for row in await self.workers())
+
+    async def alerts(self) -> list[AlertKind]:
+        rows = await self._rows("alerts", examples=MAX_ALERT_EXAMPLES)
+        return [_alerts(of_kind, [row[5:] for row in group]) for of_kind, group in groupby(rows, lambda row: row[:5])]
+
+    async def figures(self) -> AdapterFigures:
+        duties = await self._rows("duties_by_delivery")
+        alerts = await self._rows("alerts_by_kind")
+        live = [row[0] for row in await self._rows("live_figures", seen_s=WORKER_SEEN_S)]
+        return AdapterFigures(
+            duties={**dict.fromkeys(map(str, Delivery), 0), **dict(duties)},
+            alerts=dict(alerts),
+            workers=len(live),
+            calls_running=sum(one.get("calls_running", 0) for one in live),
+            calls_hanging=sum(one.get("calls_hanging", 0) for one in live),
+            breakers_open=sum(one.get("breaker_open_s") is not None for one in live),
+        )
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._session.close()
+
+    async def _rows(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(self._thread, self._session.rows, _SQL[statement], parameters)
+        return [tuple(map(_in_utc, row)) for row in rows]
+
+
+def _in_utc(value: Any) -> Any:
+    """The session's time zone is the server's; what people see is UTC."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def _held(
+    order_id: UUID, worker: str | None, attempted_at: datetime | None, reason: str | None, alive: bool
+) -> HeldRow:
+    return HeldRow(order_id, LastTry(worker=worker, worker_alive=alive, attempted_at=attempted_at, reason=reason))
+
+
+def _worker(
+    worker: str,
+    venue: str,
+    backend_pid: int,
+    started_at: datetime,
+    seen_at: datetime,
+    age_s: float,
+    shards: list[int],
+    reads_reports: bool,
+    figures: dict[str, Any],
+) -> WorkerRow:
+    return WorkerRow(
+        worker=worker,
+        venue=venue,
+        alive=age_s < WORKER_SEEN_S,
+        age_s=round(age_s, 3),
+        started_at=started_at,
+        seen_at=seen_at,
+        backend_pid=backend_pid,
+        shards=shards,
+        reads_reports=reads_reports,
+        figures=figures,
+    )
+
+
+def _alerts(of_kind: tuple[Any, ...], examples: list[tuple[Any, ...]]) -> AlertKind:
+    kind, alerts, since, last_at, times = of_kind
+    shown = [
+        AlertExample(key=key, opened_at=opened_at, last_at=at, times=seen, worker=worker, detail=detail)
+        for key, opened_at, at, seen, worker, detail in examples
+    ]
+    return AlertKind(kind=kind, alerts=alerts, since=since, last_at=last_at, times=times, examples=shown)

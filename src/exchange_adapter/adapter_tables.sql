@@ -1,0 +1,49 @@
+-- name: held
+-- What waits for a person or may soon, oldest first, and the position of the log that the table holds. One statement is
+-- one snapshot. Without rows it returns one line.
+select coalesce(reached.position, 0), found.*
+from (values ((select position from public.follower_checkpoint where name = %(follower)s))) as reached (position)
+left join lateral (
+    select d.since_position, d.order_id, d.worker, d.attempted_at, d.reason,
+        exists (
+            select from public.adapter_workers w
+            where w.worker = d.worker and w.seen_at > now() - make_interval(secs => %(seen_s)s)
+        )
+    from public.adapter_duties d
+    where d.delivery = any(%(deliveries)s) and d.since_position > %(after)s
+        and (%(worker)s::text is null or d.worker = %(worker)s)
+        and (%(symbol)s::text is null or d.symbol = %(symbol)s)
+        and (%(order_id)s::uuid is null or d.order_id = %(order_id)s)
+    order by d.since_position
+    limit %(limit)s
+) found on true
+order by found.since_position
+
+-- name: workers
+-- `age_s` is how long ago each told of itself, by the database's clock.
+select worker, venue, backend_pid, started_at, seen_at, extract(epoch from now() - seen_at)::float8, shards,
+    reads_reports, figures
+from public.adapter_workers order by started_at, worker limit %(limit)s
+
+-- name: alerts
+-- The oldest ones of each kind, with how many there are.
+select kind, alerts, since, last_at, times, key, opened_at, example_at, example_times, worker, detail
+from (
+    select kind, count(*) over of_kind as alerts, min(opened_at) over of_kind as since,
+        max(last_at) over of_kind as last_at, (sum(times) over of_kind)::bigint as times, key, opened_at,
+        last_at as example_at, times as example_times, worker, detail,
+        row_number() over (partition by kind order by opened_at, key) as place
+    from public.adapter_alerts
+    window of_kind as (partition by kind)
+) as listed
+where place <= %(examples)s
+order by kind, place
+
+-- name: duties_by_delivery
+select delivery, count(*) from public.adapter_duties group by delivery
+
+-- name: alerts_by_kind
+select kind, count(*) from public.adapter_alerts group by kind
+
+-- name: live_figures
+select figures from public.adapter_workers where seen_at > now() - make_interval(secs => %(seen_s)s)

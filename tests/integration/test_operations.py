@@ -1,0 +1,325 @@
+"""What operators see of orders that are held, and what their retry and resolve do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from orders.domain import commands as c
+from orders.domain.values import Capabilities, Delivery, Phase
+from tests.support.operations_service import CALL_TIMEOUT_S, OperationsService, operations_service
+
+pytestmark = pytest.mark.anyio
+
+LATE_S = 30.0
+# 2 s until a claimed attempt is called, the call's own time, and how late it may still arrive there.
+COUNTS_AFTER_S = 2.0 + CALL_TIMEOUT_S + LATE_S
+VENUE = Capabilities(queries=True, cancels=True, replaces=True, late_arrival_s=LATE_S)
+ONLY_PLACES = Capabilities()
+
+
+@pytest.fixture
+async def service(database_url: str) -> AsyncIterator[OperationsService]:
+    async with operations_service(database_url, VENUE) as service:
+        yield service
+
+
+@pytest.fixture
+async def plain(database_url: str) -> AsyncIterator[OperationsService]:
+    async with operations_service(database_url, ONLY_PLACES) as service:
+        yield service
+
+
+def results(answer: dict[str, list[dict[str, str]]]) -> dict[str, str]:
+    return {one["order_id"]: one["result"] for one in answer["results"]}
+
+
+async def test_the_list_shows_what_is_held_oldest_first_and_what_can_be_done(service: OperationsService) -> None:
+    (doubtful,) = service.in_doubt(limit_price="1.1")
+    claimed_at = service.at
+    service.does(doubtful, c.CancelOrder)
+    service.client.place()
+    service.pass_s(5)
+    (parked,) = service.parked()
+    service.lives("w-1")
+    first, second = await service.get("/ops/parked")
+    assert datetime.fromisoformat(first.pop("attempted_at")) == claimed_at
+    assert datetime.fromisoformat(first.pop("since")) == claimed_at
+    assert (datetime.fromisoformat(first.pop("not_placed_from")) - claimed_at).total_seconds() == COUNTS_AFTER_S
+    assert first == {
+        "order_id": str(doubtful),
+        "account": "local",
+        "client_order_id": None,
+        "symbol": "EURUSD",
+        "side": "buy",
+        "quantity": 10,
+        "limit_price": "1.10000",
+        "delivery": "in_doubt",
+        "attempts": 1,
+        "attempts_in_doubt": [1],
+        "worker": "w-1",
+        "worker_alive": True,
+        "reason": "no answer within 10 s",
+        "pending": ["cancel"],
+        "can": ["resolve"],
+    }
+    assert (second["order_id"], second["delivery"], second["can"]) == (str(parked), "parked", ["retry"])
+    assert (second["reason"], second["not_placed_from"]) == ("8 attempts failed", None)
+    assert datetime.fromisoformat(second["since"]) == service.at
+
+
+async def test_the_list_names_the_attempts_that_are_in_doubt_and_no_others(service: OperationsService) -> None:
+    (order_id,) = service.client.place()
+    service.does(order_id, c.StartSubmit, worker="w-1")
+    service.does(order_id, c.RecordSubmitFailed, attempts=(1,), reason="no connection")
+    service.does(order_id, c.StartSubmit, worker="w-2")
+    service.does(order_id, c.RecordSubmitInDoubt, attempt=2, reason="timeout")
+    service.catch_up()
+    (held,) = await service.get("/ops/parked")
+    assert (held["attempts"], held["attempts_in_doubt"]) == (2, [2])
+    assert (held["worker"], held["worker_alive"], held["reason"]) == ("w-2", False, "timeout")
+
+
+async def test_the_list_is_filtered_and_paged(service: OperationsService) -> None:
+    doubtful = service.in_doubt(3, worker="w-1") + service.in_doubt(2, worker="w-2")
+    parked = service.parked(2)
+    usd = service.parked(symbol="USDCAD")
+
+    async def ids(**filters: object) -> list[str]:
+        return [order["order_id"] for order in await service.get("/ops/parked", **filters)]
+
+    assert await ids(delivery="in_doubt") == [str(order_id) for order_id in doubtful]
+    assert await ids(worker="w-2") == [str(order_id) for order_id in doubtful[3:]]
+    assert await ids(symbol="USDCAD") == [str(usd[0])]
+    assert await ids(order_id=parked[1]) == [str(parked[1])]
+    path, pages = "/ops/parked?limit=3", list[list[str]]()
+    while path:
+        answer = await service.http.get(path)
+        assert int(answer.headers["Orders-Position"]) == service.client.store.head()
+        pages.append([order["order_id"] for order in answer.json()])
+        path = str(answer.links["next"]["url"]) if "next" in answer.links else ""
+    assert [len(page) for page in pages] == [3, 3, 2]
+    assert [one for page in pages for one in page] == [str(order_id) for order_id in (*doubtful, *parked, *usd)]
+
+
+async def test_wrong_parameters_are_named(service: OperationsService) -> None:
+    held = "limit=0 limit=1001 delivery=queued order_id=7 cursor=x sort=up worker= worker=%00 symbol=%20"
+    lists = [f"/ops/{name}?limit=1" for name in ("workers", "alerts", "projections")]
+    for path in (*(f"/ops/parked?{one}" for one in held.split()), *lists):
+        answer = await service.http.get(path)
+        assert answer.status_code == 422, path
+        assert [error["field"] for error in answer.json()["errors"]] == [path.partition("?")[2].partition("=")[0]]
+
+
+async def test_a_parked_order_that_is_retried_is_in_the_queue_again_and_its_history_says_who_and_why(
+    service: OperationsService,
+) -> None:
+    (order_id,) = service.parked()
+    answer = await service.post(f"/ops/parked/{order_id}/retry")
+    assert answer == {"order_id": str(order_id), "result": "retried"}
+    assert service.client.order(order_id).delivery is Delivery.QUEUED
+    last = service.client.store.read_last(order_id)
+    assert last is not None
+    assert (last.event.by, getattr(last.event, "reason", None)) == ("operator local", "the exchange said so")
+    assert await service.get("/ops/parked") == [], "what was settled is not shown, even before the table has it"
+
+
+async def test_only_what_fits_the_order_can_be_done(service: OperationsService) -> None:
+    (parked,), (doubtful,), (queued,) = service.parked(), service.in_doubt(), service.client.place()
+    refused = await service.refused(f"/ops/parked/{doubtful}/retry", 409)
+    assert refused["detail"] == f"Order with ID: {doubtful} is in doubt: resolve it first"
+    refused = await service.refused(f"/ops/parked/{parked}/resolve", 409, outcome="placed")
+    assert refused["detail"] == f"Order with ID: {parked} is open and parked, not in_doubt"
+    await service.refused(f"/ops/parked/{queued}/retry", 409)
+    for unknown in (uuid4(), "7"):
+        missing = await service.refused(f"/ops/parked/{unknown}/resolve", 404, outcome="placed")
+        assert missing["detail"] == f"Order with ID: {unknown} does not exist"
+
+
+async def test_placed_settles_at_once_and_not_placed_only_when_nothing_can_arrive_any_more(
+    service: OperationsService,
+) -> None:
+    placed, absent = service.in_doubt(2)
+    await service.post(f"/ops/parked/{placed}/resolve", outcome="placed")
+    assert service.client.order(placed).delivery is Delivery.ACKED
+    service.pass_s(COUNTS_AFTER_S - 0.5)
+    refused = await service.refused(f"/ops/parked/{absent}/resolve", 409, outcome="not_placed")
+    assert refused["detail"].endswith("may still reach the exchange: not placed counts in 1 s")
+    assert service.client.order(absent).delivery is Delivery.IN_DOUBT
+    service.pass_s(0.5)
+    await service.post(f"/ops/parked/{absent}/resolve", outcome="not_placed")
+    assert service.client.order(absent).delivery is Delivery.QUEUED
+
+
+async def test_the_newest_attempt_in_doubt_counts(database_url: str) -> None:
+    resending = Capabilities(deduplicates=True, late_arrival_s=LATE_S)
+    async with operations_service(database_url, resending) as service:
+        (order_id,) = service.in_doubt()
+        service.pass_s(20)
+        service.does(order_id, c.StartSubmit, worker="w-1")
+        service.does(order_id, c.RecordSubmitInDoubt, attempt=2, reason="timeout")
+        service.pass_s(20)
+        service.does(order_id, c.StartSubmit, worker="w-1")
+        service.does(order_id, c.RecordSubmitFailed, attempts=(3,), reason="no connection")
+        service.catch_up()
+        (held,) = await service.get("/ops/parked")
+        assert held["attempts_in_doubt"] == [1, 2]
+        service.pass_s(COUNTS_AFTER_S - 20 - 1)
+        refused = await service.refused(f"/ops/parked/{order_id}/resolve", 409, outcome="not_placed")
+        assert refused["detail"].endswith("not placed counts in 1 s")
+        service.pass_s(1)
+        await service.post(f"/ops/parked/{order_id}/resolve", outcome="not_placed")
+
+
+async def test_a_venue_without_a_bound_waits_for_the_call_only_and_the_rest_is_the_persons_word(
+    plain: OperationsService,
+) -> None:
+    (order_id,) = plain.in_doubt()
+    plain.pass_s(2.0 + CALL_TIMEOUT_S - 1)
+    await plain.refused(f"/ops/parked/{order_id}/resolve", 409, outcome="not_placed")
+    plain.pass_s(1)
+    await plain.post(f"/ops/parked/{order_id}/resolve", outcome="not_placed")
+
+
+async def test_a_held_cancel_ends_the_order_that_was_not_placed(service: OperationsService) -> None:
+    (order_id,) = service.in_doubt()
+    service.does(order_id, c.CancelOrder)
+    service.pass_s(COUNTS_AFTER_S)
+    await service.post(f"/ops/parked/{order_id}/resolve", outcome="not_placed")
+    order = service.client.order(order_id)
+    assert (order.phase, order.closed_by) == (Phase.CANCELED, "never_placed")
+
+
+async def test_a_held_cancel_is_rejected_where_the_exchange_that_has_the_order_cannot_cancel(
+    plain: OperationsService,
+) -> None:
+    (order_id,) = plain.in_doubt()
+    plain.does(order_id, c.CancelOrder)
+    await plain.post(f"/ops/parked/{order_id}/resolve", outcome="placed")
+    last = plain.client.store.read_last(order_id)
+    assert last is not None
+    assert (type(last.event).__name__, getattr(last.event, "evidence", None)) == ("CancelRejected", "venue_cannot")
+    assert plain.client.order(order_id).phase is Phase.OPEN
+
+
+async def test_of_many_orders_each_has_its_own_answer(service: OperationsService) -> None:
+    parked, doubtful, unknown = service.parked(2), service.in_doubt(), uuid4()
+    order_ids = [str(order_id) for order_id in (*parked, *doubtful, unknown)] + ["7", str(parked[0])]
+    answer = await service.post("/ops/parked/retry", order_ids=order_ids)
+    assert results(answer) == {
+        str(parked[0]): "retried",
+        str(parked[1]): "retried",
+        str(doubtful[0]): "refused",
+        str(unknown): "unknown",
+        "7": "unknown",
+    }
+    assert len(answer["results"]) == 5, "an order that stands twice is done once"
+    assert (answer["more"], answer["cursor"]) == (False, None)
+    (refused,) = [one for one in answer["results"] if one["result"] == "refused"]
+    assert refused["reason"].endswith("is in doubt: resolve it first")
+
+
+async def test_a_dry_run_only_says_what_would_be_done(service: OperationsService) -> None:
+    (parked,), (doubtful,) = service.parked(), service.in_doubt()
+    head = service.client.store.head()
+    answer = await service.post("/ops/parked/retry", all=True, dry_run=True)
+    assert results(answer) == {str(parked): "would be retried"}
+    answer = await service.post("/ops/parked/resolve", all=True, outcome="placed", dry_run=True)
+    assert results(answer) == {str(doubtful): "would be resolved"}
+    answer = await service.post("/ops/parked/resolve", all=True, outcome="not_placed", dry_run=True)
+    assert results(answer) == {str(doubtful): "refused"}
+    assert service.client.store.head() == head
+
+
+async def test_all_takes_what_the_action_applies_to_in_bounded_steps(
+    service: OperationsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange_adapter.operations.MAX_ACTIONS", 2)
+    doubtful, parked = service.in_doubt(5), service.parked()
+    done: list[str] = []
+    body: dict[str, object] = {"all": True, "outcome": "placed"}
+    for _ in range(3):
+        answer = await service.post("/ops/parked/resolve", **body)
+        done += results(answer)
+        body["cursor"] = answer["cursor"]
+    assert not answer["more"]
+    assert done == [str(order_id) for order_id in doubtful]
+    assert service.client.order(parked[0]).delivery is Delivery.PARKED
+
+
+async def test_what_is_refused_does_not_keep_the_rest_from_its_turn(
+    service: OperationsService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exchange_adapter.operations.MAX_ACTIONS", 1)
+    service.in_doubt(2)
+    first = await service.post("/ops/parked/resolve", all=True, outcome="not_placed")
+    second = await service.post("/ops/parked/resolve", all=True, outcome="not_placed", cursor=first["cursor"])
+    assert set(results(first)).isdisjoint(results(second))
+    assert (first["more"], second["more"]) == (True, False)
+
+
+async def test_a_workers_orders_are_settled_together_once_it_is_gone(service: OperationsService) -> None:
+    mine, others = service.in_doubt(2, worker="w-1"), service.in_doubt(1, worker="w-2")
+    service.lives("w-1")
+    refused = await service.refused("/ops/parked/resolve", 409, worker="w-1", outcome="placed")
+    assert refused["detail"] == "Worker w-1 lives: stop it first, or name the orders"
+    service.lives("w-2", silent_s=60)
+    answer = await service.post("/ops/parked/resolve", worker="w-2", outcome="placed")
+    assert results(answer) == {str(others[0]): "resolved"}
+    assert [service.client.order(order_id).delivery for order_id in mine] == [Delivery.IN_DOUBT] * 2
+
+
+async def test_wrong_fields_are_named(service: OperationsService) -> None:
+    answer = await service.http.post("/ops/parked/resolve", json={"all": True, "worker": "w", "outcome": "no"})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["all", "outcome", "reason"]
+    assert (await service.http.post("/ops/parked/retry", content=b"{")).status_code == 400
+    text = {"content-type": "text/plain"}
+    assert (await service.http.post("/ops/parked/retry", content=b"{}", headers=text)).status_code == 415
+
+
+async def test_workers_are_shown_with_their_age_and_figures(service: OperationsService) -> None:
+    service.lives("w-1", figures='{"calls_running": 3}')
+    service.lives("w-2", silent_s=60)
+    workers = {one["worker"]: one for one in await service.get("/ops/workers")}
+    assert (workers["w-1"]["alive"], workers["w-1"]["figures"]) == (True, {"calls_running": 3})
+    assert (workers["w-1"]["shards"], workers["w-1"]["started_at"][-1]) == ([1, 2], "Z")
+    assert (workers["w-2"]["alive"], round(workers["w-2"]["age_s"])) == (False, 60)
+
+
+async def test_projections_are_shown_with_their_lag(service: OperationsService) -> None:
+    lag = {"name": "order_status", "position": 7, "lag_events": 2, "followed": True}
+    assert await service.get("/ops/projections") == [lag]
+
+
+async def test_alerts_are_shown_by_kind_with_the_oldest_as_examples(service: OperationsService) -> None:
+    with psycopg.connect(service.url) as connection:
+        connection.execute(
+            "insert into adapter_alerts (kind, key, opened_at, last_at, times, detail)"
+            " select 'order_held', n::text, now() + n * interval '1 s', now() + n * interval '1 s', 2, 'in doubt'"
+            " from generate_series(1, 25) n"
+        )
+        connection.execute("insert into adapter_alerts values ('late_fill', 'x', now(), now(), 1, 7, null, 'd')")
+    late, held = await service.get("/ops/alerts")
+    assert (late["kind"], late["alerts"], [one["key"] for one in late["examples"]]) == ("late_fill", 1, ["x"])
+    assert (held["kind"], held["alerts"], held["times"]) == ("order_held", 25, 50)
+    assert [one["key"] for one in held["examples"]] == [str(n) for n in range(1, 21)]
+    assert held["since"] == held["examples"][0]["opened_at"]
+    assert held["last_at"] > held["examples"][-1]["last_at"]
+
+
+async def test_the_document_shows_the_routes_with_their_bodies_and_problems(service: OperationsService) -> None:
+    paths = service.app.openapi_schema.to_schema()["paths"]
+    shown = {path for path in paths if path.startswith("/ops/")}
+    one = {f"/ops/parked/{{order_id}}/{action}" for action in ("retry", "resolve")}
+    lists = {"/ops/parked", "/ops/workers", "/ops/alerts", "/ops/projections"}
+    assert shown == {"/ops/parked/retry", "/ops/parked/resolve", *one, *lists}
+    resolve = paths["/ops/parked/resolve"]["post"]
+    body = resolve["requestBody"]["content"]["application/json"]["schema"]
+    assert set(body["required"]) == {"outcome", "reason"}
+    assert {"409", "422", "503"} <= set(resolve["responses"])
+    assert all(operation["tags"] == ["operations"] for path in shown for operation in paths[path].values())
