@@ -69,12 +69,13 @@ class OrderFlow:
         clients: int = 32,
         mix: Mix | None = None,
     ) -> None:
+        self.orders = orders
         self.accepted: set[str] = set()
         self.answers: Counter[str] = Counter()  # by method and status
         self.repeated = 0
         self.findings = Findings()
         self._host, self._port = host, port
-        self._orders, self._rate, self._seed, self._clients = orders, per_second, seed, clients
+        self._rate, self._seed, self._clients = per_second, seed, clients
         self._mix = Mix() if mix is None else mix
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="order flow")
 
@@ -94,7 +95,7 @@ class OrderFlow:
         self._links: asyncio.Queue[Link] = asyncio.Queue()
         for _ in range(CHANGE_LINKS):
             self._links.put_nowait(Link(self._host, self._port))
-        numbers = iter(range(self._orders))
+        numbers = iter(range(self.orders))
         async with asyncio.TaskGroup() as self._tasks:
             for _ in range(self._clients):
                 self._tasks.create_task(self._place_all(numbers))
@@ -139,8 +140,10 @@ class OrderFlow:
 
     async def _is_there(self, order_id: str) -> bool:
         answer = await self._ask("GET", order_id)
-        order = {} if answer is None or answer.status != 200 else json.loads(answer.body)
-        return bool(order.get("delivery") == "acked" or order.get("status", "Placed") != "Placed")
+        if answer is None or answer.status != 200:
+            return False
+        order = json.loads(answer.body)
+        return bool(order["delivery"] == "acked" or order["status"] != "Placed")
 
     async def _ask(self, method: str, order_id: str, body: bytes = b"") -> Answer | None:
         link = await self._links.get()

@@ -71,13 +71,15 @@ def _adapter_of(service: RunningService) -> psutil.Process | None:
 class Progress:
     """Lines with rates, for a person who watches."""
 
-    def __init__(self, flow: OrderFlow, orders: int, tell: Callable[[str], None]) -> None:
-        self._flow, self._orders, self._tell = flow, orders, tell
+    def __init__(self, flow: OrderFlow, tell: Callable[[str], None]) -> None:
+        self._flow, self._tell = flow, tell
         self._began_at = self._last_at = time.monotonic()
         self._last = 0
 
     def line(self, what: str) -> None:
         now, accepted = time.monotonic(), len(self._flow.accepted)
         rate = (accepted - self._last) / max(now - self._last_at, 0.001)
-        self._tell(f"{now - self._began_at:7.1f} s  {accepted:>9,} of {self._orders:,} accepted  {rate:6.0f}/s  {what}")
+        self._tell(
+            f"{now - self._began_at:7.1f} s  {accepted:>9,} of {self._flow.orders:,} accepted  {rate:6.0f}/s  {what}"
+        )
         self._last, self._last_at = accepted, now

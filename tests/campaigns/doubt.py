@@ -3,9 +3,9 @@
     python -m tests.campaigns.doubt --kills 30 --seed 7
 
 Such an exchange can neither recognize a repeat nor be asked, so every call that a kill meets leaves its order in doubt.
-The exchange writes down what it placed (tests/support/logged_exchange.py); an operator reads that, and settles what
-is listed. No order may be placed twice, each must be listed with the attempt that is in doubt, and in the end each
-accepted order must have been placed exactly once.
+The exchange writes down what it placed (slow_answer.py); an operator reads that, and settles what is listed. No order
+may be placed twice, each must be listed with the attempt that is in doubt, and in the end each accepted order must have
+been placed exactly once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from load.balance import Balance, Findings, balance, counted
 from load.order_flow import Mix, OrderFlow
 from order_service.postgres import running_url
 from orders.domain import events as e
-from tests.campaigns.adapter_kills import KILL, Progress, deeds, due, kill_adapter
+from tests.campaigns.adapter_kills import KILL, STALL_S, Deed, Progress, deeds, due, kill_adapter
 from tests.campaigns.agreement import histories, parts
 from tests.campaigns.faults import head_of, pages
 from tests.support.logged_exchange import PLACED_FILE
@@ -36,7 +36,7 @@ from tests.support.waiting import wait_until
 PER_SECOND = 60.0
 ORDERS_A_KILL = 264  # a burst of kills and the quiet after it take 22 s
 MIX = Mix(canceled=0.0, replaced=0.0)
-SETTINGS = {"EXCHANGE": "tests.support.logged_exchange:place_order", "VENUE_CALL_TIMEOUT_S": "2"}
+SETTINGS = {"EXCHANGE": "tests.campaigns.slow_answer:place_order", "VENUE_CALL_TIMEOUT_S": "2"}
 SETTLE_S = 60.0
 SETTLE_POLL_S = 0.2
 MAX_ORDERS_A_REQUEST = 500
@@ -75,7 +75,7 @@ def run(kills: int, seed: int, orders: int | None = None, per_second: float = PE
             began_at = time.monotonic()
             flow.start()
             try:
-                _kill_again_and_again(service, flow, orders, kills)
+                _kill_again_and_again(service, flow, record, deeds(orders, kills))
             finally:
                 flow.join()
             seconds = time.monotonic() - began_at
@@ -85,12 +85,19 @@ def run(kills: int, seed: int, orders: int | None = None, per_second: float = PE
             return outcome
 
 
-def _kill_again_and_again(service: RunningService, flow: OrderFlow, orders: int, kills: int) -> None:
-    progress = Progress(flow, orders, print)
-    planned = [deed for deed in deeds(orders, kills) if deed.what == KILL]
-    for number, _ in enumerate(due(flow, planned), start=1):
+def _kill_again_and_again(service: RunningService, flow: OrderFlow, record: Path, planned: list[Deed]) -> None:
+    """Each kill as soon as it is due and orders are being placed, so that it meets running calls."""
+    progress = Progress(flow, print)
+    kills = [deed for deed in planned if deed.what == KILL]
+    for number, _ in enumerate(due(flow, kills), start=1):
+        before = _size(record)
+        wait_until(lambda before=before: _size(record) > before, within_s=STALL_S, what="an order to be placed")  # type: ignore[misc]
         kill_adapter(service)
-        progress.line(f"adapter killed ({number} of {kills})")
+        progress.line(f"adapter killed ({number} of {len(kills)})")
+
+
+def _size(record: Path) -> int:
+    return record.stat().st_size if record.exists() else 0
 
 
 def _settle(service: RunningService, record: Path, outcome: Outcome) -> None:

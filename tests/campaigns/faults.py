@@ -130,7 +130,7 @@ def run(orders: int, kills: int, seed: int, per_second: float = PER_SECOND) -> O
 
 
 def break_things(service: RunningService, flow: OrderFlow, faults: Faults, orders: int, kills: int) -> None:
-    progress = Progress(flow, orders, print)
+    progress = Progress(flow, print)
     done = 0
     for deed in due(flow, deeds(orders, kills)):
         if deed.what == KILL:
