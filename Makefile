@@ -56,6 +56,8 @@ load: install-dev ## send a realistic load to the service at BASE_URL
 
 chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was lost; the figures are in docs/reliability.md
 	@$(BIN)/python -m tests.campaigns.kills --kills 30
+	@$(BIN)/python -m tests.campaigns.faults --orders 100000 --kills 100
+	@$(BIN)/python -m tests.campaigns.doubt --kills 30
 	@exec $(BIN)/python -m tests.campaigns.log_readers --events 200000
 
 fmt: install-dev ## format, and mend what the linter can mend

@@ -100,8 +100,8 @@ def compare(here: Iterable[tuple[UUID, list[e.OrderEvent]]], there: Iterable[Ent
         theirs = venue.pop(str(order_id), None)
         for name, text in _differences(order, ours, theirs):
             found.findings.add(name, f"{order_id} {text}")
-    for order_id in venue:
-        found.findings.add("unknown", f"{order_id} is at the exchange, and nobody placed it")
+    for foreign in venue:
+        found.findings.add("unknown", f"{foreign} is at the exchange, and nobody placed it")
 
 
 def account_of(order: Order, events: Iterable[e.OrderEvent], findings: Findings) -> Account:

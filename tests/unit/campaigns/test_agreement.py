@@ -47,17 +47,17 @@ def report(kind: type[x.Report], order_id: str = OURS, **fields: Any) -> x.AnyRe
 
 
 def at_venue(order_id: str = OURS, quantity: int = 10, price: str | None = "1.10000") -> x.AnyReport:
-    terms = {"symbol": "EURUSD", "side": "buy", "type": "limit", "time_in_force": "gtc"}
+    terms: dict[str, Any] = {"symbol": "EURUSD", "side": "buy", "type": "limit", "time_in_force": "gtc"}
     return report(x.AcceptedReport, order_id, quantity=quantity, limit_price=price, **terms)
 
 
 def filled(exec_id: str, quantity: int, total: int, leaves: int, price: str = "1.10000") -> x.AnyReport:
-    amounts = {"quantity": quantity, "filled": total, "leaves": leaves}
+    amounts: dict[str, Any] = {"quantity": quantity, "filled": total, "leaves": leaves}
     return report(x.FilledReport, exec_id=exec_id, price=price, liquidity="book", **amounts)
 
 
 def replaced_there(quantity: int = 12, leaves: int = 8, price: str = "1.20000") -> x.AnyReport:
-    terms = {"quantity": quantity, "limit_price": price, "filled": 4, "leaves": leaves}
+    terms: dict[str, Any] = {"quantity": quantity, "limit_price": price, "filled": 4, "leaves": leaves}
     return report(x.ReplacedReport, request_id=str(REPLACE_ID), base=OURS, **terms)
 
 
@@ -137,7 +137,7 @@ def test_an_order_that_has_not_settled_or_was_never_there_is_found(here: tuple[e
 
 
 def test_an_order_that_was_refused_is_refused_on_both_sides() -> None:
-    terms = {"symbol": "EURUSD", "side": "buy", "type": "limit", "time_in_force": "gtc", "quantity": 10}
+    terms: dict[str, Any] = {"symbol": "EURUSD", "side": "buy", "type": "limit", "time_in_force": "gtc", "quantity": 10}
     refused = report(x.RejectedReport, limit_price="1.10", reason="no such market", **terms)
     assert not found_in((placed(10, limit="1.10"), started(), rejected()), (refused,)).findings
 
