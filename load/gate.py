@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
@@ -13,10 +14,14 @@ CHUNK_BYTES = 262_144  # what the exchange writes at once
 
 
 class Gate:
-    """Shut when it is made. Connections that come while it is shut are closed at once."""
+    """Shut when it is made. Connections that come while it is shut are closed at once.
+
+    `carried_bytes` came from the other socket so far, and were taken here.
+    """
 
     def __init__(self, path: Path, target: Path) -> None:
         self.path = path
+        self.carried_bytes = 0
         self._target = str(target)
         self._lock = Lock()
         self._is_open = False
@@ -58,17 +63,22 @@ class Gate:
                 with suppress(OSError):
                     server.connect(self._target)
                     self._ends += [client, server]
-                    Thread(target=_carry, args=(client, server), daemon=True).start()
-                    Thread(target=_carry, args=(server, client), daemon=True).start()
+                    Thread(target=_carry, args=(client, server, lambda size: None), daemon=True).start()
+                    Thread(target=_carry, args=(server, client, self._count), daemon=True).start()
                     return
         client.close()
         server.close()
 
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.carried_bytes += size
 
-def _carry(source: socket.socket, target: socket.socket) -> None:
+
+def _carry(source: socket.socket, target: socket.socket, count: Callable[[int], None]) -> None:
     with suppress(OSError):
         while chunk := source.recv(CHUNK_BYTES):
             target.sendall(chunk)
+            count(len(chunk))
     _end(source)
     _end(target)
 

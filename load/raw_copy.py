@@ -14,7 +14,7 @@ BATCH_ROWS = 1_000  # a commit: as many as the adapter takes reports at once
 
 
 class RawCopy:
-    """`copied` rows in schema `copied`, with the log's own constraints, indexes and trigger, each commit on the disk."""
+    """Rows in the schema `copied`, with the log's own constraints, indexes and trigger; each commit is on the disk."""
 
     def __init__(self, database_url: str) -> None:
         self._connection = psycopg.connect(database_url, autocommit=True)
