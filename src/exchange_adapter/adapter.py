@@ -23,7 +23,10 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exchange_adapter.bounds import CALL_THREADS, CLOSE_WAIT_S, LOOP_ANSWER_S, READ_THREADS
+from exchange_adapter.alert_board import LogAlerts, PostgresAlertBoard
+from exchange_adapter.alert_notices import AlertNotices
+from exchange_adapter.alerts import AlertKind
+from exchange_adapter.bounds import ALERT_PAUSE_S, CALL_THREADS, CLOSE_WAIT_S, LOOP_ANSWER_S, READ_THREADS
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.clock import Clock
@@ -32,14 +35,17 @@ from exchange_adapter.errors import RESTART_EXIT_CODE, PoolExhausted
 from exchange_adapter.figures import Figures, Working
 from exchange_adapter.ownership import Owned, Ownership
 from exchange_adapter.policy import Limits
+from exchange_adapter.process_alerts import Condition, ProcessAlerts, breaker_open, calls_hang
 from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
+from exchange_adapter.rematching import PostgresNotedReports, Rematching
 from exchange_adapter.report_position import PostgresReportPositions
 from exchange_adapter.reports import ReportReader
 from exchange_adapter.unmatched import UnmatchedReports
 from exchange_adapter.venue import Venue
 from exchange_adapter.venue_calls import Submits, VenueCalls
 from exchange_adapter.venue_requests import Requests
+from exchange_adapter.webhook import Webhook
 from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
@@ -58,7 +64,8 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     """`direct_url` reaches PostgreSQL without a pooler: locks need a session. `venue_name` keeps the positions and the
     stream of several venues apart; it is stored. `new_id` makes time-ordered ids (UUIDv7). `max_calls` are in flight
     at most in this process, `calls_per_s` begin in all adapters of the venue together (None: no limit);
-    `resends_in_doubt` is the operator's choice for a venue that leaves no other."""
+    `resends_in_doubt` is the operator's choice for a venue that leaves no other. A kind of alert is told of once in
+    `alert_pause_s` at most, by the webhook too where its URL is not empty."""
 
     database_url: str
     direct_url: str
@@ -69,6 +76,8 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     max_calls: int = CALL_THREADS
     calls_per_s: float | None = None
     resends_in_doubt: bool = False
+    alert_webhook_url: str = ""
+    alert_pause_s: float = ALERT_PAUSE_S
 
 
 def run_adapter(
@@ -102,6 +111,7 @@ class _Adapter:
         self._reads = ThreadPoolExecutor(READ_THREADS, "order-reads")
         self._duty_reads = ThreadPoolExecutor(1, "duty-reads")
         self._report_reads = ThreadPoolExecutor(1, "report-reads")
+        self._alert_thread = ThreadPoolExecutor(1, "alerts")
         self._duties = PostgresDuties(config.database_url, self._capabilities)
         self._positions = PostgresReportPositions(config.database_url, config.venue_name)
         self._clock = Clock()
@@ -113,7 +123,8 @@ class _Adapter:
         self._calls = Calls(config.max_calls)
         self._rate = CallRate(config.calls_per_s, self._clock.monotonic)
         self._breaker = Breaker()
-        venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate)
+        self._alerts = ProcessAlerts(self._worker, self._conditions(), self._clock.utc)
+        venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate, self._alerts.note)
         self._submits = Submits(venue_calls, handler, recorder, self._worker)
         self._dispatcher = self._dispatching(handler, recorder, venue_calls, config.limits)
         self._feeder = Feeder(
@@ -132,7 +143,17 @@ class _Adapter:
             unmatched=unmatched,
             thread=self._report_reads,
         )
-        self._follower = DutyFollower(store, config.direct_url, hints, on_change=self._changed)
+        self._noted = PostgresNotedReports(config.database_url, config.venue_name)
+        self._rematching = Rematching(self._noted, store, self._reports.record_order, self._reads)
+        self._follower = DutyFollower(
+            store,
+            config.direct_url,
+            hints,
+            on_change=self._changed,
+            alerts=LogAlerts(self._capabilities, self._clock.utc),
+        )
+        self._alert_board = PostgresAlertBoard(config.direct_url, self._worker)
+        self._notices = self._telling(config)
         self._ownership = Ownership(
             config.direct_url,
             Worker(self._worker, config.venue_name),
@@ -160,6 +181,27 @@ class _Adapter:
             rate=self._rate,
         )
 
+    def _conditions(self) -> dict[AlertKind, Condition]:
+        return {
+            AlertKind.BREAKER_OPEN: breaker_open(self._breaker),
+            AlertKind.CALLS_HANG: calls_hang(self._calls),
+            AlertKind.REPORTS_STALLED: self._reports_stalled,
+        }
+
+    def _reports_stalled(self) -> str | None:
+        return self._reports.stalled()
+
+    def _telling(self, config: AdapterConfig) -> AlertNotices:
+        return AlertNotices(
+            board=self._alert_board,
+            own=self._alerts.look,
+            webhook=Webhook(config.alert_webhook_url) if config.alert_webhook_url else None,
+            clock=self._clock,
+            threads=self._alert_thread,
+            random=Random(),
+            pause_s=config.alert_pause_s,
+        )
+
     async def run(self, stop: Event, ready: Callable[[], None]) -> int:
         self._loop = asyncio.get_running_loop()
         stopping, ended = asyncio.Event(), Event()
@@ -183,7 +225,8 @@ class _Adapter:
 
     async def _work(self, stopping: asyncio.Event) -> int:
         """Until the stop, or until one part ends by itself: then the others are stopped too."""
-        parts = [asyncio.ensure_future(part.run(stopping)) for part in (self._dispatcher, self._feeder, self._reports)]
+        working = (self._dispatcher, self._feeder, self._reports, self._rematching, self._notices)
+        parts = [asyncio.ensure_future(part.run(stopping)) for part in working]
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         stopping.set()
         self._ownership.leave()
@@ -207,6 +250,7 @@ class _Adapter:
         self._tell(partial(self._rate.own, len(owned.shards)))
         self._tell(partial(self._feeder.own, owned.shards))
         self._tell(partial(self._reports.own, owned.reports))
+        self._tell(partial(self._rematching.own, owned.reports))
 
     def _working(self) -> Working | None:
         """Asked of the loop, after all that it was told before."""
@@ -232,7 +276,7 @@ class _Adapter:
 
     def _other_pids(self) -> list[int]:
         pid = self._follower.follower.backend_pid
-        return [] if pid is None else [pid]
+        return [pid for pid in (pid, self._alert_board.backend_pid) if pid is not None]
 
     def _tell(self, callback: Callable[[], None]) -> None:
         """From any thread; nothing once the loop is closed."""
@@ -247,7 +291,9 @@ class _Adapter:
     def _close(self) -> None:
         self._writer.close(CLOSE_WAIT_S)
         self._venue.close()
-        for executor in (self._reads, self._duty_reads, self._report_reads):
+        for executor in (self._reads, self._duty_reads, self._report_reads, self._alert_thread):
             executor.shutdown(wait=False, cancel_futures=True)
         self._duties.close()
         self._positions.close()
+        self._noted.close()
+        self._alert_board.close()

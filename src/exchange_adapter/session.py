@@ -27,6 +27,12 @@ class Session:
             self.close()
             raise StoreUnavailable(f"{self._application_name}: {str(error).strip()}") from error
 
+    @property
+    def backend_pid(self) -> int | None:
+        """The server's number of the connection; None while there is none."""
+        connection = self._connection
+        return None if connection is None or connection.closed else connection.info.backend_pid
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()

@@ -13,10 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from exchange_adapter import outcomes
+from exchange_adapter.alerts import AlertKind
 from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
 from exchange_adapter.clock import Clock
 from exchange_adapter.figures import Attempts
 from exchange_adapter.policy import Limits, Seen
+from exchange_adapter.process_alerts import Note, unheard
 from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue import NotSent, Outcome, Placed, SubmitOutcome, Venue, venue_order
@@ -25,7 +27,7 @@ from orders.domain import commands as c
 from orders.domain.errors import Refusal
 from orders.domain.events import SubmitStarted
 from orders.domain.order import Order
-from orders.domain.values import Delivery
+from orders.domain.values import Delivery, Evidence
 from orders.eventstore.port import EventStoreError
 from orders.handlers import CommandHandler
 
@@ -45,14 +47,22 @@ class Turn(Struct):
 
 
 class VenueCalls:
-    """Every call to the venue goes through `call`."""
+    """Every call to the venue goes through `call`. `note` hears of it where the venue contradicts itself."""
 
     def __init__(
-        self, venue: Venue, recorder: Recorder, limits: Limits, clock: Clock, random: Random, rate: CallRate
+        self,
+        venue: Venue,
+        recorder: Recorder,
+        limits: Limits,
+        clock: Clock,
+        random: Random,
+        rate: CallRate,
+        note: Note = unheard,
     ) -> None:
         self.venue = venue
         self.limits = limits
         self.clock = clock
+        self.note = note
         self._rate = rate
         self._recorder = recorder
         self._random = random
@@ -104,6 +114,14 @@ class VenueCalls:
         tried_at = self.clock.monotonic()
         entry.seen = replace(entry.seen, tries=tries, tried_at=tried_at, jitter=self._random.random(), **seen)
 
+    def note_failures(self, order: Order, commands: Sequence[c.Command]) -> None:
+        """Where an attempt failed definitely, and the venue has the order all the same."""
+        for command in commands:
+            if not isinstance(command, c.RecordSubmitFailed) or command.evidence is Evidence.NEVER_SENT:
+                continue
+            if order.delivery is Delivery.ACKED:
+                self.note(AlertKind.LATE_FAILURE, order.id, f"the exchange has it; an attempt failed: {command.reason}")
+
     async def _record_late(self, order: Order, commands: Sequence[c.Command]) -> None:
         try:
             done = await self._recorder.record(order.id, commands)
@@ -112,6 +130,7 @@ class VenueCalls:
         else:
             told = [type(recorded.event).__name__ for recorded in done.events]
             log.info("call returned after its timeout", order_id=str(order.id), recorded=told)
+            self.note_failures(done.order, commands)
 
 
 class Submits:
@@ -167,7 +186,9 @@ class Submits:
         stamp, timeout_s = self._recorder.stamp(order.id), self._calls.limits.call_timeout_s
         self.attempts = self.attempts.counting(outcome)
         self._calls.keep_late(order, outcome, lambda late: [outcomes.of_submit(attempt, late, timeout_s, stamp)])
-        done = await self._recorder.record(order.id, [outcomes.of_submit(attempt, outcome, timeout_s, stamp)])
+        commands = [outcomes.of_submit(attempt, outcome, timeout_s, stamp)]
+        done = await self._recorder.record(order.id, commands)
+        self._calls.note_failures(done.order, commands)
         if turn.answered:
             self._calls.succeeded(turn.entry)
         else:
@@ -176,8 +197,6 @@ class Submits:
             self._calls.placed()
         elif isinstance(outcome, NotSent):
             self._calls.not_placed(turn.entry, began)
-            if done.order.delivery is Delivery.ACKED:
-                log.warning("exchange has an order whose submit failed", order_id=str(order.id), reason=outcome.reason)
         return done.order
 
 

@@ -10,6 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from exchange_adapter import outcomes, reconciler
+from exchange_adapter.alerts import AlertKind
 from exchange_adapter.call_pool import Raised, TimedOut, TooLate
 from exchange_adapter.policy import not_found_counts_after_s
 from exchange_adapter.recorder import Recorder
@@ -122,7 +123,7 @@ class Requests:
             case NotFound() if order.delivery is Delivery.IN_DOUBT:
                 return await self._not_there(order, turn.entry, Evidence.VENUE_QUERY)
             case NotFound():
-                log.error("exchange does not know an order that it has accepted", order_id=str(order.id))
+                self._calls.note(AlertKind.UNKNOWN_AT_VENUE, order.id, "the exchange had accepted it")
         self._calls.failed(turn.entry)
         return order
 

@@ -84,6 +84,7 @@ def run_adapter(settings: Settings) -> None:
         venue_name=settings.exchange,
         catalogue=settings.catalogue,
         new_id=uuid7,
+        alert_webhook_url=settings.alert_webhook_url,
         limits=Limits(call_timeout_s=settings.venue_call_timeout_s, park_after_attempts=settings.park_after_attempts),
         max_calls=settings.venue_max_calls,
         calls_per_s=settings.venue_calls_per_s,

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
+from exchange_adapter.alert_board import LogAlerts
 from exchange_adapter.bounds import SHARDS
+from exchange_adapter.clock import Clock
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.report_position import PostgresReportPositions
 from exchange_adapter.venue import ReportPosition
@@ -41,7 +43,7 @@ def client(database_url: str) -> Iterator[Client]:
 @contextmanager
 def following(database_url: str, changes: list[Changed]) -> Iterator[DutyFollower]:
     store, hints, stop = PostgresEventStore(database_url), PostgresHints(database_url), threading.Event()
-    follower = DutyFollower(store, database_url, hints, on_change=changes.append)
+    follower = DutyFollower(store, database_url, hints, on_change=changes.append, alerts=LogAlerts(FULL, Clock().utc))
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     try:

@@ -16,7 +16,10 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from exchange_adapter.alert_board import LogAlerts
+from exchange_adapter.alerts import Step
 from exchange_adapter.policy import can_go_on
+from exchange_adapter.rematching import note_unmatched
 from exchange_adapter.session import Session
 from exchange_adapter.work.duty import Duty, duty_after
 from orders.domain import events as e
@@ -118,8 +121,10 @@ class DutyFollower:
         hints: Hints,
         *,
         on_change: Callable[[Changed], None],
+        alerts: LogAlerts,
     ) -> None:
         self._store = store
+        self._alerts = alerts
         self._on_change = on_change
         self._changed = Changed((), ())
         self.follower = Follower(
@@ -128,6 +133,7 @@ class DutyFollower:
             direct_url,
             self._apply,
             hints,
+            on_start=alerts.start,
             on_commit=lambda batch: self._on_change(self._changed),
         )
 
@@ -135,21 +141,27 @@ class DutyFollower:
         self.follower.run(stop)
 
     def _apply(self, cursor: Cursor, batch: list[Recorded]) -> None:
-        self._changed = apply_batch(cursor, batch, self._look_up)
+        steps: list[Step] = []
+        self._changed = apply_batch(cursor, batch, self._look_up, steps)
+        self._alerts.apply(cursor, steps, self._look_up)
+        note_unmatched(cursor, batch, lambda order_id: self._store.read_last(order_id) is not None)
 
     def _look_up(self, order_id: UUID) -> Order | None:
         recorded = self._store.read_stream(order_id)
         return fold(order_id, (r.event for r in recorded if isinstance(r.event, e.OrderEvent)))
 
 
-def apply_batch(cursor: Cursor, batch: Iterable[Recorded], look_up: Callable[[UUID], Order | None]) -> Changed:
-    """Writes the batch's duties."""
+def apply_batch(
+    cursor: Cursor, batch: Iterable[Recorded], look_up: Callable[[UUID], Order | None], steps: list[Step]
+) -> Changed:
+    """Writes the batch's duties. `steps` gets each event with its order's duty after it."""
     batch = list(batch)
     touched = {recorded.stream_id for recorded in batch}
     before = {duty.order_id: duty for duty in map(_duty, cursor.execute(_SQL["read"], {"order_ids": list(touched)}))}
     after: dict[UUID, Duty | None] = dict(before)
     for recorded in batch:
         after[recorded.stream_id] = duty_after(after.get(recorded.stream_id), recorded, look_up)
+        steps.append(Step(recorded, after[recorded.stream_id]))
     opened = tuple(duty for order_id, duty in after.items() if duty is not None and duty != before.get(order_id))
     settled = tuple(order_id for order_id in touched if after.get(order_id) is None)
     if opened:

@@ -1,0 +1,343 @@
+"""When persons are told of alerts: soon, seldom, and truly in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange_adapter.alert_board import Example, OpenKind, Told
+from exchange_adapter.alert_notices import AlertNotices, next_told
+from exchange_adapter.alerts import Alert, AlertKind
+from exchange_adapter.bounds import ALERT_PAUSE_S, ALERT_POLL_S, WEBHOOK_RETRY_S
+from exchange_adapter.clock import Clock
+from orders.eventstore.port import StoreUnavailable
+from tests.support.virtual_time import EPOCH, InlineExecutor, VirtualLoop, pass_time, run_virtually
+
+HELD, PARKED = AlertKind.ORDER_HELD, AlertKind.ORDER_PARKED
+
+
+class Board:
+    """The table in memory. `alerts`: how many are open of each kind. `away`: the database is."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[AlertKind, int] = {}
+        self.notices: dict[AlertKind, Told] = {}
+        self.own: Sequence[Alert] = ()
+        self.leads = True
+        self.away = False
+
+    def tell_own(self, alerts: Sequence[Alert]) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+        self.own = alerts
+
+    def lead(self) -> bool:
+        return self.leads
+
+    def tidy(self, now: datetime) -> None:
+        pass
+
+    def open(self) -> dict[AlertKind, OpenKind]:
+        return {kind: OpenKind(alerts, EPOCH) for kind, alerts in self.alerts.items() if alerts}
+
+    def examples(self, kind: AlertKind) -> list[Example]:
+        return [Example(f"order {n}", "in doubt", EPOCH) for n in range(min(self.alerts[kind], 5))]
+
+    def told(self) -> dict[AlertKind, Told]:
+        return dict(self.notices)
+
+    def write_told(self, kind: AlertKind, told: Told) -> None:
+        if self.away:
+            raise StoreUnavailable("away")
+        self.notices[kind] = told
+
+    def close(self) -> None:
+        pass
+
+
+class Receiver:
+    """Takes what is posted. `failing`: nothing arrives; `deaf`: it arrives, and the answer is lost."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.failing = self.deaf = False
+        self.tried_at: list[float] = []
+        self.arrived: list[tuple[float, dict[str, Any]]] = []
+        self._loop = loop
+
+    async def post(self, body: bytes) -> bool:
+        self.tried_at.append(self._loop.time())
+        if self.failing:
+            return False
+        self.arrived.append((self._loop.time(), msgspec.json.decode(body)))
+        return not self.deaf
+
+    async def close(self) -> None:
+        pass
+
+    @property
+    def ids(self) -> list[str]:
+        return [notice["id"] for _, notice in self.arrived]
+
+    def last(self, kind: AlertKind) -> dict[str, Any] | None:
+        return next((notice for _, notice in reversed(self.arrived) if notice["kind"] == kind), None)
+
+
+class Scene:
+    """A board and a receiver, and processes that tell the one of the other."""
+
+    def __init__(self, loop: VirtualLoop, pause_s: float = ALERT_PAUSE_S) -> None:
+        self.pause_s = pause_s
+        self.loop, self.board, self.receiver = loop, Board(), Receiver(loop)
+        self._task: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+
+    def start(self) -> None:
+        notices = AlertNotices(
+            board=self.board,
+            own=lambda: (),
+            webhook=self.receiver,
+            clock=Clock(self.loop.time, self.loop.utc),
+            threads=InlineExecutor(),
+            random=Random(1),
+            pause_s=self.pause_s,
+        )
+        self._task = self.loop.create_task(notices.run(self._stop))
+
+    async def kill(self) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def stop(self) -> None:
+        assert self._task is not None
+        self._stop.set()
+        await self._task
+
+
+def telling(test: Callable[[Scene], Coroutine[Any, Any, None]], **how: float) -> list[structlog.typing.EventDict]:
+    """Runs the test; the log lines."""
+
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, **how)
+        scene.start()
+        await test(scene)
+        await scene.stop()
+
+    with structlog.testing.capture_logs() as lines:
+        run_virtually(main)
+    return lines
+
+
+def test_the_first_alert_of_a_kind_is_told_at_once_with_what_it_is_about() -> None:
+    async def test(scene: Scene) -> None:
+        await pass_time(5)
+        scene.board.alerts[HELD] = 7
+        await pass_time(ALERT_POLL_S)
+        ((_, notice),) = scene.receiver.arrived
+        assert (notice["id"], notice["kind"], notice["state"], notice["alerts"]) == ("order_held/1", HELD, "open", 7)
+        assert len(notice["examples"]) == 5
+        assert notice["examples"][0]["key"] == "order 0"
+        assert notice["since"] == "2026-11-02T23:50:00Z"
+        assert notice["summary"] == "Orders in doubt that only a person can settle: 7, since 23:50 UTC. in doubt"
+
+    (line,) = telling(test)
+    assert (line["event"], line["log_level"], line["kind"], line["alerts"]) == ("alert open", "error", HELD, 7)
+    assert line["examples"][0] == {"key": "order 0", "detail": "in doubt"}
+
+
+def test_a_growing_number_is_told_once_a_pause_and_the_end_once() -> None:
+    async def test(scene: Scene) -> None:
+        for count in range(1, 100):
+            scene.board.alerts[HELD] = count
+            await pass_time(1)
+        scene.board.alerts[HELD] = 0
+        await pass_time(10 * ALERT_PAUSE_S)
+        told = [(notice["state"], notice["alerts"]) for _, notice in scene.receiver.arrived]
+        assert told == [("open", 1), ("open", 61), ("cleared", 0)]
+        assert scene.receiver.arrived[-1][1]["summary"].endswith(": none any more")
+        assert scene.receiver.arrived[-1][1]["since"] is None
+
+    lines = telling(test)
+    assert [(line["event"], line["log_level"]) for line in lines] == [
+        ("alert open", "error"),
+        ("alert open", "error"),
+        ("alert cleared", "info"),
+    ]
+
+
+def test_each_kind_is_told_for_itself() -> None:
+    async def test(scene: Scene) -> None:
+        scene.board.alerts[HELD] = 1
+        await pass_time(2)
+        scene.board.alerts[PARKED] = 1
+        await pass_time(2)
+        assert scene.receiver.ids == ["order_held/1", "order_parked/1"]
+
+    telling(test)
+
+
+PAUSE_S = 6.0  # a short one takes fewer looks
+MOVES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2)), max_size=12)
+BREAKS = st.lists(st.integers(1, 15), max_size=3)
+
+
+@settings(max_examples=100)
+@given(MOVES, BREAKS, BREAKS)
+def test_at_most_one_notice_a_pause_and_the_last_is_the_last_state(
+    moves: list[tuple[int, int]], breaks: list[int], kills: list[int]
+) -> None:
+    """However alerts come and go, the receiver breaks and the process is killed."""
+
+    async def test(scene: Scene) -> None:
+        async def restless() -> None:
+            for wait_s in kills:
+                await pass_time(wait_s)
+                await scene.kill()
+                scene.start()
+
+        async def breaking() -> None:
+            for wait_s in breaks:
+                scene.receiver.failing = not scene.receiver.failing
+                await pass_time(wait_s)
+            scene.receiver.failing = False
+
+        around = [scene.loop.create_task(work) for work in (restless(), breaking())]
+        for wait_s, alerts in moves:
+            await pass_time(wait_s)
+            scene.board.alerts[HELD] = alerts
+        await asyncio.gather(*around)
+        await pass_time(60)
+        check(scene)
+
+    telling(test, pause_s=PAUSE_S)
+
+
+def check(scene: Scene) -> None:
+    alerts, last = scene.board.alerts.get(HELD, 0), scene.receiver.last(HELD)
+    assert (last["alerts"] if last else 0) == alerts
+    assert last is None or last["state"] == ("open" if alerts else "cleared")
+    ids = scene.receiver.ids
+    assert ids == sorted(set(ids), key=ids.index), "a notice came twice although none was lost"
+    times = [at for at, _ in scene.receiver.arrived]
+    assert all(later - earlier >= PAUSE_S for earlier, later in pairwise(times))
+    assert scene.board.notices.get(HELD) is None or scene.board.notices[HELD].delivered
+
+
+def test_a_broken_webhook_is_tried_less_and_less_often_and_gets_the_newest_state() -> None:
+    async def test(scene: Scene) -> None:
+        scene.receiver.failing = True
+        scene.board.alerts[HELD] = 1
+        await pass_time(600)
+        scene.board.alerts[HELD] = 5
+        await pass_time(600)
+        gaps = [later - earlier for earlier, later in pairwise(scene.receiver.tried_at)]
+        assert gaps[0] <= WEBHOOK_RETRY_S[0]
+        assert max(gaps) <= WEBHOOK_RETRY_S[1]
+        assert len(gaps) < 60
+        scene.receiver.failing = False
+        await pass_time(WEBHOOK_RETRY_S[1])
+        ((_, notice),) = scene.receiver.arrived
+        assert (notice["id"], notice["alerts"]) == ("order_held/2", 5)
+
+    lines = telling(test)
+    assert [line["alerts"] for line in lines if line["event"] == "alert open"] == [1, 5], "the log waits for no webhook"
+
+
+def test_one_kind_that_cannot_be_posted_keeps_no_other_back() -> None:
+    async def test(scene: Scene) -> None:
+        scene.receiver.failing = True
+        scene.board.alerts[HELD] = 1
+        await pass_time(120)
+        scene.receiver.failing = False
+        scene.board.alerts[PARKED] = 1
+        await pass_time(2)
+        assert scene.receiver.ids[:1] == ["order_parked/1"]
+
+    telling(test)
+
+
+def test_a_process_that_dies_before_the_answer_leaves_a_repeat_that_its_number_tells() -> None:
+    async def test(scene: Scene) -> None:
+        scene.receiver.deaf = True
+        scene.board.alerts[HELD] = 1
+        await pass_time(0.4)
+        await scene.kill()
+        assert scene.receiver.ids == ["order_held/1"]
+        scene.receiver.deaf = False
+        scene.start()
+        await pass_time(1)
+        assert scene.receiver.ids == ["order_held/1", "order_held/1"]
+
+    telling(test)
+
+
+def test_an_end_is_told_also_where_no_one_knows_whether_the_beginning_was() -> None:
+    async def test(scene: Scene) -> None:
+        scene.receiver.deaf = True
+        scene.board.alerts[HELD] = 1
+        await pass_time(0.4)
+        await scene.kill()
+        scene.board.alerts[HELD] = 0
+        scene.receiver.deaf = False
+        scene.start()
+        await pass_time(ALERT_PAUSE_S + 1)
+        assert [(notice["id"], notice["state"]) for _, notice in scene.receiver.arrived] == [
+            ("order_held/1", "open"),
+            ("order_held/2", "cleared"),
+        ]
+
+    telling(test)
+
+
+def test_one_process_tells_and_another_goes_on_where_it_ended() -> None:
+    async def test(scene: Scene) -> None:
+        scene.board.leads = False
+        scene.board.alerts[HELD] = 1
+        await pass_time(100)
+        assert scene.receiver.arrived == []
+        scene.board.notices[HELD] = Told(number=4, open=True, alerts=1, told_at=EPOCH, delivered=True)
+        scene.board.leads = True
+        await pass_time(100)
+        assert scene.receiver.arrived == []
+        scene.board.alerts[HELD] = 2
+        await pass_time(1)
+        assert scene.receiver.ids == ["order_held/5"]
+
+    telling(test)
+
+
+def test_while_the_database_is_away_it_says_so_once_and_goes_on_afterwards() -> None:
+    async def test(scene: Scene) -> None:
+        scene.board.away = True
+        scene.board.alerts[HELD] = 1
+        await pass_time(30)
+        assert scene.receiver.arrived == []
+        scene.board.away = False
+        await pass_time(1)
+        assert scene.receiver.ids == ["order_held/1"]
+
+    lines = telling(test)
+    assert [line["event"] for line in lines] == ["alerts wait for the database", "alert open"]
+
+
+@pytest.mark.parametrize("ahead_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_silences_no_alert(ahead_s: float) -> None:
+    told = Told(number=1, open=True, alerts=1, told_at=EPOCH + timedelta(seconds=ahead_s), delivered=True)
+    due = next_told(told, 2, EPOCH)
+    assert due is not None
+    assert (due.number, due.alerts, due.told_at) == (2, 2, EPOCH)
+
+
+def test_names_of_kinds_are_words_that_a_receiver_can_match() -> None:
+    assert all(re.fullmatch(r"[a-z_]+", kind) for kind in AlertKind)
