@@ -11,4 +11,5 @@ def test_no_order_is_placed_twice_and_what_was_in_doubt_ends_as_placed_once() ->
     assert not outcome.findings, outcome
     assert outcome.balance.closes, outcome
     assert outcome.balance.states == {"working": 500}, outcome
+    assert outcome.kills == 3
     assert outcome.in_doubt > outcome.found_placed > 0, "kills should have met calls before and after they placed"

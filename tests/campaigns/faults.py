@@ -46,7 +46,7 @@ FAULTS: dict[str, Any] = {
 }
 OUTAGE_S = 1.5
 SETTINGS = {"EXCHANGE_FILL_DELAY": "0.1-0.5", "VENUE_CALL_TIMEOUT_S": "2"}
-PER_SECOND = 230.0  # so that a burst of kills and the quiet after it take 22 s
+PER_SECOND = 200.0  # so that a burst of kills and the quiet after it take 25 s
 SETTLE_FIRST_S, SETTLE_PER_S = 30.0, 500  # the wait for the end: seconds, and orders for each one more
 SETTLE_POLL_S = 0.2
 OPEN_PAGE = "/orders?status=Placed"
