@@ -93,6 +93,14 @@ def test_every_wrong_field_is_listed(service: RunningService) -> None:
     assert [error["field"] for error in errors] == ["symbol", "quantity", "side", "type", "time_in_force", "x"]
 
 
+def test_operators_see_the_adapter_the_projections_and_what_is_held(service: RunningService) -> None:
+    (worker,) = service.http.get("/ops/workers").json()
+    assert (worker["alive"], worker["venue"], len(worker["shards"])) == (True, "simulated", 64)
+    assert all(one["followed"] for one in service.http.get("/ops/projections").json())
+    assert service.http.get("/ops/parked").json() == []
+    assert "\norders_adapter_workers 1.0\n" in service.http.get("/metrics").text
+
+
 def test_a_price_of_all_18_digits_is_placed_at_the_exchange(service: RunningService) -> None:
     order = service.place(symbol="CADUSD", side="sell", price="999999999999999999")
     assert service.wait_for(order["id"], ord_status="New")["limit_price"] == "999999999999999999.00000"

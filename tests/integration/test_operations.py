@@ -9,6 +9,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from exchange_adapter.adapter_tables import AdapterTables
+from exchange_adapter.figures import Figures
 from orders.domain import commands as c
 from orders.domain.values import Capabilities, Delivery, Phase
 from tests.support.operations_service import CALL_TIMEOUT_S, OperationsService, operations_service
@@ -323,3 +325,19 @@ async def test_the_document_shows_the_routes_with_their_bodies_and_problems(serv
     assert set(body["required"]) == {"outcome", "reason"}
     assert {"409", "422", "503"} <= set(resolve["responses"])
     assert all(operation["tags"] == ["operations"] for path in shown for operation in paths[path].values())
+
+
+async def test_the_figures_of_metrics_are_sums_over_the_workers_that_live(service: OperationsService) -> None:
+    service.in_doubt(2)
+    service.lives("w-1", figures='{"calls_running": 3, "calls_hanging": 1, "breaker_open_s": 0.5}')
+    service.lives("w-2", figures='{"calls_running": 4, "calls_hanging": 0, "breaker_open_s": null}')
+    service.lives("gone", silent_s=60, figures='{"calls_running": 9, "calls_hanging": 9, "breaker_open_s": 9}')
+    tables = AdapterTables(service.url)
+    figures = await tables.figures()
+    tables.close()
+    assert (figures.workers, figures.calls_running, figures.calls_hanging, figures.breakers_open) == (2, 7, 1, 1)
+    assert figures.duties == {"queued": 0, "sending": 0, "acked": 0, "in_doubt": 2, "parked": 0}
+
+
+async def test_the_figures_that_an_adapter_tells_have_the_names_that_metrics_read() -> None:
+    assert {"calls_running", "calls_hanging", "breaker_open_s"} <= set(Figures.__struct_fields__)

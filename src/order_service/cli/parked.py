@@ -42,6 +42,7 @@ _ON_TERMINAL = {
     "side": "side",
     "quantity": "quantity",
     "attempts_in_doubt": "in doubt",
+    "worker": "worker",
     "since": "since",
     "pending": "pending",
     "reason": "reason",

@@ -1,0 +1,84 @@
+"""The exchange adapters in /metrics: what their tables tell, and nothing old."""
+
+import asyncio
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from exchange_adapter.adapter_tables import AdapterFigures
+from order_service import adapter_metrics
+from order_service.adapter_metrics import AdapterMetrics
+from order_service.bounds import FIGURES_CACHE_S
+from orders.eventstore.port import StoreUnavailable
+
+pytestmark = pytest.mark.anyio
+
+FIGURES = AdapterFigures(
+    duties={"in_doubt": 3}, alerts={"order_held": 2}, workers=2, calls_running=5, calls_hanging=1, breakers_open=1
+)
+SHOWN = {
+    "orders_adapter_readable": 1,
+    'orders_adapter_duties{delivery="in_doubt"}': 3,
+    'orders_alerts_open{kind="order_held"}': 2,
+    "orders_adapter_workers": 2,
+    "orders_adapter_calls_running": 5,
+    "orders_adapter_calls_hanging": 1,
+    "orders_adapter_breaker_open": 1,
+}
+
+
+class Tables:
+    """The adapters' tables of a test, and a clock."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.now = 0.0
+        self.away: BaseException | None = None
+        self.hangs = False
+        self.registry = CollectorRegistry()
+        self.metrics = AdapterMetrics(self.registry, self._read, lambda: self.now)
+
+    async def _read(self) -> AdapterFigures:
+        self.reads += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.away is not None:
+            raise self.away
+        return FIGURES
+
+    async def shown(self) -> dict[str, float]:
+        await self.metrics.refresh()
+        lines = generate_latest(self.registry).decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+
+async def test_the_sums_over_the_adapters_are_shown() -> None:
+    assert await Tables().shown() == SHOWN
+
+
+async def test_they_are_read_again_only_after_a_while() -> None:
+    tables = Tables()
+    await asyncio.gather(tables.shown(), tables.shown())
+    tables.now += FIGURES_CACHE_S - 0.1
+    await tables.shown()
+    assert tables.reads == 1
+    tables.now += 0.1
+    await tables.shown()
+    assert tables.reads == 2
+
+
+async def test_while_the_database_is_away_old_values_are_not_shown() -> None:
+    tables = Tables()
+    await tables.shown()
+    tables.now, tables.away = FIGURES_CACHE_S, StoreUnavailable("away")
+    assert await tables.shown() == {"orders_adapter_readable": 0}
+    tables.now, tables.away = 2 * FIGURES_CACHE_S, None
+    assert await tables.shown() == SHOWN
+
+
+async def test_a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter_metrics, "FIGURES_TIMEOUT_S", 0.01)
+    tables = Tables()
+    tables.hangs = True
+    assert await tables.shown() == {"orders_adapter_readable": 0}
