@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from exchange_adapter.errors import PoolExhausted
-from exchange_adapter.venue import Done, NotSent, Placed
+from exchange_adapter.venue import Done, NotSent, Placed, Unknown
 from orders.domain import events as e
 from orders.domain.values import Capabilities, Delivery, Evidence, Phase, Status, TimeInForce
 from tests.support.adapter_floor import PLAIN, Called, Floor, Later, on_floor
@@ -165,6 +165,34 @@ def test_a_stop_lets_running_calls_end_and_leaves_the_rest() -> None:
         assert floor.order(late).delivery is Delivery.ACKED
 
     on_floor(test, PLAIN, threads=2, call_timeout_s=100.0)
+
+
+def test_a_claim_that_the_stop_overtakes_leads_to_no_call_and_is_known_as_never_sent() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.appender.delay_s = 0.5
+        process = floor.start()
+        await pass_time(0.3)
+        await process.stop()
+        assert floor.venue.calls == []
+        assert floor.history(order_id) == ["OrderPlaced", "SubmitStarted", "SubmitFailed"]
+        assert (floor.order(order_id).delivery, floor.order(order_id).failures) == (Delivery.QUEUED, 0)
+
+    on_floor(test, PLAIN)
+
+
+def test_a_question_that_the_stop_overtakes_is_not_asked() -> None:
+    async def test(floor: Floor) -> None:
+        floor.client.place()
+        floor.venue.will("submit", Unknown("connection lost"))
+        process = floor.start()
+        await pass_time(0.1)
+        process.calls.close()
+        await pass_time(5)
+        assert floor.venue.of("query") == []
+        await process.stop()
+
+    on_floor(test, ASKS)
 
 
 def test_what_the_domain_refuses_again_and_again_comes_ever_less_often() -> None:
