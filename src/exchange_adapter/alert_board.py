@@ -125,9 +125,8 @@ class PostgresAlertBoard:
         self._session.rows(_SQL["end_gone"], {"worker": self._worker})
 
     def open(self) -> dict[AlertKind, OpenKind]:
-        return {
-            AlertKind(kind): OpenKind(alerts, since) for kind, alerts, since in self._session.rows(_SQL["open"], {})
-        }
+        rows = self._session.rows(_SQL["open"], {"kinds": _KINDS})
+        return {AlertKind(kind): OpenKind(alerts, since) for kind, alerts, since in rows}
 
     def examples(self, kind: AlertKind) -> list[Example]:
         oldest = self._session.rows(_SQL["examples"], {"kind": kind.value, "limit": ALERT_EXAMPLES})

@@ -151,8 +151,13 @@ def ends_quietly(alert: Alert, now: datetime) -> bool:
 
 
 def plain(text: str) -> str:
-    """Bounded, and without what PostgreSQL's text cannot hold."""
-    return text.replace("\0", "")[:MAX_ALERT_DETAIL]
+    """Bounded, and such that a table can hold it."""
+    return without_nul(text)[:MAX_ALERT_DETAIL]
+
+
+def without_nul(text: str) -> str:
+    """Reasons are the exchange's own words: they may hold a character that PostgreSQL's text cannot."""
+    return text.replace("\0", "")
 
 
 class _Seen:

@@ -113,7 +113,15 @@ def client_of(database_url: str, venue: Capabilities = ALL) -> Iterator[Client]:
 
 
 @contextmanager
-def running_adapter(database_url: str, venue: Venue, *, name: str = "simulated", **limits: Any) -> Iterator[list[int]]:
+def running_adapter(
+    database_url: str,
+    venue: Venue,
+    *,
+    name: str = "simulated",
+    webhook: str = "",
+    alert_pause_s: float = 60.0,
+    **limits: Any,
+) -> Iterator[list[int]]:
     """The list has the exit code afterwards."""
     stop, codes = threading.Event(), list[int]()
     store = PostgresEventStore(database_url, application_name="test adapter")
@@ -125,6 +133,8 @@ def running_adapter(database_url: str, venue: Venue, *, name: str = "simulated",
         catalogue=BUILT_IN,
         new_id=new_id,
         limits=Limits(**limits),
+        alert_webhook_url=webhook,
+        alert_pause_s=alert_pause_s,
     )
     thread = threading.Thread(
         target=lambda: codes.append(run_adapter(config, store=store, hints=hints, venue=venue, stop=stop))

@@ -17,7 +17,7 @@ import psycopg
 from msgspec import Struct
 
 from exchange_adapter.alert_board import LogAlerts
-from exchange_adapter.alerts import Step
+from exchange_adapter.alerts import Step, without_nul
 from exchange_adapter.policy import can_go_on
 from exchange_adapter.rematching import note_unmatched
 from exchange_adapter.session import Session
@@ -181,7 +181,9 @@ def _asks(duty: Duty | None) -> bool:
 
 def _stored(duty: Duty, name: str) -> object:
     value = getattr(duty, name)
-    return value.value if isinstance(value, Delivery) else value
+    if isinstance(value, Delivery):
+        return value.value
+    return without_nul(value) if isinstance(value, str) else value
 
 
 def _duty(row: Any) -> Duty:
