@@ -152,3 +152,22 @@ def test_two_rounds_follow_one_another_without_reading_the_log() -> None:
         assert {desk.client.order(order_id).filled for order_id in order_ids} == {35}
 
     on_desk(test)
+
+
+def command(kind: type[c.Command], order_id: UUID, **fields: Any) -> c.Command:
+    return kind(order_id=order_id, command_id=uuid4(), at=NOW, by="test", **fields)
+
+
+def test_a_refusal_and_nothing_to_do_are_believed_of_the_present_order_only() -> None:
+    async def test(desk: Desk) -> None:
+        (order_id,) = desk.client.place()
+        await desk.handler.execute(command(c.StartSubmit, order_id, worker="w"))
+        desk.client.give(command(c.RecordSubmitFailed, order_id, attempts=(1,), reason="down"))
+        again = await desk.handler.execute(command(c.StartSubmit, order_id, worker="w"))
+        assert again.order.attempts == 2  # though the folded one was being sent
+        desk.client.replace(order_id, quantity=20)
+        refused = await desk.handler.execute(command(c.RecordReplaceRejected, order_id, reason="no"))
+        assert refused.order.pending_replace is None
+        assert len(refused.events) == 1  # though nothing waited in the folded one
+
+    on_desk(test)
