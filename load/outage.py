@@ -24,7 +24,8 @@ from load.bench import REPORTS, machine, number_from, require_open_files, spread
 from load.open_loop import ServerGone
 from load.outage_balance import settled_findings
 from load.outage_run import Desk, Drain, Fault, Measured, NotDrained, Pair
-from load.servers import ServerFailed, temporary_folder, whole_service
+from load.resting_orders import Changes
+from load.servers import HOST, ServerFailed, temporary_folder, whole_service
 from load.venue_capacity import measured_capacity
 
 MOST_P99_RATIO = 1.25
@@ -45,6 +46,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     hanging_s: float = 120.0
     outage_s: float = 600.0
     call_timeout_s: float = 10.0
+    change_pause_s: float = 2.0  # of each client that changes orders: so rarely that it hardly adds to the load
     cancels_in_doubt: bool = True
     warm_up_s: float = 5.0
     capacity_s: float = 10.0
@@ -108,13 +110,16 @@ async def measure(plan: Plan) -> Report:
         settings = {"EXCHANGE_FILL_DELAY": FILL_DELAY, "VENUE_CALL_TIMEOUT_S": f"{plan.call_timeout_s:g}"}
         service = running.enter_context(whole_service(folder, **settings))
         exchange = folder / "data" / "exchange"
+        changes = Changes(
+            HOST, service.port, seed=1, pause_s=plan.change_pause_s, cancels_in_doubt=plan.cancels_in_doubt
+        )
         desk = Desk(
             service.port,
             exchange,
+            changes,
             per_second=plan.per_second,
             connections=plan.connections,
             capacity=plan.capacity,
-            cancels_in_doubt=plan.cancels_in_doubt,
         )
         await desk.start()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -80,12 +81,12 @@ class Desk:
     """The clients of one service; all their orders and what they were told."""
 
     def __init__(
-        self, port: int, exchange: Path, *, per_second: float, connections: int, capacity: int, cancels_in_doubt: bool
+        self, port: int, exchange: Path, changes: Changes, *, per_second: float, connections: int, capacity: int
     ) -> None:
         host = f"{HOST}:{port}"
         self.accepted: list[str] = []
         self.measured: list[Measured] = []
-        self.changes = Changes(HOST, port, seed=1, cancels_in_doubt=cancels_in_doubt)
+        self.changes = changes
         self.journal = VenueJournal(exchange / FILE_NAME)
         self._requests = {terms: post(host, "/orders", msgspec.json.encode(body)) for terms, body in _TERMS.items()}
         self._decoder = msgspec.json.Decoder(Placed)
@@ -122,13 +123,11 @@ class Desk:
     async def pair(self, fault: Fault, healthy_s: float, fault_s: float) -> Pair:
         """Raises NotDrained."""
         healthy = await self.measure("healthy", healthy_s)
-        await asyncio.to_thread(self.journal.read)
-        before = self.journal.missing(self.accepted)
         await (self._set(outage_s=fault_s + SPARE_OUTAGE_S) if fault == "down" else self._set(hang_rate=1.0))
-        first = len(self.accepted)
         broken = await self.measure(fault, fault_s)
+        await asyncio.to_thread(self.journal.read)
+        backlog = self._unplaced(self.accepted)
         await (self._set(outage_s=0.0) if fault == "down" else self._set(hang_rate=0.0))
-        backlog = before.union(self.accepted[first:])
         return Pair(healthy, broken, await self._drain(fault, fault_s, backlog))
 
     async def _drain(self, fault: Fault, fault_s: float, backlog: set[str]) -> Drain | None:
@@ -149,7 +148,7 @@ class Desk:
         pace = self.journal.pace(backlog)
         return None if pace is None else _drain(pace, fault, fault_s, mended_at, took_s, ended)
 
-    def _unplaced(self, order_ids: set[str]) -> set[str]:
+    def _unplaced(self, order_ids: Collection[str]) -> set[str]:
         """Without those that were canceled before they were sent."""
         orders = self.changes.orders
         missing = self.journal.missing(order_ids)

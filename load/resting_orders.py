@@ -17,8 +17,7 @@ from msgspec import Struct
 from load.http_client import ANSWER_TIMEOUT_S, BrokenAnswer, Connection, request
 from load.open_loop import connected
 
-CLIENTS = 8  # a change at an exchange that is away is answered after 2 s: four changes a second
-PAUSE_S = 0.2  # between a client's changes, on average
+CLIENTS = 8  # a change at an exchange that is away is answered after 2 s
 CANCELED_SHARE = 0.3  # of the changes are cancels
 KEPT = 200  # newest orders that are changed: what was just placed, and what rests since before the outage
 
@@ -45,12 +44,14 @@ class Told(Struct):
 
 class Changes:
     """`answers` counts by method and status, in all phases. A cancel of an order in doubt is settled only when nothing
-    sent before can arrive any more, a minute later: without `cancels_in_doubt` there is none."""
+    sent before can arrive any more, a minute later: without `cancels_in_doubt` there is none. Each client pauses for
+    `pause_s` between its changes, on average."""
 
-    def __init__(self, host: str, port: int, seed: int, *, cancels_in_doubt: bool) -> None:
+    def __init__(self, host: str, port: int, seed: int, *, pause_s: float, cancels_in_doubt: bool) -> None:
         self.answers: Counter[str] = Counter()
         self.orders: dict[str, RestingOrder] = {}
         self._host, self._port = host, port
+        self._pause_s = pause_s
         self._cancels_in_doubt = cancels_in_doubt
         self._decoder = msgspec.json.Decoder(Told)
         self._dice = random.Random(seed)
@@ -81,7 +82,7 @@ class Changes:
         try:
             while not self._stopping.is_set():
                 try:
-                    async with asyncio.timeout(self._dice.uniform(0, 2 * PAUSE_S)):
+                    async with asyncio.timeout(self._dice.uniform(0, 2 * self._pause_s)):
                         await self._stopping.wait()
                 except TimeoutError:
                     link = await self._change(link)

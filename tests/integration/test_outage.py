@@ -12,13 +12,14 @@ PLAN = Plan(
     connections=8,
     capacity=300,
     pairs=1,
-    healthy_s=1.0,
-    down_s=2.0,
-    hanging_s=2.5,
+    healthy_s=0.5,
+    down_s=1.5,
+    hanging_s=1.5,
     outage_s=0.0,
-    call_timeout_s=1.0,
+    call_timeout_s=0.5,
     warm_up_s=0.5,
-    capacity_s=0.5,
+    capacity_s=0.3,
+    change_pause_s=0.2,
     cancels_in_doubt=False,
 )
 
@@ -28,6 +29,7 @@ def test_orders_are_taken_while_the_exchange_is_down_or_hangs_and_placed_once_in
     assert report.findings == []
     assert {phase.name for phase in report.phases} >= {"healthy", "down", "hanging", "after down", "after hanging"}
     assert all(phase.orders and not phase.unexpected for phase in report.phases if not phase.name.startswith("after"))
-    assert [pair.drain.backlog > 30 for pair in report.pairs if pair.drain is not None] == [True, True]
+    drains = [pair.drain for pair in report.pairs if pair.drain is not None]
+    assert [drain.backlog > 20 and drain.began_s >= 0 for drain in drains] == [True, True]
     assert report.changes.get("PUT 202", 0) + report.changes.get("DELETE 202", 0) > 0
-    assert report.states["filled"] > 100
+    assert report.states["filled"] > 80
