@@ -23,8 +23,7 @@ from load.http_client import ANSWER_TIMEOUT_S, Answer, BrokenAnswer, Connection,
 
 RETRY_S = 0.05
 CHANGE_LINKS = 128  # a change waits up to 2 s for the exchange: some 60 a second fit while it is away
-LOOK_S = 0.7  # between two looks at an order that is to be changed at the exchange
-MAX_LOOKS = 40  # past it the change is asked for wherever the order is
+LOOKS_S = (0.5, 1, 2, 4, *[8] * 6)  # pauses between looks at an order that is to be changed when the exchange has it
 MAX_CHANGES = 2_000  # that wait for their time or for a connection; past it placing waits, too
 EXPECTED = {
     "GET": {200},
@@ -130,10 +129,10 @@ class OrderFlow:
 
     async def _change(self, order_id: str, changes: list[Change], *, at_exchange: bool) -> None:
         """At once, which mostly meets an order that is not sent yet; or when the exchange has it."""
-        looks = MAX_LOOKS if at_exchange else 0
-        while looks and not await self._is_there(order_id):
-            looks -= 1
-            await asyncio.sleep(LOOK_S)
+        for pause_s in LOOKS_S if at_exchange else ():
+            if await self._is_there(order_id):
+                break
+            await asyncio.sleep(pause_s)
         for change in changes:
             await self._ask(change.method, order_id, change.body)
         self._room.release()
