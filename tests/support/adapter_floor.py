@@ -13,6 +13,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from exchange_adapter.alerts import AlertKind
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls, Raised, TooLate
 from exchange_adapter.clock import Clock
@@ -162,6 +163,11 @@ class FaultyAppender:
         self.delay_s = 0.0
 
     async def append(self, unit: Unit) -> Appended | Conflict:
+        return (await self.append_whole([unit]))[0]
+
+    async def append_whole(self, units: Sequence[Unit]) -> list[Appended | Conflict]:
+        if not units:
+            return []
         if self.away:
             raise StoreUnavailable("the database is away")
         if self.delay_s:
@@ -169,7 +175,7 @@ class FaultyAppender:
         fault = self.faults.popleft() if self.faults else None
         if isinstance(fault, Exception):
             raise fault
-        answer = self._store.append([unit])[0]
+        answer = self._store.append(units)
         if isinstance(fault, LostAnswer):
             raise CommitUnknown("the answer was lost")
         return answer
@@ -229,7 +235,7 @@ class Process:
         self.window = DutyWindow()
         self.rate = CallRate(floor.calls_per_s, loop.time)
         self.rate.own(len(shards))
-        calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number), self.rate)
+        calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number), self.rate, self._note)
         self.breaker = Breaker()
         self.submits = Submits(calls, handler, recorder, self.worker)
         self.dispatcher = Dispatcher(
@@ -271,6 +277,9 @@ class Process:
             task.cancel()
         await asyncio.gather(*self.tasks, *turns, return_exceptions=True)
 
+    def _note(self, kind: AlertKind, order_id: UUID, detail: str) -> None:
+        self._floor.noted.append((kind, order_id))
+
     async def _claim_request(self, request_id: UUID, order_id: UUID) -> bool:
         return self._floor.duties.claim_request(request_id, order_id, self.worker)
 
@@ -288,6 +297,7 @@ class Floor:
         self.venue = ScriptedVenue(venue, loop.time)
         self.appender = FaultyAppender(self.store)
         self.duties = MemoryDuties(self.store, venue)
+        self.noted: list[tuple[AlertKind, UUID]] = []
         self.client = Client(self.store, venue, loop.utc)
         self._processes = 0
         self._random = Random(7)
