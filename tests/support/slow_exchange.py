@@ -6,6 +6,7 @@ It plugs in by import path, in a process of its own: EXCHANGE=tests.support.slow
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def place_order(order: Any) -> None:
         os.write(file, f"{order.id_} {time.monotonic()}\n".encode())  # one write: lines of several threads do not mix
     finally:
         os.close(file)
-    time.sleep(order.quantity * SECONDS_PER_UNIT)
+    threading.Event().wait(order.quantity * SECONDS_PER_UNIT)
 
 
 def begun(file: Path) -> list[tuple[UUID, float]]:
