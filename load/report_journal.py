@@ -65,7 +65,7 @@ def _at_the_venue(order_id: UUID, quantity: int) -> Unit:
         (c.StartSubmit, {"worker": "load"}),
         (c.RecordAccepted, {"venue_order_id": "V"}),
     ):
-        command = kind(order_id=order_id, command_id=new_id(), at=datetime.now(UTC), by="load", **fields)  # type: ignore[arg-type]
+        command = kind(order_id=order_id, command_id=new_id(), at=datetime.now(UTC), by="load", **fields)
         told = decide(order, command, Rules())
         events += told
         order = fold(order_id, told, order)

@@ -205,7 +205,7 @@ class Run:
 
 
 def _first(control: psycopg.Connection[tuple[object, ...]], statement: str, *values: object) -> int:
-    row = control.execute(statement, values).fetchone()  # type: ignore[arg-type]
+    row = control.execute(statement, values).fetchone()
     return 0 if row is None else int(str(row[0]))
 
 
