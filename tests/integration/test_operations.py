@@ -127,7 +127,16 @@ async def test_a_parked_order_that_is_retried_is_in_the_queue_again_and_its_hist
     last = service.client.store.read_last(order_id)
     assert last is not None
     assert (last.event.by, getattr(last.event, "reason", None)) == ("operator local", "the exchange said so")
-    assert await service.get("/ops/parked") == [], "what was settled is not shown, even before the table has it"
+
+
+async def test_what_was_settled_is_not_shown_even_before_the_table_has_it(service: OperationsService) -> None:
+    (order_id,) = service.parked()
+    await service.post(f"/ops/parked/{order_id}/retry")
+    service.catch_up()
+    with psycopg.connect(service.url) as connection:
+        connection.execute("update adapter_duties set delivery = 'parked'")
+    assert await service.get("/ops/parked") == []
+    assert results(await service.post("/ops/parked/retry", all=True)) == {}
 
 
 async def test_only_what_fits_the_order_can_be_done(service: OperationsService) -> None:

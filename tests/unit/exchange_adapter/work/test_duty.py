@@ -62,7 +62,7 @@ class Log:
 COMMANDS = st.one_of(
     st.just((c.CancelOrder, {})),
     st.builds(lambda q: (c.ReplaceOrder, {"quantity": q}), st.integers(1, 20)),
-    st.builds(lambda worker: (c.StartSubmit, {"worker": worker}), st.sampled_from("vw")),
+    st.builds(lambda worker: (c.StartSubmit, {"worker": worker}), st.sampled_from(["first", "second"])),
     st.builds(
         lambda attempts, evidence: (
             c.RecordSubmitFailed,
@@ -113,7 +113,8 @@ def check(log: Log) -> None:
         assert duty.reason == log.reason
 
 
-START = (c.StartSubmit, {"worker": "w"})
+START = (c.StartSubmit, {"worker": "first"})
+AGAIN = (c.StartSubmit, {"worker": "second"})
 ACCEPTED = (c.RecordAccepted, {})
 DOUBT = (c.RecordSubmitInDoubt, {"attempt": 1, "reason": "r"})
 FAILED = (c.RecordSubmitFailed, {"attempts": (1,), "reason": "r"})
@@ -123,6 +124,7 @@ CHANGE = (c.ReplaceOrder, {"quantity": 15})
 BEGINNINGS = [
     *((), (START,), (START, DOUBT), (START, ACCEPTED), (START, FAILED, CANCEL)),
     *((START, CANCEL), (START, CHANGE), (START, DOUBT, CHANGE, CANCEL)),
+    *((START, FAILED, AGAIN), (START, DOUBT, AGAIN)),
     *((START, ACCEPTED, CHANGE), (START, ACCEPTED, CANCEL), (START, ACCEPTED, CHANGE, CANCEL)),
 ]
 
