@@ -84,12 +84,14 @@ class OpenLoop:
         self._next_request = next_request
         self._on_answer = on_answer
         self._waiting: asyncio.Queue[tuple[int, float, Phase]] = asyncio.Queue(MAX_WAITING)
-        self._phase = Phase("start")
+        self._phase = self._before = Phase("start")
+        self._began_at = 0.0  # the phase, on the loop's clock
         self._ending = False
 
     def begin(self, name: str) -> Phase:
         """What is meant to leave from now on counts for a new phase."""
-        self._phase = Phase(name)
+        self._before, self._phase = self._phase, Phase(name)
+        self._began_at = asyncio.get_running_loop().time()
         return self._phase
 
     def end(self) -> None:
@@ -123,10 +125,11 @@ class OpenLoop:
                 await asyncio.sleep(wait_s)
             if self._ending:
                 return
+            phase = self._phase if due_at >= self._began_at else self._before
             try:
-                self._waiting.put_nowait((number, due_at, self._phase))
+                self._waiting.put_nowait((number, due_at, phase))
             except asyncio.QueueFull:
-                self._phase.answers["never sent: every connection was busy"] += 1
+                phase.answers["never sent: every connection was busy"] += 1
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -101,3 +102,32 @@ def test_a_server_that_is_gone_ends_the_load(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_phase_without_an_answer_has_no_percentiles() -> None:
     phase = Phase("empty")
     assert (phase.percentile_ms(99), phase.worst_ms) == (0.0, 0.0)
+
+
+def test_what_was_meant_to_leave_before_a_phase_began_does_not_count_for_it() -> None:
+    async def late_client() -> tuple[Phase, Phase]:
+        async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while await reader.read(1000):
+                writer.write(ANSWER)
+            writer.close()
+
+        server = await asyncio.start_server(connection, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        request = post(HOST, "/orders", b"{}")
+        load = OpenLoop(
+            HOST, port, per_second=100, connections=1, next_request=lambda n: request, on_answer=lambda n, a: None
+        )
+        async with server:
+            first = load.begin("first")
+            running = asyncio.ensure_future(load.run())
+            await asyncio.wait({running}, timeout=0.1)
+            threading.Event().wait(0.3)  # the client itself is held up, with its loop
+            second = load.begin("second")
+            await asyncio.wait({running}, timeout=0.1)
+            load.end()
+            await running
+        return first, second
+
+    first, second = asyncio.run(late_client())
+    assert first.answers["201"] >= 38
+    assert second.answers["201"] > 0
