@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from datetime import datetime
 from random import Random
 from typing import Any, ClassVar
 from uuid import UUID
@@ -34,17 +33,16 @@ from exchange_adapter.venue import (
 )
 from exchange_adapter.venue_calls import Submits, VenueCalls
 from exchange_adapter.venue_requests import Requests
-from exchange_adapter.work.duties import is_workable
-from exchange_adapter.work.duty import Duty, duty_after
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
-from orders.domain.events import OrderEvent, SubmitStarted
-from orders.domain.order import Order, fold
+from orders.domain.events import SubmitStarted
+from orders.domain.order import Order
 from orders.domain.terms import Rules
 from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Appended, CommitUnknown, Conflict, StoreUnavailable, Unit
 from orders.handlers import CommandHandler
+from tests.support.memory_duties import MemoryDuties
 from tests.support.running_adapter import Client
 from tests.support.virtual_time import InlineExecutor, VirtualLoop, pass_time, run_virtually
 
@@ -179,45 +177,6 @@ class FaultyAppender:
         if isinstance(fault, LostAnswer):
             raise CommitUnknown("the answer was lost")
         return answer
-
-
-class MemoryDuties:
-    """The table of duties, as up to date as the log."""
-
-    def __init__(self, store: MemoryEventStore, venue: Capabilities) -> None:
-        self._store = store
-        self._venue = venue
-        self._position = 0
-        self._duties: dict[UUID, Duty] = {}
-        self.sent_requests: set[UUID] = set()
-
-    @property
-    def open(self) -> dict[UUID, Duty]:
-        for recorded in self._store.read_log(after=self._position, limit=1_000_000):
-            after = duty_after(self._duties.pop(recorded.stream_id, None), recorded, self._look_up)
-            if after is not None:
-                self._duties[recorded.stream_id] = after
-            self._position = recorded.position
-        return self._duties
-
-    def due(self, shards: Collection[int], now: datetime, limit: int) -> Sequence[Duty]:
-        due = [duty for duty in self.open.values() if duty.shard in shards and self._is_due(duty, now)]
-        return sorted(due, key=lambda duty: duty.since_position)[:limit]
-
-    def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
-        fresh = request_id not in self.sent_requests
-        self.sent_requests.add(request_id)
-        return fresh
-
-    def _is_due(self, duty: Duty, now: datetime) -> bool:
-        unsent = duty.delivery in (Delivery.QUEUED, Delivery.PARKED)
-        if unsent and duty.expires_at is not None and duty.expires_at <= now:
-            return True
-        return is_workable(duty, self._venue) and (duty.not_before is None or duty.not_before <= now)
-
-    def _look_up(self, order_id: UUID) -> Order | None:
-        events = (r.event for r in self._store.read_stream(order_id))
-        return fold(order_id, (event for event in events if isinstance(event, OrderEvent)))
 
 
 class Process:
