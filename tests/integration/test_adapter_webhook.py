@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exchange_adapter.webhook import Webhook
-from tests.support.webhook_receiver import SECRET, WebhookReceiver
+from tests.support.webhook_receiver import DRIPS, SECRET, WebhookReceiver
 
 BODY = b'{"id":"order_held/1"}'
 
@@ -58,8 +58,9 @@ def test_a_refusal_is_logged_and_not_posted_again(receiver: WebhookReceiver, sta
     assert post(receiver.url) == ([True], ["alert webhook refused a notice: it is not posted again"])
 
 
-def test_one_that_hangs_is_left_in_time(receiver: WebhookReceiver) -> None:
-    receiver.answers = [None]
+@pytest.mark.parametrize("answer", [None, DRIPS])
+def test_one_that_hangs_or_drips_is_left_in_time(receiver: WebhookReceiver, answer: int | None) -> None:
+    receiver.answers = [answer]
     began = monotonic()
     done, _ = post(receiver.url, timeout_s=0.3)
     assert done == [False]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.support.waiting import WITHIN_S
 
 SECRET = "s3cret-path"
+DRIPS = -1
 
 
 class WebhookReceiver:
     """`answers`: the statuses of the next requests, 200 after them; None: the request is left without an answer until
-    the receiver closes."""
+    the receiver closes, DRIPS: its answer comes so slowly that it never ends."""
 
     def __init__(self) -> None:
         self.answers: list[int | None] = []
@@ -33,6 +34,11 @@ class WebhookReceiver:
                 status = receiver.answers.pop(0) if receiver.answers else 200
                 if status is None:
                     receiver._closing.wait(WITHIN_S)
+                    return
+                if status == DRIPS:
+                    with suppress(OSError):  # the client has left
+                        while not receiver._closing.wait(0.05):
+                            self.wfile.write(b"H")
                     return
                 self.send_response(status)
                 self.send_header("Content-Length", "0")

@@ -331,6 +331,20 @@ def test_while_the_database_is_away_it_says_so_once_and_goes_on_afterwards() -> 
     assert [line["event"] for line in lines] == ["alerts wait for the database", "alert open"]
 
 
+def test_what_another_process_told_during_an_outage_of_ours_is_not_told_again() -> None:
+    async def test(scene: Scene) -> None:
+        await pass_time(1)
+        scene.board.away = True
+        scene.board.alerts[HELD] = 1
+        await pass_time(1)
+        scene.board.notices[HELD] = Told(number=1, open=True, alerts=1, told_at=EPOCH, delivered=True)
+        scene.board.away = False
+        await pass_time(100)
+        assert scene.receiver.arrived == []
+
+    telling(test)
+
+
 @pytest.mark.parametrize("ahead_s", [3600.0, -3600.0])
 def test_a_clock_that_is_set_silences_no_alert(ahead_s: float) -> None:
     told = Told(number=1, open=True, alerts=1, told_at=EPOCH + timedelta(seconds=ahead_s), delivered=True)

@@ -167,6 +167,13 @@ def test_an_alert_says_which_order_and_why() -> None:
     assert held.detail == "buy 10 EURUSD at 1.1: no answer"
 
 
+def test_an_alert_is_as_old_as_its_cause_whatever_else_happens_to_the_order() -> None:
+    history = told(*HELD, venue=PLAIN)
+    first = history.of(AlertKind.ORDER_HELD)
+    history.give(*CANCEL[:1], **CANCEL[1])
+    assert history.of(AlertKind.ORDER_HELD) == first
+
+
 def test_a_replace_that_the_venue_carried_out_after_the_fill_is_told() -> None:
     done = (c.RecordReplaced, {"quantity": 20, "limit_price": Decimal("1.1"), "request_id": UUID(int=7)})
     history = told(*AT_VENUE)
