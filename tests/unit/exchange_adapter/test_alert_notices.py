@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -351,7 +350,3 @@ def test_a_clock_that_is_set_silences_no_alert(ahead_s: float) -> None:
     due = next_told(told, 2, EPOCH)
     assert due is not None
     assert (due.number, due.alerts, due.told_at) == (2, 2, EPOCH)
-
-
-def test_names_of_kinds_are_words_that_a_receiver_can_match() -> None:
-    assert all(re.fullmatch(r"[a-z_]+", kind) for kind in AlertKind)
