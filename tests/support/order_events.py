@@ -103,7 +103,7 @@ def replaced(
     request_id: UUID | None = REPLACE_ID,
     late: bool = False,
 ) -> e.OrderReplaced:
-    terms = {"quantity": quantity, "limit_price": _price(limit)}
+    terms: dict[str, Any] = {"quantity": quantity, "limit_price": _price(limit)}
     return told(e.OrderReplaced, **terms, evidence=evidence, request_id=request_id, late=late)
 
 
