@@ -97,8 +97,6 @@ class AlertBoard(Protocol):
 
     def write_told(self, kind: AlertKind, told: Told) -> None: ...
 
-    def close(self) -> None: ...
-
 
 class PostgresAlertBoard:
     """`direct_url` reaches PostgreSQL without a pooler: the lock needs a session."""

@@ -61,9 +61,6 @@ class Board:
             raise StoreUnavailable("away")
         self.notices[kind] = told
 
-    def close(self) -> None:
-        pass
-
 
 class Receiver:
     """Takes what is posted. `failing`: nothing arrives; `deaf`: it arrives, and the answer is lost."""
