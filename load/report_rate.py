@@ -21,6 +21,7 @@ import psutil
 import psycopg
 from msgspec import Struct
 
+from exchange_adapter.bounds import REPORT_BATCH
 from exchange_adapter.work.duties import FOLLOWER
 from load.bench import REPORTS, machine, number_from, spread
 from load.gate import Gate
@@ -34,6 +35,7 @@ FILLS = 9  # of each order, and the report that it was accepted
 ABREAST = 1_000  # orders worked on at a time: as many as there are reports in a batch, so nearly each is a unit
 SKEWED_ORDERS = 20
 PIECES = 5
+MIN_PIECE = 3 * REPORT_BATCH  # reports: a piece is measured from its first commit to its last, so it needs several
 POLL_S = 0.02
 STANDS_STILL_S = 1.5  # nothing new for so long: what was read is recorded, what followed the log has caught up
 STALLED_S = 30.0  # a reader that was cut tries again within 5 s
@@ -104,11 +106,14 @@ def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     parser = argparse.ArgumentParser(
         prog="make bench-reports", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    parser.add_argument("--reports", type=number_from(int, 1_000, 10_000_000), default=Plan().reports)
+    parser.add_argument("--reports", type=number_from(int, 1, 10_000_000), default=Plan().reports)
     parser.add_argument("--pieces", type=number_from(int, 1, 1000), default=PIECES, help="with a cut between two")
     parser.add_argument("--skewed", action="store_true", help=f"all of {SKEWED_ORDERS} orders")
     parser.add_argument("--folder", type=Path, default=REPORTS, help="of the JSON report")
     given = parser.parse_args(arguments)
+    if given.reports < given.pieces * MIN_PIECE:
+        least = given.pieces * MIN_PIECE
+        parser.error(f"a piece needs {MIN_PIECE:,} reports: --reports {least} or more, or fewer --pieces")
     return Plan(reports=given.reports, skewed=given.skewed, pieces=given.pieces), given.folder
 
 

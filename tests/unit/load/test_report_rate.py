@@ -76,3 +76,12 @@ def test_a_wrong_plan_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_report_is_json_that_reads_back() -> None:
     made = report([piece(1, 2)], MEMORY)
     assert msgspec.json.decode(msgspec.json.encode(made), type=Report) == made
+
+
+@pytest.mark.parametrize("arguments", [["--reports", "1000"], ["--reports", "20000", "--pieces", "10"]])
+def test_pieces_that_a_commit_or_two_would_fill_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        report_rate.main(arguments)
+    assert (ended.value.code, "a piece needs 3,000 reports" in capsys.readouterr().err) == (2, True)
