@@ -10,7 +10,7 @@ import click
 
 from order_service.cli.output import JSON_OPTION, print_fields, print_json
 from order_service.errors import ConflictError, NotFoundError, UnreachableError, WrongRequestError
-from order_service.settings import load_settings
+from order_service.settings import Settings, load_settings
 
 RATES: dict[str, str] = {
     "error": "Share of requests that are refused.",
@@ -141,14 +141,19 @@ def _time(option: str, text: str) -> float | tuple[float, float]:
         raise click.BadParameter(str(error), param_hint=f"--{option}") from None
 
 
+def refuse_in_production(settings: Settings) -> None:
+    """Raises: WrongRequestError."""
+    if settings.production:
+        raise WrongRequestError("ENVIRONMENT is production: the exchange takes no faults there")
+
+
 def _ask(op: str, **fields: Any) -> dict[str, Any]:
     """Raises: ConflictError, NotFoundError, UnreachableError, WrongRequestError."""
     from simulated_exchange.control_client import ask
     from simulated_exchange.errors import ControlRefused, ControlUnreachable
 
     settings = load_settings()
-    if settings.production:
-        raise WrongRequestError("ENVIRONMENT is production: the exchange takes no faults there")
+    refuse_in_production(settings)
     try:
         return ask(settings.data_dir / "exchange", op, **fields)
     except ControlUnreachable as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 
 import click
+from click.core import ParameterSource
 
-from order_service.cli.exchange_faults import bust, correct, faults, rate_options
+from order_service.cli.exchange_faults import bust, correct, faults, rate_options, refuse_in_production
 from order_service.settings import Settings, load_settings
 
 
@@ -59,11 +60,14 @@ def exchange(context: click.Context, /, **options: object) -> None:
     """Run the simulated exchange alone, on EXCHANGE_ADDRESS; or break the one that runs, with a command.
 
     Faults are drawn from the seed. While it runs they are changed by: orders exchange faults
+    In production there are none.
     """
     if context.invoked_subcommand is None:
         from order_service.processes import run_exchange
 
         settings = _checked()
+        if any(_is_given(context, option) for option in options if option != "seed"):
+            refuse_in_production(settings)
         run_exchange(settings, control=not settings.production, **options)
 
 
@@ -86,6 +90,10 @@ def migrate(dry_run: bool) -> None:
         click.echo(f"{'would apply' if dry_run else 'applied'} {name}")
     if not names:
         click.echo("the schema is up to date")
+
+
+def _is_given(context: click.Context, option: str) -> bool:
+    return context.get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 def _checked() -> Settings:

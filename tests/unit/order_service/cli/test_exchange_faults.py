@@ -91,3 +91,9 @@ def test_without_an_exchange_it_says_what_to_start(run: Run, tmp_path: Path) -> 
 def test_in_production_nobody_breaks_it(run: Run, exchange: ExchangeProcess, tmp_path: Path) -> None:
     done = run("exchange", "faults", "--restart", ORDERS_DATA_DIR=str(tmp_path), ENVIRONMENT="production")
     assert (done.exit_code, "ENVIRONMENT is production" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("fault", [["--error-rate", "0.1"], ["--no-house"], ["--outage", "60s"], ["--capacity", "20"]])
+def test_in_production_none_is_started_broken(run: Run, tmp_path: Path, fault: list[str]) -> None:
+    done = run("exchange", "--seed", "7", *fault, ORDERS_DATA_DIR=str(tmp_path), ENVIRONMENT="production")
+    assert (done.exit_code, "ENVIRONMENT is production" in done.stderr) == (2, True), done.output
