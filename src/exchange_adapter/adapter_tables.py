@@ -12,6 +12,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from exchange_adapter.alerts import TITLES
 from exchange_adapter.bounds import (
     DEFAULT_HELD_PAGE,
     MAX_ALERT_EXAMPLES,
@@ -138,7 +139,7 @@ class AdapterTables:
         live = [row[0] for row in await self._rows("live_figures", seen_s=WORKER_SEEN_S)]
         return AdapterFigures(
             duties={**dict.fromkeys(map(str, Delivery), 0), **dict(duties)},
-            alerts=dict(alerts),
+            alerts={**dict.fromkeys(map(str, TITLES), 0), **dict(alerts)},
             workers=len(live),
             calls_running=sum(one.get("calls_running", 0) for one in live),
             calls_hanging=sum(one.get("calls_hanging", 0) for one in live),

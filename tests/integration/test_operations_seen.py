@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from exchange_adapter.adapter_tables import AdapterTables
+from exchange_adapter.alerts import AlertKind
 from exchange_adapter.figures import Figures
 from orders.domain.values import Capabilities
 from tests.support.operations_service import OperationsService, operations_service
@@ -74,6 +75,15 @@ async def test_the_figures_of_metrics_are_sums_over_the_workers_that_live(servic
     tables.close()
     assert (figures.workers, figures.calls_running, figures.calls_hanging, figures.breakers_open) == (2, 7, 1, 1)
     assert figures.duties == {"queued": 0, "sending": 0, "acked": 0, "in_doubt": 2, "parked": 0}
+
+
+async def test_a_kind_without_open_alerts_counts_0_so_that_a_rule_sees_it_clear(service: OperationsService) -> None:
+    with psycopg.connect(service.url) as connection:
+        connection.execute("insert into adapter_alerts values ('late_fill', 'x', now(), now(), 1, 7, null, 'd')")
+    tables = AdapterTables(service.url)
+    figures = await tables.figures()
+    tables.close()
+    assert figures.alerts == {**dict.fromkeys(AlertKind, 0), "late_fill": 1}
 
 
 async def test_the_figures_that_an_adapter_tells_have_the_names_that_metrics_read() -> None:
