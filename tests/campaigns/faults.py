@@ -55,6 +55,7 @@ OPEN_PAGE = "/orders?status=Placed"
 class Outcome(Struct):
     """`findings` is empty where all is well; `str()` is the report."""
 
+    kills: int
     seconds: float
     balance: Balance
     agreement: Agreement
@@ -65,8 +66,8 @@ class Outcome(Struct):
 
     def __str__(self) -> str:
         rows = [
-            f"{self.balance.accepted:,} orders accepted in {self.seconds:.0f} s ({self.repeated} posts repeated);"
-            f" the exchange started {self.exchange_starts} times",
+            f"{self.balance.accepted:,} orders accepted and changed in {self.seconds:.0f} s ({self.repeated} posts"
+            f" repeated); {self.kills} adapter kills; the exchange started {self.exchange_starts} times",
             f"answers: {counted(self.answers)}",
             str(self.balance),
             f"log and journal: {self.agreement.orders:,} orders, {self.agreement.executions:,} executions:"
@@ -110,13 +111,14 @@ def run(orders: int, kills: int, seed: int, per_second: float = PER_SECOND) -> O
         began_at = time.monotonic()
         flow.start()
         try:
-            break_things(service, flow, faults, orders, kills)
+            done = break_things(service, flow, faults, orders, kills)
         finally:
             flow.join()
         seconds = time.monotonic() - began_at
         shown = faults.set(reset=True)
         print(f"{len(flow.accepted):,} accepted; the faults are off, and everything settles")
         outcome = Outcome(
+            kills=done,
             seconds=seconds,
             balance=balance((), ()),
             agreement=Agreement(),
@@ -129,10 +131,13 @@ def run(orders: int, kills: int, seed: int, per_second: float = PER_SECOND) -> O
         return outcome
 
 
-def break_things(service: RunningService, flow: OrderFlow, faults: Faults, orders: int, kills: int) -> None:
+def break_things(service: RunningService, flow: OrderFlow, faults: Faults, orders: int, kills: int) -> int:
+    """How many kills there were: none after the flow, which may end early where the adapter starts slowly."""
     progress = Progress(flow, print)
     done = 0
     for deed in due(flow, deeds(orders, kills)):
+        if not flow.running:
+            break
         if deed.what == KILL:
             kill_adapter(service)
             done += 1
@@ -140,6 +145,7 @@ def break_things(service: RunningService, flow: OrderFlow, faults: Faults, order
         else:
             faults.set(outage_s=OUTAGE_S)
             progress.line(f"the exchange is away for {OUTAGE_S:g} s")
+    return done
 
 
 def _check(service: RunningService, flow: OrderFlow, outcome: Outcome) -> None:
