@@ -4,6 +4,7 @@ from tests.campaigns.kills import run
 
 
 def test_nothing_accepted_is_lost_doubled_or_lied_about_when_processes_are_killed() -> None:
-    balance = run(kills=5, seed=3)
-    assert balance.accepted > 0
-    assert balance.findings == [], balance
+    outcome = run(kills=5, seed=3)
+    assert outcome.balance.accepted > 0
+    assert not outcome.findings, outcome
+    assert outcome.balance.closes, outcome

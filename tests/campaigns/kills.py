@@ -22,6 +22,7 @@ import httpx
 import psutil
 from msgspec import Struct
 
+from load.balance import Balance, Findings, balance, counted
 from simulated_exchange.audit import Audit, audit
 from simulated_exchange.journal import FILE_NAME, read_journal
 from tests.support.running_service import RunningService, running_service
@@ -36,22 +37,19 @@ ALL = "everything"
 VICTIMS = ("api", "projector", "adapter", "exchange", "postgres", "supervisor", ALL)
 
 
-class Balance(Struct):
+class Outcome(Struct):
     """What became of the accepted orders; `findings` is empty where all is well."""
 
-    accepted: int
+    balance: Balance
     repeated: int
-    states: Counter[str]
     kills: Counter[str]
-    findings: list[str]
+    findings: Findings
 
     def __str__(self) -> str:
-        states = ", ".join(f"{count} {state}" for state, count in sorted(self.states.items()))
-        kills = ", ".join(f"{count} {victim}" for victim, count in sorted(self.kills.items()))
         return (
-            f"kills: {kills}\n{self.accepted} orders accepted ({self.repeated} answers lost and asked for again):"
-            f" {states}\n" + "\n".join(f"FOUND: {finding}" for finding in self.findings)
-        )
+            f"kills: {counted(self.kills)}\n{self.repeated} answers lost and asked for again\n{self.balance}\n"
+            f"{self.findings}"
+        ).rstrip()
 
 
 class Load:
@@ -127,7 +125,7 @@ def kill(service: RunningService, victim: str) -> None:
         service.start(wait=False)
 
 
-def run(kills: int, seed: int) -> Balance:
+def run(kills: int, seed: int) -> Outcome:
     dice = random.Random(seed)
     victims = [VICTIMS[number % len(VICTIMS)] for number in range(kills)]
     dice.shuffle(victims)
@@ -141,13 +139,11 @@ def run(kills: int, seed: int) -> Balance:
                 service.wait_ready()
         finally:
             load.stop()
-        balance = Balance(len(load.accepted), load.repeated, Counter(), Counter(victims), list(load.wrong))
-        _settle(service, load)
-        _check(service, load, balance)
-        return balance
+        _settle(service)
+        return _outcome(service, load, Counter(victims))
 
 
-def _settle(service: RunningService, load: Load) -> None:
+def _settle(service: RunningService) -> None:
     """Waits until nothing is queued or being sent, and no market order is open."""
 
     def unsettled() -> list[dict[str, Any]]:
@@ -160,38 +156,34 @@ def _settle(service: RunningService, load: Load) -> None:
 def _settled(order: dict[str, Any]) -> bool:
     if order["status"] in FINAL or order["delivery"] == "in_doubt":
         return True
-    return order["delivery"] == "acked" and order["type"] == "limit" and order["time_in_force"] == "gtc"
+    return bool(order["delivery"] == "acked" and order["type"] == "limit" and order["time_in_force"] == "gtc")
 
 
-def _check(service: RunningService, load: Load, balance: Balance) -> None:
-    orders = {order["order_id"]: order for order in service.all_orders()}
+def _outcome(service: RunningService, load: Load, kills: Counter[str]) -> Outcome:
+    shown = service.all_orders()
+    outcome = Outcome(balance(load.accepted, shown), load.repeated, kills, Findings())
+    outcome.findings.counts.update(outcome.balance.findings.counts)
     found = audit(read_journal(service.folder / "data" / "exchange" / FILE_NAME))
-    balance.findings += found.findings
-    for order_id in load.accepted:
-        if order_id not in orders:
-            balance.findings.append(f"{order_id} was accepted and is not there")
-    for order in orders.values():
-        balance.states[_state(order)] += 1
-        balance.findings += _disagreements(order, found)
-    for order_id in found.orders.keys() - orders.keys():
-        balance.findings.append(f"{order_id} is at the exchange and nobody placed it")
+    for name, texts in (("answer", load.wrong), ("journal", found.findings)):
+        for text in texts:
+            outcome.findings.add(name, text)
+    for order in shown:
+        if (disagreement := _disagreement(order, found)) is not None:
+            outcome.findings.add("disagreement", disagreement)
+    for order_id in found.orders.keys() - {order["order_id"] for order in shown}:
+        outcome.findings.add("journal", f"{order_id} is at the exchange and nobody placed it")
+    return outcome
 
 
-def _state(order: dict[str, Any]) -> str:
-    return order["status"] if order["status"] in FINAL else f"{order['status']}/{order['delivery']}"
-
-
-def _disagreements(order: dict[str, Any], found: Audit) -> list[str]:
+def _disagreement(order: dict[str, Any], found: Audit) -> str | None:
     placed = found.orders.get(order["order_id"])
     if not _settled(order):
-        return [f"{order['order_id']} has not settled: {order}"]
+        return f"{order['order_id']} has not settled: {order}"
     if placed is None:
-        return (
-            [f"{order['order_id']} is {_state(order)} and not at the exchange"] if order["delivery"] == "acked" else []
-        )
+        return f"{order['order_id']} is acked and not at the exchange" if order["delivery"] == "acked" else None
     if order["delivery"] != "in_doubt" and placed.filled != order["filled_quantity"]:
-        return [f"{order['order_id']} has {order['filled_quantity']} filled, at the exchange {placed.filled}"]
-    return []
+        return f"{order['order_id']} has {order['filled_quantity']} filled, at the exchange {placed.filled}"
+    return None
 
 
 @click.command(help=__doc__)
@@ -200,9 +192,9 @@ def _disagreements(order: dict[str, Any], found: Audit) -> list[str]:
 def main(kills: int, seed: int | None) -> None:
     seed = int(time.time()) if seed is None else seed
     print(f"seed {seed}")
-    balance = run(kills, seed)
-    print(balance)
-    raise SystemExit(1 if balance.findings else 0)
+    outcome = run(kills, seed)
+    print(outcome)
+    raise SystemExit(1 if outcome.findings else 0)
 
 
 if __name__ == "__main__":
