@@ -94,8 +94,11 @@ def test_every_wrong_field_is_listed(service: RunningService) -> None:
 
 
 def test_operators_see_the_adapter_the_projections_and_what_is_held(service: RunningService) -> None:
-    (worker,) = service.http.get("/ops/workers").json()
-    assert (worker["alive"], worker["venue"], len(worker["shards"])) == (True, "simulated", 64)
+    def all_shards_are_told() -> bool:
+        (worker,) = service.http.get("/ops/workers").json()
+        return (worker["alive"], worker["venue"], len(worker["shards"])) == (True, "simulated", 64)
+
+    wait_until(all_shards_are_told, what="the adapter's heartbeat")
     assert all(one["followed"] for one in service.http.get("/ops/projections").json())
     assert service.http.get("/ops/parked").json() == []
     assert "\norders_adapter_workers 1.0\n" in service.http.get("/metrics").text

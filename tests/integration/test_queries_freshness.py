@@ -117,7 +117,7 @@ async def test_reads_go_on_when_every_connection_is_lost(service: ReadService) -
     with psycopg.connect(service.url, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where pid <> pg_backend_pid() and datname = current_database()"
+            "where pid <> pg_backend_pid() and datname = current_database() and backend_type = 'client backend'"
         )
     with service.committing():
         service.desk.place()

@@ -37,7 +37,12 @@ _FIXED = {
     "log_line_prefix": "%m [%p] ",
     "lc_messages": "C",
 }
-_THROWAWAY = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_THROWAWAY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "authentication_timeout": "5",  # a client that gave up while it connected keeps its database from being dropped
+}
 # What a new server says while the last processes of the one before are ending.
 _NOT_YET_FREE = ('lock file "postmaster.pid" already exists', "pre-existing shared memory block")
 _POLL_S = 0.02
