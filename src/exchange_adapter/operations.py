@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from msgspec import Struct
 
-from exchange_adapter.adapter_tables import AdapterTables, HeldQuery
+from exchange_adapter.adapter_tables import AdapterTables, HeldQuery, HeldRow
 from exchange_adapter.bounds import ACTIONS_AT_ONCE, MAX_ACTIONS
 from exchange_adapter.held_orders import (
     HeldOrder,
@@ -33,9 +34,11 @@ from orders.domain.errors import Refusal, UnknownOrder
 from orders.domain.events import OrderEvent
 from orders.domain.order import Order
 from orders.domain.values import Delivery, Phase
-from orders.eventstore.port import CommitUnknown, StoreUnavailable
+from orders.eventstore.port import EventStoreError, StoreUnavailable
 from orders.handlers import CommandHandler
 from orders.parameters import existing_id
+
+log = structlog.get_logger(__name__)
 
 
 class Retry(Struct, frozen=True):
@@ -65,7 +68,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
 
 class ActionResult(Struct, frozen=True, omit_defaults=True):
     """`result`: "retried", "resolved", "would be retried", "would be resolved", "refused", "unknown" (there is no such
-    order), or "failed" (the database did not answer: it may be done or not)."""
+    order), or "failed": `reason` says whether it may be done."""
 
     order_id: str
     result: str
@@ -102,6 +105,8 @@ class Operations:
         self._wait_s = not_placed_counts_after_s(handler.rules.venue, limits)
         self._new_id = new_id
         self._now = now
+        self._free = asyncio.Semaphore(ACTIONS_AT_ONCE)
+        """Orders that are read or acted on together: the threads are those of clients' requests."""
 
     async def held(self, query: HeldQuery) -> HeldPage:
         """Orders in doubt and parked, oldest first; what was settled meanwhile is left out.
@@ -109,7 +114,12 @@ class Operations:
         Raises: StoreUnavailable, EventStoreError.
         """
         found = await self._tables.held(query)
-        told = await asyncio.gather(*(self._told(row.order_id) for row in found.rows))
+
+        async def read(row: HeldRow) -> Told | None:
+            async with self._free:
+                return await self._told(row.order_id)
+
+        told = await asyncio.gather(*map(read, found.rows))
         orders = [
             shown(one, row.last, self._handler.rules.catalogue, self._wait_s)
             for row, one in zip(found.rows, told, strict=True)
@@ -135,10 +145,9 @@ class Operations:
     async def act_on(self, chosen: Chosen, action: Action, by: str, *, dry_run: bool) -> ActionResults:
         """At most MAX_ACTIONS orders; of each what came of it. Raises: WorkerLives, StoreUnavailable."""
         order_ids, following = await self._chosen(chosen, action)
-        free = asyncio.Semaphore(ACTIONS_AT_ONCE)
 
         async def one(text: str) -> ActionResult:
-            async with free:
+            async with self._free:
                 return await self._result(text, action, by, dry_run=dry_run)
 
         return ActionResults(list(await asyncio.gather(*map(one, order_ids))), following)
@@ -160,8 +169,11 @@ class Operations:
             return ActionResult(text, "unknown", str(error))
         except Refusal as error:
             return ActionResult(text, "refused", str(error))
-        except (StoreUnavailable, CommitUnknown):
+        except StoreUnavailable:
             return ActionResult(text, "failed", "The database did not answer: it may be done or not")
+        except EventStoreError as error:
+            log.warning("an operator's action failed", order_id=text, error=str(error))
+            return ActionResult(text, "failed", "The service could not do it now: ask again")
 
     def _command(self, order: Order, told: Told, action: Action, by: str) -> c.Command:
         """Raises: InDoubt, TooEarly, NotApplicable."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from orders.domain import commands as c
 from orders.domain.values import Capabilities, Delivery, Phase
+from orders.eventstore.port import BrokenLog, EventStoreError, Recorded, StoreClosed, StoreOverloaded
+from orders.handlers import CommandHandler, MakeCommands
 from tests.support.operations_service import CALL_TIMEOUT_S, OperationsService, operations_service
 
 pytestmark = pytest.mark.anyio
@@ -242,6 +245,43 @@ async def test_a_dry_run_only_says_what_would_be_done(service: OperationsService
     answer = await service.post("/ops/parked/resolve", all=True, outcome="not_placed", dry_run=True)
     assert results(answer) == {str(doubtful): "refused"}
     assert service.client.store.head() == head
+
+
+@pytest.mark.parametrize("error", [StoreOverloaded("full"), StoreClosed("stops"), BrokenLog("7 is missing")])
+async def test_an_order_that_fails_keeps_no_other_from_its_answer(
+    service: OperationsService, monkeypatch: pytest.MonkeyPatch, error: EventStoreError
+) -> None:
+    failing, other = service.parked(2)
+    execute_all = CommandHandler.execute_all
+
+    async def fails(self: CommandHandler, order_id: UUID, make: MakeCommands) -> Any:
+        if order_id == failing:
+            raise error
+        return await execute_all(self, order_id, make)
+
+    monkeypatch.setattr(CommandHandler, "execute_all", fails)
+    answer = await service.post("/ops/parked/retry", order_ids=[str(failing), str(other)])
+    assert results(answer) == {str(failing): "failed", str(other): "retried"}
+
+
+async def test_a_long_list_leaves_room_for_clients_reads(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exchange_adapter.operations.ACTIONS_AT_ONCE", 2)
+    events_after, at_once, most = CommandHandler.events_after, 0, 0
+
+    async def counted(self: CommandHandler, order_id: UUID, version: int) -> list[Recorded]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await events_after(self, order_id, version)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(CommandHandler, "events_after", counted)
+    async with operations_service(database_url, VENUE) as service:
+        service.parked(6)
+        assert len(await service.get("/ops/parked", limit=1000)) == 6
+    assert most == 2
 
 
 async def test_all_takes_what_the_action_applies_to_in_bounded_steps(
