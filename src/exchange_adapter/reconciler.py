@@ -80,7 +80,8 @@ def not_there(
     order: Order, venue: Capabilities, limits: Limits, *, waited_s: float, evidence: Evidence, stamp: Stamp
 ) -> list[c.Command]:
     """The venue does not know an order in doubt. That counts for all its attempts once none can still arrive:
-    `waited_s` is the time since the last one was claimed."""
+    `waited_s` is the time from the last one's claim, or from the end of a call of it that outlived its timeout, to the
+    question."""
     bound_s = not_found_counts_after_s(venue, limits)
     if order.delivery is not Delivery.IN_DOUBT or bound_s is None or waited_s < bound_s:
         return []

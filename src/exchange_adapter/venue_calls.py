@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from msgspec import Struct
@@ -17,7 +18,8 @@ from exchange_adapter.alerts import AlertKind
 from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
 from exchange_adapter.clock import Clock
 from exchange_adapter.figures import Attempts
-from exchange_adapter.policy import Limits, Seen
+from exchange_adapter.overdue import OverdueCalls
+from exchange_adapter.policy import Limits, Seen, not_found_counts_after_s
 from exchange_adapter.process_alerts import Note, unheard
 from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
@@ -68,6 +70,9 @@ class VenueCalls:
         self._random = random
         self._late: set[asyncio.Task[None]] = set()
         self._last_placed_at: float | None = None
+        bound_s = not_found_counts_after_s(venue.capabilities, limits) or 0.0
+        self.overdue = OverdueCalls(clock.monotonic, 2 * bound_s)  # the question may have been asked some time ago
+        """Of submits, by the order; of cancels and replaces, by the request."""
 
     async def call(
         self, turn: Turn, function: Callable[[], R], *, claimed_at: float | None = None
@@ -80,12 +85,16 @@ class VenueCalls:
         turn.answered = outcomes.answered(outcome)
         return outcome
 
-    def keep_late(self, order: Order, outcome: object, commands_of: Callable[[Any], Sequence[c.Command]]) -> None:
+    def keep_late(
+        self, carried: UUID, order: Order, outcome: object, commands_of: Callable[[Any], Sequence[c.Command]]
+    ) -> None:
         """Where the call still runs: what it returns after all is recorded as evidence."""
         if not isinstance(outcome, TimedOut):
             return
+        self.overdue.began(carried)
 
         def returned(ended: asyncio.Future[Any]) -> None:
+            self.overdue.ended(carried)
             if not ended.cancelled():
                 task = asyncio.ensure_future(self._record_late(order, commands_of(ended.result())))
                 self._late.add(task)
@@ -153,11 +162,11 @@ class Submits:
         if order.delivery is Delivery.IN_DOUBT and not self._calls.venue.capabilities.deduplicates:
             log.warning("order in doubt sent again: it may be placed twice", order_id=str(order.id))
         claim = c.StartSubmit(**self._recorder.stamp(order.id)(), worker=self.worker)
-        entry.unsure_claim = True  # an append without an answer may stand all the same
+        was_unsure, entry.unsure_claim = entry.unsure_claim, True  # an append without an answer may stand all the same
         try:
             done = await self._handler.execute(claim)
         except Refusal:
-            entry.unsure_claim = False
+            entry.unsure_claim = was_unsure  # what refused this one may be the earlier one, come late
             raise
         entry.unsure_claim = False
         started = done.events[0].event if done.events else None
@@ -185,7 +194,9 @@ class Submits:
     ) -> Order:
         stamp, timeout_s = self._recorder.stamp(order.id), self._calls.limits.call_timeout_s
         self.attempts = self.attempts.counting(outcome)
-        self._calls.keep_late(order, outcome, lambda late: [outcomes.of_submit(attempt, late, timeout_s, stamp)])
+        self._calls.keep_late(
+            order.id, order, outcome, lambda late: [outcomes.of_submit(attempt, late, timeout_s, stamp)]
+        )
         commands = [outcomes.of_submit(attempt, outcome, timeout_s, stamp)]
         done = await self._recorder.record(order.id, commands)
         self._calls.note_failures(done.order, commands)

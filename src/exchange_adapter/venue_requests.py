@@ -56,15 +56,16 @@ class Requests:
         entry, stamp = turn.entry, self._recorder.stamp(order.id)
         await self._note_first_try(entry, request_id, order.id)
         request = CancelRequest(order_id=order.id, request_id=request_id, base=order.terms_id)
+        asked_at = self._calls.clock.monotonic()
         outcome = await self._calls.call(turn, partial(self._venue.cancel, request))
-        self._calls.keep_late(order, outcome, lambda late: self._of_late_cancel(order, request_id, late))
+        self._calls.keep_late(request_id, order, outcome, lambda late: self._of_late_cancel(order, request_id, late))
         if isinstance(outcome, _NO_ANSWER):
             if not isinstance(outcome, NotSent):
                 self._cancel_lost(entry, request_id)
             self._calls.failed(entry)
             return order
         if isinstance(outcome, Refused | UnknownOrder):
-            return await self._cancel_refused(order, turn, request_id, outcome)
+            return await self._cancel_refused(order, turn, request_id, outcome, asked_at)
         return await self._record(order, entry, outcomes.of_cancel(order, request_id, outcome, stamp))
 
     def _of_late_cancel(self, order: Order, request_id: UUID, late: RequestOutcome) -> list[c.Command]:
@@ -74,7 +75,7 @@ class Requests:
         return outcomes.of_cancel(order, request_id, late, self._recorder.stamp(order.id))
 
     async def _cancel_refused(
-        self, order: Order, turn: Turn, request_id: UUID, outcome: Refused | UnknownOrder
+        self, order: Order, turn: Turn, request_id: UUID, outcome: Refused | UnknownOrder, asked_at: float
     ) -> Order:
         entry, stamp = turn.entry, self._recorder.stamp(order.id)
         if order.lives_unwanted:
@@ -84,7 +85,7 @@ class Requests:
             if self._was_lost(entry, request_id):
                 self._calls.failed(entry)  # the lost one may have gone through, and the order be forgotten
                 return order
-            return await self._not_there(order, entry, Evidence.VENUE_ANSWER)
+            return await self._not_there(order, entry, Evidence.VENUE_ANSWER, asked_at)
         if self._must_ask(entry, request_id):
             entry.seen = replace(entry.seen, cancel_refused=request_id)
             entry.cancel_refusal = outcome.reason
@@ -106,7 +107,7 @@ class Requests:
             limit_price=change.limit_price,
         )
         outcome = await self._calls.call(turn, partial(self._venue.replace, request))
-        self._calls.keep_late(order, outcome, lambda late: outcomes.of_replace(change, late, stamp))
+        self._calls.keep_late(change.request_id, order, outcome, lambda late: outcomes.of_replace(change, late, stamp))
         if isinstance(outcome, _NO_ANSWER):
             if not isinstance(outcome, NotSent):
                 self._replace_lost(entry, change.request_id)
@@ -116,12 +117,13 @@ class Requests:
         return await self._record(order, entry, [*facts, *outcomes.of_replace(change, outcome, stamp)])
 
     async def query(self, order: Order, turn: Turn) -> Order:
+        asked_at = self._calls.clock.monotonic()
         outcome = await self._calls.call(turn, partial(self._venue.query, order.id))
         match outcome:
             case Found():
-                return await self._record(order, turn.entry, self._of_found(order, turn.entry, outcome))
+                return await self._record(order, turn.entry, self._of_found(order, turn.entry, outcome, asked_at))
             case NotFound() if order.delivery is Delivery.IN_DOUBT:
-                return await self._not_there(order, turn.entry, Evidence.VENUE_QUERY)
+                return await self._not_there(order, turn.entry, Evidence.VENUE_QUERY, asked_at)
             case NotFound():
                 self._calls.note(AlertKind.UNKNOWN_AT_VENUE, order.id, "the exchange had accepted it")
         self._calls.failed(turn.entry)
@@ -177,19 +179,20 @@ class Requests:
         turn.answered = True  # by the refusal
         return reconciler.found(order, outcome, self._recorder.stamp(order.id)) if isinstance(outcome, Found) else []
 
-    async def _not_there(self, order: Order, entry: Entry, evidence: Evidence) -> Order:
-        since = entry.doubt_since[1] if entry.doubt_since is not None else self._calls.clock.monotonic()
+    async def _not_there(self, order: Order, entry: Entry, evidence: Evidence, asked_at: float) -> Order:
+        """The venue looked no sooner than it was asked; what it got since then it may have, whatever it says."""
+        since = entry.doubt_since[1] if entry.doubt_since is not None else asked_at
         commands = reconciler.not_there(
             order,
             self._venue.capabilities,
             self._calls.limits,
-            waited_s=self._calls.clock.monotonic() - since,
+            waited_s=asked_at - max(since, self._calls.overdue.ran_until(order.id)),
             evidence=evidence,
             stamp=self._recorder.stamp(order.id),
         )
         return await self._record(order, entry, commands)
 
-    def _of_found(self, order: Order, entry: Entry, answer: Found) -> list[c.Command]:
+    def _of_found(self, order: Order, entry: Entry, answer: Found, asked_at: float) -> list[c.Command]:
         """What the answer proves, also of requests whose own answers were lost."""
         stamp = self._recorder.stamp(order.id)
         commands = reconciler.found(order, answer, stamp)
@@ -197,21 +200,23 @@ class Requests:
             return commands
         change = order.pending_replace
         undone = change is not None and not reconciler.went_through(change, answer)
-        if change is not None and undone and self._cannot_come(entry.replace_lost_at):
+        if change is not None and undone and self._could_not_come(change.request_id, entry.replace_lost_at, asked_at):
             commands.append(reconciler.replace_never_came(change.request_id, stamp))
         cancel = order.pending_cancel
-        if cancel is not None and entry.seen.cancel_refused == cancel and self._meant(entry, cancel):
+        if cancel is not None and entry.seen.cancel_refused == cancel and self._meant(entry, cancel, asked_at):
             commands.append(reconciler.cancel_was_refused(cancel, entry.cancel_refusal, stamp))
         return commands
 
-    def _meant(self, entry: Entry, cancel: UUID) -> bool:
+    def _meant(self, entry: Entry, cancel: UUID, asked_at: float) -> bool:
         """Whether a refusal stands while the venue works on the order: no lost try can still arrive and undo it."""
-        return not self._was_lost(entry, cancel) or self._cannot_come(entry.cancel_lost_at)
+        return not self._was_lost(entry, cancel) or self._could_not_come(cancel, entry.cancel_lost_at, asked_at)
 
-    def _cannot_come(self, lost_at: float | None) -> bool:
-        """Whether what was lost then cannot arrive any more."""
+    def _could_not_come(self, request_id: UUID, lost_at: float | None, asked_at: float) -> bool:
+        """Whether a request that was lost then could not arrive any more when the venue was asked."""
         bound_s = not_found_counts_after_s(self._venue.capabilities, self._calls.limits)
-        return bound_s is not None and lost_at is not None and self._calls.clock.monotonic() - lost_at >= bound_s
+        if bound_s is None or lost_at is None:
+            return False
+        return asked_at - max(lost_at, self._calls.overdue.ran_until(request_id)) >= bound_s
 
     async def _record(self, order: Order, entry: Entry, commands: list[c.Command]) -> Order:
         """What changed nothing counts as a failed try, so that it is not repeated at once."""

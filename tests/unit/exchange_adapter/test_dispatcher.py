@@ -5,11 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from exchange_adapter.bounds import START_BOUND_S
-from exchange_adapter.venue import Found, NotFound, NotSent, Placed, Refused, Unknown, VenueState
+from exchange_adapter.venue import NotSent, Placed, Refused, Unknown
 from orders.domain import events as e
+from orders.domain.order import Order
 from orders.domain.values import Capabilities, Delivery, Evidence
-from orders.eventstore.port import StoreUnavailable
-from tests.support.adapter_floor import PLAIN, Floor, Later, LostAnswer, on_floor
+from orders.eventstore.port import Appended, CommitUnknown, Conflict, StoreUnavailable, Unit
+from tests.support.adapter_floor import ALL_SHARDS, PLAIN, Floor, Later, LostAnswer, on_floor
 from tests.support.virtual_time import pass_time
 
 ASKS = Capabilities(queries=True, late_arrival_s=30.0)
@@ -248,44 +249,34 @@ def test_a_shard_taken_over_finds_in_doubt_what_another_process_is_sending() -> 
     on_floor(test, PLAIN)
 
 
-def test_not_found_counts_only_when_nothing_can_arrive_any_more() -> None:
+def test_a_claim_that_lands_after_the_next_one_was_decided_is_known_as_never_sent() -> None:
     async def test(floor: Floor) -> None:
         (order_id,) = floor.client.place()
-        floor.venue.will("submit", Unknown("connection lost"))
-        floor.start()
-        await pass_time(START_BOUND_S + 10 + 30 - 0.1)
-        assert len(floor.venue.of("query")) > 3
-        assert floor.order(order_id).delivery is Delivery.IN_DOUBT
-        await pass_time(35)
-        (failed,) = events(floor, order_id, e.SubmitFailed)
-        assert isinstance(failed, e.SubmitFailed)
-        assert (failed.attempts, failed.evidence) == ((1,), Evidence.VENUE_QUERY)
-        assert floor.order(order_id).delivery is Delivery.ACKED
+        process = floor.start([])
+        current, late = process.handler.current, floor.appender.append
 
-    on_floor(test, ASKS)
+        async def lands_late(unit: Unit) -> Appended | Conflict:
+            floor.appender.append = late  # type: ignore[method-assign]
+            lost.append(unit)
+            raise CommitUnknown("the answer was lost")
 
+        async def read(wanted: UUID) -> Order:
+            order = await current(wanted)
+            if lost:
+                await late(lost.pop())
+            return order
 
-def test_not_found_never_counts_where_the_venue_declares_no_bound() -> None:
-    async def test(floor: Floor) -> None:
-        (order_id,) = floor.client.place()
-        floor.venue.will("submit", Unknown("connection lost"))
-        floor.start()
-        await pass_time(900)
-        assert floor.order(order_id).delivery is Delivery.IN_DOUBT
-        assert len(floor.venue.of("submit")) == 1
+        lost: list[Unit] = []
+        floor.appender.append = lands_late  # type: ignore[method-assign]
+        process.handler.current = read  # type: ignore[method-assign]
+        process.feeder.own(ALL_SHARDS)
+        await pass_time(30)
+        assert floor.history(order_id) == [
+            "OrderPlaced",
+            "SubmitStarted",
+            "SubmitFailed",
+            "SubmitStarted",
+            "OrderAccepted",
+        ]
 
-    on_floor(test, Capabilities(queries=True))
-
-
-def test_what_the_venue_has_is_not_sent_again() -> None:
-    async def test(floor: Floor) -> None:
-        (order_id,) = floor.client.place()
-        floor.venue.will("submit", Unknown("connection lost"))
-        floor.venue.will("query", NotFound(), Found(state=VenueState.WORKING, venue_order_id="V-7"))
-        floor.start()
-        await pass_time(10)
-        order = floor.order(order_id)
-        assert (order.delivery, order.venue_order_id) == (Delivery.ACKED, "V-7")
-        assert len(floor.venue.of("submit")) == 1
-
-    on_floor(test, ASKS)
+    on_floor(test, PLAIN)

@@ -156,6 +156,21 @@ def test_a_lost_replace_that_cannot_arrive_any_more_is_rejected() -> None:
     on_floor(test, ASKS)
 
 
+def test_a_replace_whose_call_still_runs_may_arrive_however_old_it_is() -> None:
+    async def test(floor: Floor) -> None:
+        order_id = await resting(floor)
+        floor.venue.will("replace", Later(90.0, Unknown("the name was looked up for long")))
+        old = Found(state=VenueState.WORKING, quantity=10, limit_price=Decimal("1.1"))
+        floor.venue.will("query", *[old] * 40)
+        floor.client.replace(order_id, quantity=12)
+        await pass_time(90 + 40)
+        assert after_placing(floor, order_id) == ["ReplaceRequested"]
+        await pass_time(40)
+        assert after_placing(floor, order_id) == ["ReplaceRequested", "ReplaceRejected"]
+
+    on_floor(test, ASKS)
+
+
 def test_a_held_replace_waits_until_doubt_is_settled_by_the_terms_of_the_first_attempt() -> None:
     async def test(floor: Floor) -> None:
         (order_id,) = floor.client.place(limit_price="1.10000")
