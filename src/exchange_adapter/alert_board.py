@@ -52,10 +52,11 @@ class LogAlerts:
 
 
 class OpenKind(Struct, frozen=True):
-    """What is open of a kind."""
+    """What is open of a kind: how many, since the first opened, and when the newest did."""
 
     alerts: int
     since: datetime
+    newest: datetime
 
 
 class Example(Struct, frozen=True):
@@ -65,11 +66,13 @@ class Example(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True, kw_only=True):
-    """The newest notice of a kind. `delivered`: it has surely arrived, or its receiver has refused it for good."""
+    """The newest notice of a kind, and when the newest alert in it opened; None where none is open. `delivered`: it has
+    surely arrived, or its receiver has refused it for good."""
 
     number: int
     open: bool
     alerts: int
+    newest: datetime | None
     told_at: datetime
     delivered: bool
 
@@ -124,14 +127,14 @@ class PostgresAlertBoard:
 
     def open(self) -> dict[AlertKind, OpenKind]:
         rows = self._session.rows(_SQL["open"], {"kinds": _KINDS})
-        return {AlertKind(kind): OpenKind(alerts, since) for kind, alerts, since in rows}
+        return {AlertKind(kind): OpenKind(*opened) for kind, *opened in rows}
 
     def examples(self, kind: AlertKind) -> list[Example]:
         oldest = self._session.rows(_SQL["examples"], {"kind": kind.value, "limit": ALERT_EXAMPLES})
         return [Example(*row) for row in oldest]
 
     def told(self) -> dict[AlertKind, Told]:
-        names = ("number", "open", "alerts", "told_at", "delivered")
+        names = ("number", "open", "alerts", "newest", "told_at", "delivered")
         rows = self._session.rows(_SQL["told"], {"kinds": _KINDS})
         return {AlertKind(kind): Told(**dict(zip(names, told, strict=True))) for kind, *told in rows}
 

@@ -1,7 +1,7 @@
 """Tells persons of open alerts: by a log line, and by a webhook where there is one.
 
-Told is of a kind, not of each alert: at once when the first opens, again while their number changes, and once when all
-have ended; never more than once a pause, however they come and go. The last notice agrees with the last state.
+Told is of a kind, not of each alert: at once when the first opens, again when their number has changed or a new one has
+opened, and once when all have ended; never more than once a pause, however they come and go. The last notice agrees with the last state.
 
 One process of all tells. It writes down each notice before it goes out, and again when it has arrived, so that another
 one goes on where it ended: a notice that may not have arrived is told again under the same number, and what has changed
@@ -60,16 +60,26 @@ class Post(Protocol):
     async def close(self) -> None: ...
 
 
-def next_told(told: Told | None, alerts: int, now: datetime, pause_s: float = ALERT_PAUSE_S) -> Told | None:
-    """What has to be told of a kind with so many open alerts; None: nothing now. Not later than `told` where that one
-    is to be repeated."""
+def next_told(
+    told: Told | None, opened: OpenKind | None, now: datetime, pause_s: float = ALERT_PAUSE_S
+) -> Told | None:
+    """What has to be told of a kind of which this is open; None: nothing now. `told` itself where that one is to be
+    repeated."""
+    alerts, newest = (opened.alerts, opened.newest) if opened else (0, None)
     if told is None:
-        return Told(number=1, open=True, alerts=alerts, told_at=now, delivered=False) if alerts else None
-    if told.alerts == alerts:
+        first = Told(number=1, open=True, alerts=alerts, newest=newest, told_at=now, delivered=False)
+        return first if alerts else None
+    if told.alerts == alerts and not _is_newer(newest, told.newest):
         return None if told.delivered else told
     if timedelta(0) <= now - told.told_at < timedelta(seconds=pause_s):
         return None
-    return Told(number=told.number + 1, open=alerts > 0, alerts=alerts, told_at=now, delivered=False)
+    number = told.number + 1
+    return Told(number=number, open=alerts > 0, alerts=alerts, newest=newest, told_at=now, delivered=False)
+
+
+def _is_newer(opened_at: datetime | None, told: datetime | None) -> bool:
+    """One may have ended as another opened: the count alone would not tell."""
+    return opened_at is not None and (told is None or opened_at > told)
 
 
 def notice_of(kind: AlertKind, told: Told, opened: OpenKind | None, examples: Sequence[Example]) -> Notice:
@@ -161,7 +171,7 @@ class AlertNotices:
             await self._tell(kind, opened, now)
 
     async def _tell(self, kind: AlertKind, opened: OpenKind | None, now: datetime) -> None:
-        told = next_told(self._told.get(kind), opened.alerts if opened else 0, now, self._pause_s)
+        told = next_told(self._told.get(kind), opened, now, self._pause_s)
         if told is None or (kind in self._posting and told == self._told.get(kind)):
             return
         examples = await self._blocking(partial(self._board.examples, kind)) if opened else []

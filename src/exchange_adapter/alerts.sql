@@ -61,18 +61,19 @@ where worker <> %(worker)s
     and not exists (select from public.adapter_workers as alive where alive.worker = known.worker)
 
 -- name: open
-select kind, count(*), min(opened_at) from public.adapter_alerts where kind = any(%(kinds)s) group by kind
+select kind, count(*), min(opened_at), max(opened_at) from public.adapter_alerts
+where kind = any(%(kinds)s) group by kind
 
 -- name: examples
 -- Oldest first.
 select key, detail, opened_at from public.adapter_alerts where kind = %(kind)s order by opened_at, key limit %(limit)s
 
 -- name: told
-select kind, number, open, alerts, told_at, delivered from public.adapter_alert_notices
+select kind, number, open, alerts, newest, told_at, delivered from public.adapter_alert_notices
 where kind = any(%(kinds)s)
 
 -- name: write_told
-insert into public.adapter_alert_notices (kind, number, open, alerts, told_at, delivered)
-values (%(kind)s, %(number)s, %(open)s, %(alerts)s, %(told_at)s, %(delivered)s)
+insert into public.adapter_alert_notices (kind, number, open, alerts, newest, told_at, delivered)
+values (%(kind)s, %(number)s, %(open)s, %(alerts)s, %(newest)s, %(told_at)s, %(delivered)s)
 on conflict (kind) do update set number = excluded.number, open = excluded.open, alerts = excluded.alerts,
-    told_at = excluded.told_at, delivered = excluded.delivered
+    newest = excluded.newest, told_at = excluded.told_at, delivered = excluded.delivered

@@ -195,10 +195,10 @@ def test_one_process_leads_until_its_connection_ends(database_url: str, board: P
 
 def test_what_was_told_is_kept(board: PostgresAlertBoard) -> None:
     assert board.told() == {}
-    told = Told(number=1, open=True, alerts=3, told_at=NOW, delivered=False)
+    told = Told(number=1, open=True, alerts=3, newest=NOW, told_at=NOW, delivered=False)
     board.write_told(HELD, told)
     board.write_told(LATE, told)
-    cleared = Told(number=2, open=False, alerts=0, told_at=NOW, delivered=True)
+    cleared = Told(number=2, open=False, alerts=0, newest=None, told_at=NOW, delivered=True)
     board.write_told(HELD, cleared)
     assert board.told() == {HELD: cleared, LATE: told}
 

@@ -13,6 +13,16 @@ alter table public.adapter_duties
 create index adapter_duties_waiting on public.adapter_duties (delivery, since_position)
     where delivery in ('in_doubt', 'parked');
 
+-- For the adapters, which read what can be worked on, oldest first, and never walk over what cannot. Each is as small as
+-- that part of the backlog; the statement `due` repeats their predicates.
+drop index public.adapter_duties_since;
+create index adapter_duties_to_send on public.adapter_duties (since_position)
+    where delivery in ('queued', 'sending') or (delivery = 'acked' and pending_replace);
+create index adapter_duties_to_cancel on public.adapter_duties (since_position)
+    where pending_cancel or unwanted;
+create index adapter_duties_to_expire on public.adapter_duties (expires_at)
+    where delivery in ('queued', 'parked') and expires_at is not null;
+
 -- The adapter processes. A row is told anew each second by its process; one that is no longer told is removed by another.
 create table public.adapter_workers (
     worker text not null,
@@ -47,6 +57,10 @@ create table public.adapter_alerts (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.05
 );
+-- For the looks of each second, which must cost the same however many are open.
+create index adapter_alerts_opened on public.adapter_alerts (kind, opened_at, key);
+create index adapter_alerts_worker on public.adapter_alerts (worker) where worker is not null;
+create index adapter_alerts_quiet on public.adapter_alerts (kind, last_at) where position is not null;
 
 -- What was told outside (log line, webhook) of each kind, so that a restart does not tell it again. Written before a
 -- notice goes out and again when it has arrived: one that stands between is told again, under the same number.
@@ -55,6 +69,7 @@ create table public.adapter_alert_notices (
     number bigint not null,                 -- of notices told; with the kind it names a notice
     open boolean not null,
     alerts bigint not null,                 -- open ones, as told
+    newest timestamptz,                     -- when the newest of them opened; null: none is open
     told_at timestamptz not null,
     delivered boolean not null,
     constraint adapter_alert_notices_key primary key (kind)

@@ -27,10 +27,12 @@ HELD, PARKED = AlertKind.ORDER_HELD, AlertKind.ORDER_PARKED
 
 
 class Board:
-    """The table in memory. `alerts`: how many are open of each kind. `away`: the database is."""
+    """The table in memory. `alerts`: how many are open of each kind; `newest`: when the newest of them opened, the first
+    moment where a test does not care. `away`: the database is."""
 
     def __init__(self) -> None:
         self.alerts: dict[AlertKind, int] = {}
+        self.newest: dict[AlertKind, datetime] = {}
         self.notices: dict[AlertKind, Told] = {}
         self.own: Sequence[Alert] = ()
         self.leads = True
@@ -48,7 +50,9 @@ class Board:
         pass
 
     def open(self) -> dict[AlertKind, OpenKind]:
-        return {kind: OpenKind(alerts, EPOCH) for kind, alerts in self.alerts.items() if alerts}
+        return {
+            kind: OpenKind(alerts, EPOCH, self.newest.get(kind, EPOCH)) for kind, alerts in self.alerts.items() if alerts
+        }
 
     def examples(self, kind: AlertKind) -> list[Example]:
         return [Example(f"order {n}", "in doubt", EPOCH) for n in range(min(self.alerts[kind], 5))]
@@ -172,6 +176,20 @@ def test_a_growing_number_is_told_once_a_pause_and_the_end_once() -> None:
     ]
 
 
+def test_a_new_alert_is_told_although_another_of_its_kind_ended_at_the_same_time() -> None:
+    async def test(scene: Scene) -> None:
+        scene.board.alerts[HELD] = 1
+        await pass_time(ALERT_PAUSE_S + 10)
+        scene.board.newest[HELD] = scene.loop.utc()
+        await pass_time(10 * ALERT_PAUSE_S)
+        assert [(one["id"], one["alerts"]) for _, one in scene.receiver.arrived] == [
+            ("order_held/1", 1),
+            ("order_held/2", 1),
+        ]
+
+    telling(test)
+
+
 def test_each_kind_is_told_for_itself() -> None:
     async def test(scene: Scene) -> None:
         scene.board.alerts[HELD] = 1
@@ -184,14 +202,14 @@ def test_each_kind_is_told_for_itself() -> None:
 
 
 PAUSE_S = 6.0  # a short one takes fewer looks
-MOVES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2)), max_size=12)
+MOVES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2), st.integers(0, 2)), max_size=12)
 BREAKS = st.lists(st.integers(1, 15), max_size=3)
 
 
 @settings(max_examples=100)
 @given(MOVES, BREAKS, BREAKS)
 def test_at_most_one_notice_a_pause_and_the_last_is_the_last_state(
-    moves: list[tuple[int, int]], breaks: list[int], kills: list[int]
+    moves: list[tuple[int, int, int]], breaks: list[int], kills: list[int]
 ) -> None:
     """However alerts come and go, the receiver breaks and the process is killed."""
 
@@ -209,9 +227,12 @@ def test_at_most_one_notice_a_pause_and_the_last_is_the_last_state(
             scene.receiver.failing = False
 
         around = [scene.loop.create_task(work) for work in (restless(), breaking())]
-        for wait_s, alerts in moves:
+        opened: list[datetime] = []
+        for wait_s, ending, opening in moves:
             await pass_time(wait_s)
-            scene.board.alerts[HELD] = alerts
+            opened = opened[ending:] + [scene.loop.utc()] * opening
+            scene.board.alerts[HELD] = len(opened)
+            scene.board.newest[HELD] = max(opened, default=EPOCH)
         await asyncio.gather(*around)
         await pass_time(60)
         check(scene)
@@ -223,6 +244,7 @@ def check(scene: Scene) -> None:
     alerts, last = scene.board.alerts.get(HELD, 0), scene.receiver.last(HELD)
     assert (last["alerts"] if last else 0) == alerts
     assert last is None or last["state"] == ("open" if alerts else "cleared")
+    assert not alerts or scene.board.notices[HELD].newest == scene.board.newest[HELD], "a new alert was never told"
     ids = scene.receiver.ids
     assert ids == sorted(set(ids), key=ids.index), "a notice came twice although none was lost"
     times = [at for at, _ in scene.receiver.arrived]
@@ -302,7 +324,7 @@ def test_one_process_tells_and_another_goes_on_where_it_ended() -> None:
         scene.board.alerts[HELD] = 1
         await pass_time(100)
         assert scene.receiver.arrived == []
-        scene.board.notices[HELD] = Told(number=4, open=True, alerts=1, told_at=EPOCH, delivered=True)
+        scene.board.notices[HELD] = Told(number=4, open=True, alerts=1, newest=EPOCH, told_at=EPOCH, delivered=True)
         scene.board.leads = True
         await pass_time(100)
         assert scene.receiver.arrived == []
@@ -333,7 +355,7 @@ def test_what_another_process_told_during_an_outage_of_ours_is_not_told_again() 
         scene.board.away = True
         scene.board.alerts[HELD] = 1
         await pass_time(1)
-        scene.board.notices[HELD] = Told(number=1, open=True, alerts=1, told_at=EPOCH, delivered=True)
+        scene.board.notices[HELD] = Told(number=1, open=True, alerts=1, newest=EPOCH, told_at=EPOCH, delivered=True)
         scene.board.away = False
         await pass_time(100)
         assert scene.receiver.arrived == []
@@ -343,7 +365,7 @@ def test_what_another_process_told_during_an_outage_of_ours_is_not_told_again() 
 
 @pytest.mark.parametrize("ahead_s", [3600.0, -3600.0])
 def test_a_clock_that_is_set_silences_no_alert(ahead_s: float) -> None:
-    told = Told(number=1, open=True, alerts=1, told_at=EPOCH + timedelta(seconds=ahead_s), delivered=True)
-    due = next_told(told, 2, EPOCH)
+    told = Told(number=1, open=True, alerts=1, told_at=EPOCH + timedelta(seconds=ahead_s), newest=EPOCH, delivered=True)
+    due = next_told(told, OpenKind(2, EPOCH, EPOCH), EPOCH)
     assert due is not None
     assert (due.number, due.alerts, due.told_at) == (2, 2, EPOCH)
