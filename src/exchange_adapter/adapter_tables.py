@@ -22,10 +22,12 @@ from exchange_adapter.bounds import (
 from exchange_adapter.held_orders import HELD, LastTry
 from exchange_adapter.session import Session
 from exchange_adapter.work.duties import FOLLOWER
+from exchange_adapter.workers import LOCK_SPACE
 from orders.domain.values import Delivery
 from orders.eventstore.sql import load
 
 _SQL = load("exchange_adapter", "adapter_tables.sql")
+_LIVING = {"space": LOCK_SPACE, "seen_s": WORKER_SEEN_S}
 
 
 class HeldQuery(Struct, frozen=True, kw_only=True):
@@ -54,7 +56,8 @@ class HeldRows(Struct, frozen=True):
 
 
 class WorkerRow(Struct, frozen=True, kw_only=True):
-    """An adapter process. `age_s` is how long ago it told of itself; `figures` are those of `figures.py`."""
+    """An adapter process. It is `alive` that told of itself lately, or whose connection still holds a lock of ours;
+    `age_s` is how long ago it told; `figures` are those of `figures.py`."""
 
     worker: str
     venue: str
@@ -117,14 +120,14 @@ class AdapterTables:
             order_id=query.order_id,
             after=query.after or 0,
             limit=query.limit + 1,
-            seen_s=WORKER_SEEN_S,
+            **_LIVING,
         )
         rows = [row[1:] for row in found if row[1] is not None]
         shown = [_held(*row[1:]) for row in rows[: query.limit]]
         return HeldRows(shown, found[0][0], rows[query.limit - 1][0] if len(rows) > query.limit else None)
 
     async def workers(self) -> list[WorkerRow]:
-        return [_worker(*row) for row in await self._rows("workers", limit=MAX_WORKERS_SHOWN)]
+        return [_worker(*row) for row in await self._rows("workers", limit=MAX_WORKERS_SHOWN, **_LIVING)]
 
     async def is_alive(self, worker: str) -> bool:
         return any(row.worker == worker and row.alive for row in await self.workers())
@@ -170,6 +173,7 @@ def _held(
 def _worker(
     worker: str,
     venue: str,
+    alive: bool,
     backend_pid: int,
     started_at: datetime,
     seen_at: datetime,
@@ -181,7 +185,7 @@ def _worker(
     return WorkerRow(
         worker=worker,
         venue=venue,
-        alive=age_s < WORKER_SEEN_S,
+        alive=alive,
         age_s=round(age_s, 3),
         started_at=started_at,
         seen_at=seen_at,

@@ -1,14 +1,20 @@
 -- name: held
 -- What waits for a person or may soon, oldest first, and the position of the log that the table holds. One statement is
--- one snapshot. Without rows it returns one line.
+-- one snapshot. Without rows it returns one line. A worker lives that told of itself lately, or whose connection still
+-- holds one of our locks (workers.sql): while the database stands still, nobody can tell of itself.
+with holding as materialized (
+    select pid from pg_locks
+    where locktype = 'advisory' and classid = %(space)s::oid and objsubid = 2 and granted
+        and database = (select oid from pg_database where datname = current_database())
+), living as materialized (
+    select worker from public.adapter_workers
+    where seen_at > now() - make_interval(secs => %(seen_s)s) or backend_pid in (select pid from holding)
+)
 select coalesce(reached.position, 0), found.*
 from (values ((select position from public.follower_checkpoint where name = %(follower)s))) as reached (position)
 left join lateral (
     select d.since_position, d.order_id, d.worker, d.attempted_at, d.reason,
-        exists (
-            select from public.adapter_workers w
-            where w.worker = d.worker and w.seen_at > now() - make_interval(secs => %(seen_s)s)
-        )
+        exists (select from living where living.worker = d.worker)
     from public.adapter_duties d
     where d.delivery = any(%(deliveries)s) and d.since_position > %(after)s
         and (%(worker)s::text is null or d.worker = %(worker)s)
@@ -20,9 +26,17 @@ left join lateral (
 order by found.since_position
 
 -- name: workers
--- `age_s` is how long ago each told of itself, by the database's clock.
-select worker, venue, backend_pid, started_at, seen_at, extract(epoch from now() - seen_at)::float8, shards,
-    reads_reports, figures
+-- Who lives is said as in `held`; `age_s` is how long ago each told of itself, by the database's clock.
+with holding as materialized (
+    select pid from pg_locks
+    where locktype = 'advisory' and classid = %(space)s::oid and objsubid = 2 and granted
+        and database = (select oid from pg_database where datname = current_database())
+), living as materialized (
+    select worker from public.adapter_workers
+    where seen_at > now() - make_interval(secs => %(seen_s)s) or backend_pid in (select pid from holding)
+)
+select worker, venue, worker in (select worker from living), backend_pid, started_at, seen_at,
+    extract(epoch from now() - seen_at)::float8, shards, reads_reports, figures
 from public.adapter_workers order by started_at, worker limit %(limit)s
 
 -- name: alerts

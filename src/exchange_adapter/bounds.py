@@ -34,6 +34,8 @@ DATABASE_RETRY_S = (0.1, 3.0)  # first and longest wait; it is local or near, an
 
 # Circuit breaker
 BREAKER_OPENS_AFTER = 20  # failures in a row: at one error in ten, once in 10**20 calls
+WINDOW_GROWTH = 2  # calls more in flight for each answer: 500 after 1.5 s where one takes 0.5 s
+SILENT_SHARE = 0.5  # of a call's timeout without any answer: the venue seems to hang
 BREAKER_PROBE_S = (0.5, 5.0)  # first and longest time until one call probes the venue again
 PROBE_CHOICE = 100  # oldest orders of which the least tried one probes: one that always fails must not be the probe
 
@@ -49,6 +51,8 @@ REPORT_RETRY_S = (0.2, 5.0)  # waits before the stream is opened again
 MAX_UNMATCHED_NOTED = 10_000  # reports that wait for their order; a venue with other customers' may send millions
 REMATCH_EVERY_S = 2.0  # how late a report follows its order's appearance; the look costs a millisecond
 REMATCH_BATCH = 500  # reports matched again between two looks
+UNMATCHED_UNIT_BYTES = 262_144  # of unmatched reports in one unit: half of what one may have; a larger report is cut
+MAX_KEPT_TEXT = 16_384  # what stays of a report that is cut: a person sees what it was
 UNMATCHED_LOOKBACK = 2_000  # events of the venue's stream in which a repeat of an unmatched report is looked for
 
 # The simulated exchange's client
@@ -78,7 +82,7 @@ READ_THREADS = 4  # reads of single orders; each takes a millisecond
 MAX_HELD_PAGE = 1_000  # orders of one list: each is read from the log, at less than a millisecond
 DEFAULT_HELD_PAGE = 100
 MAX_ACTIONS = 1_000  # orders that one request retries or resolves: two seconds or so
-ACTIONS_AT_ONCE = 50  # orders that operators read or act on together: enough to share commits, few enough to leave room for clients
-WORKER_SEEN_S = 5.0  # a worker tells of itself each second: past it, it does not live, or is frozen
+ACTIONS_AT_ONCE = 50  # orders read or acted on for operators together: shares commits, and leaves room for clients
+WORKER_SEEN_S = 5.0  # a worker tells of itself each second: past it only its locks say that it lives
 MAX_WORKERS_SHOWN = 1_000  # far more than there are shards
 MAX_ALERT_EXAMPLES = 20  # alerts shown of each kind; the count tells how many there are

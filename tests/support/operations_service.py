@@ -85,12 +85,12 @@ class OperationsService:
 
         wait_until(there, what="the table of duties")
 
-    def lives(self, worker: str, *, silent_s: float = 0.0, figures: str = "{}") -> None:
+    def lives(self, worker: str, *, silent_s: float = 0.0, figures: str = "{}", backend_pid: int = 1) -> None:
         with psycopg.connect(self.url) as connection:
             connection.execute(
                 "insert into adapter_workers (worker, venue, backend_pid, seen_at, shards, figures)"
-                " values (%s, 'simulated', 1, now() - make_interval(secs => %s), '{1,2}', %s)",
-                (worker, silent_s, figures),
+                " values (%s, 'simulated', %s, now() - make_interval(secs => %s), '{1,2}', %s)",
+                (worker, backend_pid, silent_s, figures),
             )
 
     async def get(self, path: str, **params: object) -> Any:
