@@ -40,7 +40,8 @@ def found(order: Order, answer: Found, stamp: Stamp) -> list[c.Command]:
     if answer.state is VenueState.CANCELED:
         commands.append(c.RecordCanceled(**stamp(), request_id=order.pending_cancel, evidence=_QUERY))
     elif answer.state is VenueState.EXPIRED:
-        commands.append(c.RecordExpired(**stamp(), reason=answer.reason, evidence=_QUERY))
+        reason = None if answer.reason is None else short(answer.reason)
+        commands.append(c.RecordExpired(**stamp(), reason=reason, evidence=_QUERY))
     return commands
 
 
@@ -102,4 +103,10 @@ def cancel_was_refused(request_id: UUID, reason: str, stamp: Stamp) -> c.RecordC
 
 
 def short(reason: str) -> str:
-    return reason[:MAX_TEXT]
+    """Bounded, and such that it can be stored."""
+    return storable(reason[:MAX_TEXT])
+
+
+def storable(text: str) -> str:
+    """Half of a surrogate pair, which has no UTF-8, as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()

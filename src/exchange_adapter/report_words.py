@@ -5,7 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
-from exchange_adapter.reconciler import Stamp, short
+from msgspec.structs import replace
+
+from exchange_adapter.reconciler import Stamp, short, storable
 from exchange_adapter.venue import Report, ReportKind
 from orders.domain import commands as c
 from orders.domain.fitness import unfit
@@ -14,6 +16,13 @@ from orders.domain.values import Evidence
 
 _REPORT = Evidence.VENUE_REPORT
 NO_REASON = "no reason given"
+_TEXTS = ("order_ref", "venue_order_id", "exec_id", "ref_exec_id", "request_id", "reason")
+
+
+def storable_report(report: Report) -> Report:
+    """The report with texts that can be stored: a venue's client may hand out any."""
+    texts = {name: storable(text) for name in _TEXTS if (text := getattr(report, name)) and not text.isascii()}
+    return replace(report, **texts) if texts else report
 
 
 def order_id_of(report: Report) -> UUID | None:
@@ -47,9 +56,9 @@ def _read(report: Report, order: Order, stamp: Stamp) -> c.Command | None:
         ):
             return c.RecordCorrection(**stamp(), exec_id=exec_id, ref_exec_id=ref, quantity=quantity, price=price)
         case Report(kind=ReportKind.CANCELED):
-            return c.RecordCanceled(**stamp(), request_id=_request(report), reason=report.reason)
+            return c.RecordCanceled(**stamp(), request_id=_request(report), reason=_reason(report))
         case Report(kind=ReportKind.EXPIRED):
-            return c.RecordExpired(**stamp(), reason=report.reason)
+            return c.RecordExpired(**stamp(), reason=_reason(report))
         case Report(kind=ReportKind.REPLACED):
             return c.RecordReplaced(
                 **stamp(),
@@ -66,6 +75,10 @@ def _read(report: Report, order: Order, stamp: Stamp) -> c.Command | None:
                 **stamp(), reason=short(report.reason or NO_REASON), request_id=_request(report)
             )
     return None
+
+
+def _reason(report: Report) -> str | None:
+    return None if report.reason is None else short(report.reason)
 
 
 def _request(report: Report) -> UUID | None:

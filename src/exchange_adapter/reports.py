@@ -30,14 +30,14 @@ from exchange_adapter.errors import OtherJournal, ReportsLost
 from exchange_adapter.reconciler import Stamp
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.report_position import ReportPositions
-from exchange_adapter.report_words import command_of, order_id_of
+from exchange_adapter.report_words import command_of, order_id_of, storable_report
 from exchange_adapter.unmatched import UnmatchedReports
 from exchange_adapter.venue import Report, ReportPosition, ReportStream, Venue
 from exchange_adapter.waiting import first_of
 from orders.domain.commands import Command
 from orders.domain.errors import Refusal, UnknownOrder
 from orders.domain.order import Order
-from orders.eventstore.port import StoreUnavailable, TooLarge
+from orders.eventstore.port import EventStoreError, StoreClosed, TooLarge, UnknownEvent
 
 T = TypeVar("T")
 
@@ -91,7 +91,9 @@ class ReportReader:
             except ReportsLost as lost:
                 self._lost = str(lost)
                 log.warning("reports are read again", reason=str(lost))
-            except StoreUnavailable as error:
+            except StoreClosed:
+                raise
+            except EventStoreError as error:
                 self._lost = str(error)
                 log.warning("reports wait for the database", error=str(error))
             await first_of(stop, timeout_s=self._pause_s)
@@ -105,14 +107,14 @@ class ReportReader:
         opened_at = asyncio.get_running_loop().time()
         try:
             while self._owned.is_set() and not stop.is_set():
-                batch = await self._blocking(partial(stream.next_batch, REPORT_BATCH, REPORT_WAIT_S))
+                batch = await self._venues(partial(stream.next_batch, REPORT_BATCH, REPORT_WAIT_S))
                 self._hear(opened_at, reports=bool(batch))
                 if batch:
                     await self.record(batch, stream.source)
                     await self._save(ReportPosition(stream.source, batch[-1].seq))
                 self._pause_s = REPORT_RETRY_S[0]
         finally:
-            stream.close()
+            _of_venue(stream.close)
 
     def _hear(self, opened_at: float, *, reports: bool) -> None:
         """A stream without a heartbeat is lost after REPORT_SILENCE_S: one that lives longer is idle, and well."""
@@ -122,16 +124,16 @@ class ReportReader:
 
     async def _open(self, position: ReportPosition) -> ReportStream:
         try:
-            return await self._blocking(partial(self._venue.reports, position))
+            return await self._venues(partial(self._venue.reports, position))
         except OtherJournal as other:
             log.error("exchange numbers its reports anew: read from the first", reason=str(other))
-            return await self._blocking(partial(self._venue.reports, ReportPosition(other.source, 0)))
+            return await self._venues(partial(self._venue.reports, ReportPosition(other.source, 0)))
 
     async def record(self, batch: Sequence[Report], source: str | None) -> None:
         """Durable when it returns. Orders are recorded side by side, each one's reports in their order."""
         by_order: defaultdict[UUID, list[Report]] = defaultdict(list)
         unmatched: list[Report] = []
-        for report in batch:
+        for report in map(storable_report, batch):
             order_id = order_id_of(report)
             if order_id is None:
                 unmatched.append(report)
@@ -141,7 +143,7 @@ class ReportReader:
         left = list(by_order.items())
         for start in range(0, len(left), REPORT_UNITS_IN_FLIGHT):
             some = left[start : start + REPORT_UNITS_IN_FLIGHT]
-            for unfit in await asyncio.gather(*(self.record_order(order_id, own) for order_id, own in some)):
+            for unfit in await asyncio.gather(*(self._record_or_keep(order_id, own) for order_id, own in some)):
                 unmatched += unfit
         if unmatched:
             unmatched.sort(key=lambda report: report.seq)
@@ -168,8 +170,19 @@ class ReportReader:
             return []
         return [part for part in parts if part.order_id in done]
 
+    async def _record_or_keep(self, order_id: UUID, reports: list[Report]) -> list[Report]:
+        """`record_order`; an order that this release cannot read keeps no other's reports waiting."""
+        try:
+            return await self.record_order(order_id, reports)
+        except UnknownEvent as error:
+            log.error("order cannot be read: its reports are kept aside", order_id=str(order_id), error=str(error))
+            return reports
+
     async def record_order(self, order_id: UUID, reports: list[Report]) -> list[Report]:
-        """Durable when it returns, but for the reports that it returns: they fit no order, or cannot be."""
+        """Durable when it returns, but for the reports that it returns: they fit no order, or cannot be.
+
+        Raises: UnknownEvent, StoreClosed.
+        """
         unfit: list[Report] = []
         for start in range(0, len(reports), MAX_UNIT_REPORTS):
             part = reports[start : start + MAX_UNIT_REPORTS]
@@ -177,7 +190,7 @@ class ReportReader:
                 unfit += await self._record_part(order_id, part)
             except UnknownOrder:
                 return reports
-            except Refusal:
+            except (Refusal, TooLarge):
                 for report in part:  # one of them cannot be: it must not keep the others out
                     unfit += await self._record_one(order_id, report)
         return unfit
@@ -185,7 +198,7 @@ class ReportReader:
     async def _record_one(self, order_id: UUID, report: Report) -> list[Report]:
         try:
             return await self._record_part(order_id, [report])
-        except Refusal as refused:
+        except (Refusal, TooLarge) as refused:
             log.error("report cannot be", order_id=str(order_id), seq=report.seq, reason=str(refused))
             return [report]
 
@@ -198,8 +211,21 @@ class ReportReader:
     async def _save(self, position: ReportPosition) -> None:
         await self._blocking(partial(self._positions.write, position))
 
+    def _venues(self, function: Callable[[], T]) -> Awaitable[T]:
+        return self._blocking(partial(_of_venue, function))
+
     def _blocking(self, function: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+
+def _of_venue(function: Callable[[], T]) -> T:
+    """A call to the venue's client. Raises ReportsLost, whatever the client raises."""
+    try:
+        return function()
+    except ReportsLost:
+        raise
+    except Exception as error:
+        raise ReportsLost(f"the exchange's client failed: {error!r}") from error
 
 
 class _Part:

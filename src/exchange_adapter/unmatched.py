@@ -12,11 +12,13 @@ from uuid import UUID, uuid5
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
-from exchange_adapter.bounds import MAX_UNIT_REPORTS, UNMATCHED_LOOKBACK
+from exchange_adapter.bounds import MAX_KEPT_TEXT, MAX_UNIT_REPORTS, UNMATCHED_LOOKBACK, UNMATCHED_UNIT_BYTES
 from exchange_adapter.recorder import BY
 from exchange_adapter.venue import Report
 from orders.domain.events import ReportUnmatched
+from orders.eventstore.codec import encode_unit
 from orders.eventstore.port import Appended, EventStore, Unit
 from orders.handlers import Appender
 
@@ -42,7 +44,7 @@ class UnmatchedReports:
         events = [self._event(report, source) for report in reports]
         while True:
             version, known = await asyncio.get_running_loop().run_in_executor(self._threads, self._known)
-            fresh = [event for event in events if event.event_id not in known][:MAX_UNIT_REPORTS]
+            fresh = _one_unit([event for event in events if event.event_id not in known])
             if not fresh:
                 return
             if isinstance(await self._appender.append(Unit(self.stream_id, version, tuple(fresh))), Appended):
@@ -70,16 +72,51 @@ class UnmatchedReports:
 
     def _event(self, report: Report, source: str | None) -> ReportUnmatched:
         key = f"{source or ''}/{report.seq}"
-        return ReportUnmatched(
+        event = ReportUnmatched(
             event_id=uuid5(self.stream_id, key),
             at=self._utc(),
             by=BY,
             venue=self._venue,
             report_key=key,
             order_ref=report.order_ref,
-            report=msgspec.json.decode(report.raw, type=dict) if report.raw else {},
+            report=_as_it_came(report.raw),
             read=_told(report),
         )
+        return event if _bytes_of(event) <= UNMATCHED_UNIT_BYTES else _cut(event, report)
+
+
+def _one_unit(events: Sequence[ReportUnmatched]) -> list[ReportUnmatched]:
+    """The first of them, as many as one unit takes."""
+    size_bytes = 0
+    for count, event in enumerate(events[:MAX_UNIT_REPORTS]):
+        size_bytes += _bytes_of(event)
+        if size_bytes > UNMATCHED_UNIT_BYTES and count:
+            return list(events[:count])
+    return list(events[:MAX_UNIT_REPORTS])
+
+
+def _bytes_of(event: ReportUnmatched) -> int:
+    return encode_unit(Unit(event.event_id, 0, (event,))).size_bytes
+
+
+def _as_it_came(raw: bytes) -> dict[str, Any]:
+    """The report's JSON; what is no object of JSON (FIX, a list) as `text`."""
+    try:
+        decoded = msgspec.json.decode(raw) if raw else {}
+        msgspec.json.encode(decoded)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _text(raw)
+    return decoded if isinstance(decoded, dict) else _text(raw)
+
+
+def _text(raw: bytes) -> dict[str, Any]:
+    return {"text": raw.decode("utf-8", "backslashreplace")}
+
+
+def _cut(event: ReportUnmatched, report: Report) -> ReportUnmatched:
+    """Its beginning; without what was read where that alone is too much: it fits no order then."""
+    cut = replace(event, report=_text(report.raw[:MAX_KEPT_TEXT]), order_ref=event.order_ref[:MAX_KEPT_TEXT])
+    return cut if _bytes_of(cut) <= UNMATCHED_UNIT_BYTES else replace(cut, read=None)
 
 
 def _told(report: Report) -> dict[str, Any]:

@@ -141,7 +141,8 @@ class ReportKind(StrEnum):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """An execution report. `order_ref` is our order id as the venue wrote it. `raw` is the report as it came (JSON)."""
+    """An execution report. `order_ref` is our order id as the venue wrote it. `raw` is the report as it
+    came: an object of JSON, or any bytes, which are kept as text."""
 
     seq: int
     kind: ReportKind
@@ -166,7 +167,8 @@ class ReportPosition(Struct, frozen=True):
 
 
 class ReportStream(Protocol):
-    """The reports after a position, in order, without a gap or a repeat."""
+    """The reports after a position, in order, without a gap or a repeat. Whatever else its methods or `Venue.reports`
+    raise counts as ReportsLost."""
 
     source: str | None
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from exchange_adapter.alerts import AlertKind
+from exchange_adapter.bounds import SILENT_SHARE
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls, Raised, TooLate
 from exchange_adapter.clock import Clock
@@ -35,12 +36,14 @@ from exchange_adapter.venue_calls import Submits, VenueCalls
 from exchange_adapter.venue_requests import Requests
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
+from orders.bounds import MAX_BATCH_BYTES
 from orders.domain.events import SubmitStarted
 from orders.domain.order import Order
 from orders.domain.terms import Rules
 from orders.domain.values import Capabilities, Delivery
+from orders.eventstore.codec import encode_unit
 from orders.eventstore.memory import MemoryEventStore
-from orders.eventstore.port import Appended, CommitUnknown, Conflict, StoreUnavailable, Unit
+from orders.eventstore.port import Appended, CommitUnknown, Conflict, StoreUnavailable, TooLarge, Unit
 from orders.handlers import CommandHandler
 from tests.support.memory_duties import MemoryDuties
 from tests.support.running_adapter import Client
@@ -161,6 +164,9 @@ class FaultyAppender:
         self.delay_s = 0.0
 
     async def append(self, unit: Unit) -> Appended | Conflict:
+        size_bytes = encode_unit(unit).size_bytes
+        if size_bytes > MAX_BATCH_BYTES:
+            raise TooLarge(f"{size_bytes} bytes in one unit")
         return (await self.append_whole([unit]))[0]
 
     async def append_whole(self, units: Sequence[Unit]) -> list[Appended | Conflict]:
@@ -195,7 +201,7 @@ class Process:
         self.rate = CallRate(floor.calls_per_s, loop.time)
         self.rate.own(len(shards))
         calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number), self.rate, self._note)
-        self.breaker = Breaker()
+        self.breaker = Breaker(silent_after_s=SILENT_SHARE * floor.limits.call_timeout_s)
         self.submits = Submits(calls, handler, recorder, self.worker)
         self.dispatcher = Dispatcher(
             handler=handler,

@@ -16,6 +16,7 @@ BROAD_EXCEPTS = {
     "src/exchange_adapter/call_pool.py::_result": "foreign code: a user's venue may raise anything, and all is doubt",
     "src/exchange_adapter/loading.py::_named": "foreign code: a user's module may raise anything at its import",
     "src/exchange_adapter/loading.py::load_venue": "foreign code: so may a user's class when it is made",
+    "src/exchange_adapter/reports.py::_of_venue": "foreign code: a user's stream may raise anything, and is lost",
     "src/orders/eventstore/group_commit.py::_write": "the writer thread's outermost loop: outcome unknown, it goes on",
     "src/orders/follower.py::run": "a follower thread's outermost loop: it logs and starts again",
     "src/orders/follower.py::_attempt": "a projection may raise anything; its follower alone stops and names the event",
