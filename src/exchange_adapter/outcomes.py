@@ -50,7 +50,7 @@ def of_submit(
         case Placed(venue_order_id):
             return c.RecordAccepted(**stamp(), venue_order_id=venue_order_id)
         case Refused(reason):
-            return c.RecordRejected(**stamp(), reason=short(reason))
+            return c.RecordRejected(**stamp(), attempt=attempt, reason=short(reason))
         case NotSent(reason):
             return c.RecordSubmitFailed(**stamp(), attempts=(attempt,), reason=short(reason))
         case TooLate():

@@ -29,7 +29,7 @@ from orders.domain import commands as c
 from orders.domain.errors import Refusal
 from orders.domain.events import SubmitStarted
 from orders.domain.order import Order
-from orders.domain.values import Delivery, Evidence
+from orders.domain.values import Delivery, Evidence, Phase
 from orders.eventstore.port import EventStoreError
 from orders.handlers import CommandHandler
 
@@ -124,12 +124,15 @@ class VenueCalls:
         entry.seen = replace(entry.seen, tries=tries, tried_at=tried_at, jitter=self._random.random(), **seen)
 
     def note_failures(self, order: Order, commands: Sequence[c.Command]) -> None:
-        """Where an attempt failed definitely, and the venue has the order all the same."""
+        """Where an attempt failed or was refused definitely, and the venue has the order all the same."""
+        if order.delivery is not Delivery.ACKED or order.phase is Phase.REJECTED:
+            return
         for command in commands:
-            if not isinstance(command, c.RecordSubmitFailed) or command.evidence is Evidence.NEVER_SENT:
-                continue
-            if order.delivery is Delivery.ACKED:
-                self.note(AlertKind.LATE_FAILURE, order.id, f"the exchange has it; an attempt failed: {command.reason}")
+            match command:
+                case c.RecordSubmitFailed(evidence=Evidence.NEVER_SENT):
+                    continue
+                case c.RecordSubmitFailed(reason=reason) | c.RecordRejected(reason=reason):
+                    self.note(AlertKind.LATE_FAILURE, order.id, f"the exchange has it; an attempt failed: {reason}")
 
     async def _record_late(self, order: Order, commands: Sequence[c.Command]) -> None:
         try:
@@ -200,7 +203,7 @@ class Submits:
         commands = [outcomes.of_submit(attempt, outcome, timeout_s, stamp)]
         done = await self._recorder.record(order.id, commands)
         self._calls.note_failures(done.order, commands)
-        if turn.answered:
+        if turn.answered and done.order.delivery is not Delivery.IN_DOUBT:
             self._calls.succeeded(turn.entry)
         else:
             self._calls.failed(turn.entry)

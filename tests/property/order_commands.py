@@ -114,6 +114,8 @@ def end(random: Random, order: Order, requests: list[UUID]) -> Said:
     if kind is c.ExpireUnsent:
         return kind, {}
     fields: dict[str, Any] = {"reason": "halt", "evidence": _word(random)}
+    if kind is c.RecordRejected:
+        fields["attempt"] = random.choice([None, order.attempts, *order.in_doubt])
     return kind, fields | ({"request_id": order.pending_cancel} if kind is c.RecordCanceled else {})
 
 

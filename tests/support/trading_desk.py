@@ -100,7 +100,7 @@ steps: st.SearchStrategy[list[Step]] = st.lists(
         _step(c.RecordSubmitInDoubt, attempt=st.integers(1, 2), reason=st.just("timeout")),
         _step(c.RecordSubmitFailed, attempts=st.just((1, 2)), reason=st.just("no")),
         _step(c.RecordAccepted),
-        _step(c.RecordRejected, reason=st.just("refused")),
+        _step(c.RecordRejected, reason=st.just("refused"), attempt=st.sampled_from([None, 1, 2])),
         _step(c.RecordExecution, exec_id=_exec_ids, quantity=_quantities, price=_prices),
         _step(c.RecordExecution, exec_id=_exec_ids, quantity=_quantities, price=_prices),
         _step(c.RecordBust, exec_id=_exec_ids, ref_exec_id=_exec_ids),

@@ -88,7 +88,10 @@ class RecordAccepted(Command, frozen=True, kw_only=True):
 
 
 class RecordRejected(Command, frozen=True, kw_only=True):
+    """`attempt`: the one that was answered so; None for the venue's word on the order itself."""
+
     reason: str
+    attempt: int | None = None
     evidence: Evidence = Evidence.VENUE_ANSWER
 
 

@@ -31,11 +31,14 @@ def _start_submit(story: Story, command: c.StartSubmit) -> None:
 
 
 def _submit_failed(story: Story, command: c.RecordSubmitFailed) -> None:
-    order = story.order
-    running = {order.attempts} if order.delivery is Delivery.SENDING else set()
-    attempts = tuple(sorted((order.in_doubt | running).intersection(command.attempts)))
+    attempts = tuple(sorted(_unsettled(story.order).intersection(command.attempts)))
     if attempts:
         story.tell(e.SubmitFailed, attempts=attempts, reason=command.reason, evidence=command.evidence)
+
+
+def _unsettled(order: Order) -> frozenset[int]:
+    """The attempts that may be at the venue, or come there."""
+    return order.in_doubt | ({order.attempts} if order.delivery is Delivery.SENDING else set())
 
 
 def _submit_in_doubt(story: Story, command: c.RecordSubmitInDoubt) -> None:
@@ -52,6 +55,16 @@ def _accepted(story: Story, command: c.RecordAccepted) -> None:
 
 
 def _rejected(story: Story, command: c.RecordRejected) -> None:
+    """Where the venue takes each attempt for another order, the refusal of one says nothing of the others."""
+    order, attempt = story.order, command.attempt
+    if attempt is not None and not story.venue.deduplicates:
+        unsettled = _unsettled(order)
+        if unsettled - {attempt}:
+            if attempt in unsettled:
+                story.tell(e.SubmitFailed, attempts=(attempt,), reason=command.reason, evidence=command.evidence)
+            return
+        if order.delivery is Delivery.ACKED and order.attempts > 1:
+            return
     if _may_end(story):
         story.tell(e.OrderRejected, reason=command.reason, evidence=command.evidence)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from exchange_adapter.alerts import AlertKind
 from exchange_adapter.bounds import START_BOUND_S
-from exchange_adapter.venue import NotSent, Placed, Unknown
-from orders.domain.values import Capabilities, Delivery
+from exchange_adapter.venue import NotSent, Placed, Refused, Unknown
+from orders.domain.values import Capabilities, Delivery, Phase
 from tests.support.adapter_floor import Floor, Later, on_floor
 from tests.support.virtual_time import pass_time
 
@@ -66,6 +67,31 @@ def test_the_first_answer_after_a_repeat_settles_the_order_and_a_failed_repeat_d
         await pass_time(60)
         assert floor.order(order_id).delivery is Delivery.ACKED
         assert len(floor.venue.calls) == floor.order(order_id).attempts <= 3
+
+    on_floor(test, RESENDS)
+
+
+def test_a_refused_repeat_leaves_the_order_in_doubt_by_its_first_attempt() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Unknown("connection lost"), *[Refused("insufficient funds")] * 50)
+        floor.start()
+        await pass_time(120)
+        assert floor.history(order_id)[2:5] == ["SubmitInDoubt", "SubmitStarted", "SubmitFailed"]
+        order = floor.order(order_id)
+        assert (order.phase, order.delivery, order.in_doubt) == (Phase.OPEN, Delivery.IN_DOUBT, frozenset({1}))
+
+    on_floor(test, RESENDS)
+
+
+def test_a_late_refusal_does_not_end_an_order_that_a_repeat_brought_there() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(60.0, Refused("insufficient funds")))
+        floor.start()
+        await pass_time(120)
+        assert floor.history(order_id)[2:] == ["SubmitInDoubt", "SubmitStarted", "OrderAccepted"]
+        assert floor.noted == [(AlertKind.LATE_FAILURE, order_id)]
 
     on_floor(test, RESENDS)
 

@@ -182,6 +182,31 @@ def test_the_venue_refuses_the_order() -> None:
     )
 
 
+def test_a_refused_attempt_does_not_end_an_order_of_which_another_attempt_may_be_at_the_venue() -> None:
+    twice = given(placed(), started(), doubted(), started(2)).at_a_venue(deduplicates=False)
+    twice.when(c.RecordRejected, attempt=2, reason="refused").then(failed(2)).and_the_order_is(
+        phase=Phase.OPEN, delivery=Delivery.IN_DOUBT, in_doubt=frozenset({1})
+    )
+    twice.when(c.RecordRejected, attempt=1, reason="refused").then(failed(1)).and_the_order_is(
+        phase=Phase.OPEN, delivery=Delivery.SENDING, in_doubt=frozenset()
+    )
+
+
+def test_the_refusal_of_the_last_attempt_that_may_be_at_the_venue_ends_the_order() -> None:
+    twice = given(placed(), started(), doubted(), started(2), failed(2)).at_a_venue(deduplicates=False)
+    twice.when(c.RecordRejected, attempt=1, reason="halted").then(rejected("halted"))
+
+
+def test_a_refused_attempt_changes_nothing_of_an_order_that_the_venue_has_by_another_one() -> None:
+    there = given(placed(), started(), doubted(), started(2), accepted()).at_a_venue(deduplicates=False)
+    there.when(c.RecordRejected, attempt=1).nothing_happens()
+    there.when(c.RecordRejected).then(rejected())
+
+
+def test_where_repeats_are_told_apart_the_refusal_of_one_attempt_is_that_of_all() -> None:
+    given(placed(), started(), doubted(), started(2)).when(c.RecordRejected, attempt=2).then(rejected())
+
+
 @pytest.mark.parametrize(
     "proof",
     [
