@@ -31,13 +31,14 @@ _LIVING = {"space": LOCK_SPACE, "seen_s": WORKER_SEEN_S}
 
 
 class HeldQuery(Struct, frozen=True, kw_only=True):
-    """Filters are None where they let everything pass; `worker` is who made the last attempt; `after` is where the page
-    before ended."""
+    """Filters are None where they let everything pass; `worker` is who made the last attempt; `until` leaves out orders
+    that changed after this position; `after` is where the page before ended."""
 
     delivery: Delivery | None = None
     worker: str | None = None
     symbol: str | None = None
     order_id: UUID | None = None
+    until: int | None = None
     limit: int = DEFAULT_HELD_PAGE
     after: int | None = None
 
@@ -118,6 +119,7 @@ class AdapterTables:
             worker=query.worker,
             symbol=query.symbol,
             order_id=query.order_id,
+            until=query.until,
             after=query.after or 0,
             limit=query.limit + 1,
             **_LIVING,

@@ -20,6 +20,7 @@ left join lateral (
         and (%(worker)s::text is null or d.worker = %(worker)s)
         and (%(symbol)s::text is null or d.symbol = %(symbol)s)
         and (%(order_id)s::uuid is null or d.order_id = %(order_id)s)
+        and (%(until)s::bigint is null or d.position <= %(until)s)
     order by d.since_position
     limit %(limit)s
 ) found on true

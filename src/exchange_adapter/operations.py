@@ -26,7 +26,7 @@ from exchange_adapter.held_orders import (
     shown,
     told_by,
 )
-from exchange_adapter.policy import Limits
+from exchange_adapter.policy import Limits, can_go_on
 from exchange_adapter.refusals import InDoubt, TooEarly, WorkerLives
 from orders.domain import commands as c
 from orders.domain.decide import decide
@@ -58,11 +58,13 @@ Action = Retry | Resolve
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
-    """These orders; else those whose last attempt was the worker's; else all. Of the latter two those that the action
-    applies to, from the place on where the request before ended."""
+    """These orders; else those whose last attempt was the worker's; else all that need a person. Of the latter two
+    those that the action applies to and that have not changed after position `until`, from the place on where the
+    request before ended."""
 
     order_ids: tuple[str, ...] | None = None
     worker: str | None = None
+    until: int | None = None
     after: int | None = None
 
 
@@ -75,10 +77,23 @@ class ActionResult(Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
+class _Set(Struct, frozen=True):
+    """The orders of a request. `as_of`: with this as `until` the same are chosen again, but those that changed since;
+    None where they were named. `skipped` others go on by themselves. `next` is where the next request begins, where
+    some are left."""
+
+    order_ids: Sequence[str]
+    as_of: int | None = None
+    skipped: int = 0
+    next: int | None = None
+
+
 class ActionResults(Struct, frozen=True):
-    """`next` is where the next request begins, where some are left."""
+    """`as_of`, `skipped` and `next` are those of the orders' set."""
 
     results: list[ActionResult]
+    as_of: int | None
+    skipped: int
     next: int | None
 
 
@@ -109,7 +124,7 @@ class Operations:
         """Orders that are read or acted on together: the threads are those of clients' requests."""
 
     async def held(self, query: HeldQuery) -> HeldPage:
-        """Orders in doubt and parked, oldest first; what was settled meanwhile is left out.
+        """Orders in doubt and parked, oldest first; what was settled, or has changed after `until`, is left out.
 
         Raises: StoreUnavailable, EventStoreError.
         """
@@ -117,7 +132,7 @@ class Operations:
 
         async def read(row: HeldRow) -> Told | None:
             async with self._free:
-                return await self._told(row.order_id)
+                return await self._told(row.order_id, query.until)
 
         told = await asyncio.gather(*map(read, found.rows))
         orders = [
@@ -144,23 +159,32 @@ class Operations:
 
     async def act_on(self, chosen: Chosen, action: Action, by: str, *, dry_run: bool) -> ActionResults:
         """At most MAX_ACTIONS orders; of each what came of it. Raises: WorkerLives, StoreUnavailable."""
-        order_ids, following = await self._chosen(chosen, action)
+        found = await self._chosen(chosen, action)
 
         async def one(text: str) -> ActionResult:
             async with self._free:
                 return await self._result(text, action, by, dry_run=dry_run)
 
-        return ActionResults(list(await asyncio.gather(*map(one, order_ids))), following)
+        results = list(await asyncio.gather(*map(one, found.order_ids)))
+        return ActionResults(results, found.as_of, found.skipped, found.next)
 
-    async def _chosen(self, chosen: Chosen, action: Action) -> tuple[Sequence[str], int | None]:
+    async def _chosen(self, chosen: Chosen, action: Action) -> _Set:
         if chosen.order_ids is not None:
-            return list(dict.fromkeys(chosen.order_ids)), None
+            return _Set(list(dict.fromkeys(chosen.order_ids)))
         if chosen.worker is not None and await self._tables.is_alive(chosen.worker):
             raise WorkerLives(chosen.worker)
         delivery = Delivery.IN_DOUBT if isinstance(action, Resolve) else Delivery.PARKED
-        query = HeldQuery(delivery=delivery, worker=chosen.worker, limit=MAX_ACTIONS, after=chosen.after)
-        page = await self.held(query)
-        return [str(order.order_id) for order in page.orders], page.next
+        until, after = chosen.until, chosen.after
+        page = await self.held(
+            HeldQuery(delivery=delivery, worker=chosen.worker, until=until, limit=MAX_ACTIONS, after=after)
+        )
+        orders = [order for order in page.orders if chosen.worker is not None or self._needs_person(order)]
+        as_of = page.position if until is None else min(until, page.position)
+        return _Set([str(order.order_id) for order in orders], as_of, len(page.orders) - len(orders), page.next)
+
+    def _needs_person(self, order: HeldOrder) -> bool:
+        venue = self._handler.rules.venue
+        return not can_go_on(venue, order.delivery, cancel="cancel" in order.pending)
 
     async def _result(self, text: str, action: Action, by: str, *, dry_run: bool) -> ActionResult:
         try:
@@ -189,6 +213,9 @@ class Operations:
             raise TooEarly(order.id, math.ceil((counts_from - now).total_seconds()))
         return c.ResolveDoubt(**stamp, placed=action.placed, reason=action.reason)
 
-    async def _told(self, order_id: UUID) -> Told | None:
+    async def _told(self, order_id: UUID, until: int | None = None) -> Told | None:
+        """None where there is no such order, or it has changed after `until`."""
         recorded = await self._handler.events_after(order_id, 0)
+        if until is not None and recorded and recorded[-1].position > until:
+            return None
         return told_by(order_id, [one.event for one in recorded if isinstance(one.event, OrderEvent)])

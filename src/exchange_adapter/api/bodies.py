@@ -16,13 +16,17 @@ from orders.strict_json import decode_object
 
 _CHOICES = ("order_ids", "worker", "all")
 _OUTCOMES = {"placed": True, "not_placed": False}
-_CURSOR_FILTERS = "operators"
+_OF_A_SET = ("until", "cursor")
+_MAX_POSITION = 2**63 - 1
 
 OrderIds = Annotated[list[str], Meta(min_length=1, max_length=MAX_ACTIONS)]
 Reason = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, description="Why; the order's history keeps it.")]
 DryRun = Annotated[bool, Meta(description="Only say what would be done.")]
 Outcome = Annotated[Literal["placed", "not_placed"], Meta(description="Whether the exchange has the orders.")]
-Cursor = Annotated[str, Meta(description="From the answer before, where `more` are left.")]
+Cursor = Annotated[str, Meta(description="From the answer before, where `more` are left; not with `order_ids`.")]
+Until = Annotated[
+    int, Meta(ge=0, le=_MAX_POSITION, description="No order that changed after this position; not with `order_ids`.")
+]
 
 
 class RetryBody(Struct, frozen=True, kw_only=True):
@@ -31,6 +35,7 @@ class RetryBody(Struct, frozen=True, kw_only=True):
     order_ids: OrderIds | None = None
     worker: str | None = None
     all: bool | None = None
+    until: Until | None = None
     cursor: Cursor | None = None
     reason: Reason
     dry_run: DryRun = False
@@ -42,6 +47,7 @@ class ResolveBody(Struct, frozen=True, kw_only=True):
     order_ids: OrderIds | None = None
     worker: str | None = None
     all: bool | None = None
+    until: Until | None = None
     cursor: Cursor | None = None
     outcome: Outcome
     reason: Reason
@@ -69,7 +75,8 @@ def read_action(body: bytes, schema: type[Struct]) -> Asked:
     """What a body of one of the structs above asks for. Raises: MalformedBody, InvalidOrder, WrongFields."""
     fields = BodyFields(decode_object(body), schema)
     known = schema.__struct_fields__
-    chosen = _chosen(fields) if "order_ids" in known else Chosen()
+    kind = Resolve if "outcome" in known else Retry
+    chosen = _chosen(fields, kind) if "order_ids" in known else Chosen()
     placed = fields.read("outcome", _outcome, required=True) if "outcome" in known else None
     reason = fields.read("reason", _reason, required=True)
     dry_run = bool(fields.read("dry_run", _flag))
@@ -79,20 +86,28 @@ def read_action(body: bytes, schema: type[Struct]) -> Asked:
     return Asked(chosen, action, dry_run)
 
 
-def cursor_after(place: int) -> str:
-    """What a body's `cursor` says for the orders after this place."""
-    return cursor_of(place, _CURSOR_FILTERS)
+def cursor_after(place: int, asked: Asked) -> str:
+    """What a body's `cursor` says for the orders after this place: for the same action, and worker or all."""
+    return cursor_of(place, _shared_by_pages(type(asked.action), asked.chosen.worker))
 
 
-def _chosen(fields: BodyFields) -> Chosen:
+def _shared_by_pages(kind: type[Action], worker: str | None) -> tuple[str, str | None]:
+    return kind.__name__, worker
+
+
+def _chosen(fields: BodyFields, kind: type[Action]) -> Chosen:
     order_ids = fields.read("order_ids", _order_ids)
     worker = fields.read("worker", _worker)
     everything = fields.read("all", _all)
-    after = fields.read("cursor", _place)
+    until = fields.read("until", _until)
+    after = fields.read("cursor", lambda value: _place(value, _shared_by_pages(kind, worker)))
     given = [name for name, value in zip(_CHOICES, (order_ids, worker, everything), strict=True) if value is not None]
     if len(given) != 1 and not fields.is_wrong(*_CHOICES):
         fields.refuse(given[1] if given else "order_ids", "Give exactly one of `order_ids`, `worker` and `all`")
-    return Chosen(order_ids=order_ids, worker=worker, after=after)
+    for name, value in zip(_OF_A_SET, (until, after), strict=True):
+        if order_ids is not None and value is not None:
+            fields.refuse(name, f"`{name}` goes with `worker` or `all` only")
+    return Chosen(order_ids=order_ids, worker=worker, until=until, after=after)
 
 
 def _order_ids(value: Any) -> tuple[str, ...]:
@@ -137,8 +152,14 @@ def _outcome(value: Any) -> bool:
     return _OUTCOMES[value]
 
 
-def _place(value: Any) -> int:
+def _until(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_POSITION:
+        raise ValueError("Until must be a position: a whole number from 0")
+    return value
+
+
+def _place(value: Any, filters: object) -> int:
     try:
-        return place_of(text(value), _CURSOR_FILTERS)
+        return place_of(text(value), filters)
     except ValueError:
-        raise ValueError("Cursor must be that of the answer before") from None
+        raise ValueError("Cursor must be that of the answer before, for the same action and worker") from None

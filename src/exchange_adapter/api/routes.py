@@ -45,9 +45,13 @@ class ProjectionLag(Struct, frozen=True, kw_only=True):
 
 
 class ActionAnswer(Struct, frozen=True, kw_only=True):
-    """Of each order what came of it; where `more` are left, `cursor` goes into the next request's body."""
+    """Of each order what came of it; where `more` are left, `cursor` goes into the next request's body. `as_of` is the
+    position of the log up to which orders were taken: as `until` it keeps other requests to the same. `skipped` orders
+    were left out, since the service goes on with them by itself."""
 
     results: list[ActionResult]
+    as_of: int | None
+    skipped: int
     more: bool
     cursor: str | None
 
@@ -118,8 +122,10 @@ def _actions(
     async def act(request: AnyRequest, schema: type[Struct]) -> Response[ActionAnswer]:
         asked = await _asked(request, schema)
         done = await operations.act_on(asked.chosen, asked.action, _by(request, account_of), dry_run=asked.dry_run)
-        cursor = None if done.next is None else cursor_after(done.next)
-        answer = ActionAnswer(results=done.results, more=cursor is not None, cursor=cursor)
+        cursor = None if done.next is None else cursor_after(done.next, asked)
+        answer = ActionAnswer(
+            results=done.results, as_of=done.as_of, skipped=done.skipped, more=cursor is not None, cursor=cursor
+        )
         return Response(answer, headers={POSITION_HEADER: str(facts.position())})
 
     @post(
