@@ -52,7 +52,7 @@ from orders.domain import commands as c
 from orders.domain.errors import Refusal
 from orders.domain.order import Order
 from orders.domain.values import Capabilities
-from orders.eventstore.port import EventStoreError
+from orders.eventstore.port import EventStoreError, TooLarge
 from orders.handlers import CommandHandler
 
 log = structlog.get_logger(__name__)
@@ -184,9 +184,10 @@ class Dispatcher:
             order = await self._take(step, order, turn)
         except Refusal as refused:
             log.info("order has moved on", order_id=str(entry.duty.order_id), reason=str(refused))
-            tries = entry.seen.tries + 1
-            entry.seen = replace(entry.seen, tries=tries)  # what is refused again and again comes ever less often
-            self._window.put_back(entry, self._clock.monotonic() + backoff_s(tries, 0.0))
+            self._put_back_refused(entry)
+        except TooLarge as error:
+            log.error("more than one commit may carry", order_id=str(entry.duty.order_id), error=str(error))
+            self._put_back_refused(entry)
         except EventStoreError as error:
             if not self._database_away:  # one line an outage, not one an order
                 log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
@@ -195,6 +196,12 @@ class Dispatcher:
         else:
             self._database_away = False
             self._schedule(entry, order)
+
+    def _put_back_refused(self, entry: Entry) -> None:
+        """What is refused again and again comes ever less often."""
+        tries = entry.seen.tries + 1
+        entry.seen = replace(entry.seen, tries=tries)
+        self._window.put_back(entry, self._clock.monotonic() + backoff_s(tries, 0.0))
 
     async def _order(self, entry: Entry) -> Order:
         """The order, at least as new as the duty."""

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from exchange_adapter import outcomes, reconciler
 from exchange_adapter.alerts import AlertKind
+from exchange_adapter.bounds import MAX_UNIT_REPORTS
 from exchange_adapter.call_pool import Raised, TimedOut, TooLate
 from exchange_adapter.policy import not_found_counts_after_s
 from exchange_adapter.recorder import Recorder
@@ -219,13 +220,14 @@ class Requests:
         return asked_at - max(lost_at, self._calls.overdue.ran_until(request_id)) >= bound_s
 
     async def _record(self, order: Order, entry: Entry, commands: list[c.Command]) -> Order:
-        """What changed nothing counts as a failed try, so that it is not repeated at once."""
-        if not commands:
-            self._calls.failed(entry)
-            return order
-        done = await self._recorder.record(order.id, commands)
-        if done.events:
+        """What changed nothing counts as a failed try, so that it is not repeated at once. Very many executions go in
+        parts: a commit may carry so much only."""
+        news = False
+        for start in range(0, len(commands), MAX_UNIT_REPORTS):
+            done = await self._recorder.record(order.id, commands[start : start + MAX_UNIT_REPORTS])
+            order, news = done.order, news or bool(done.events)
+        if news:
             self._calls.succeeded(entry)
         else:
             self._calls.failed(entry)
-        return done.order
+        return order

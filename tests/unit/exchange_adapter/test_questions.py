@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 
-from exchange_adapter.bounds import START_BOUND_S
-from exchange_adapter.venue import Found, NotFound, Unknown, VenueState
+from exchange_adapter.bounds import MAX_UNIT_REPORTS, START_BOUND_S
+from exchange_adapter.venue import Found, NotFound, Unknown, VenueExecution, VenueState
 from orders.domain import events as e
-from orders.domain.values import Capabilities, Delivery, Evidence
+from orders.domain.values import Capabilities, Delivery, Evidence, Phase
+from orders.eventstore.port import Appended, Conflict, TooLarge, Unit
 from tests.support.adapter_floor import Floor, Later, on_floor
 from tests.support.virtual_time import pass_time
 
@@ -87,5 +89,43 @@ def test_what_the_venue_has_is_not_sent_again() -> None:
         order = floor.order(order_id)
         assert (order.delivery, order.venue_order_id) == (Delivery.ACKED, "V-7")
         assert len(floor.venue.of("submit")) == 1
+
+    on_floor(test, ASKS)
+
+
+def test_an_answer_with_very_many_executions_is_recorded_in_parts_that_one_commit_may_carry() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(quantity=2_000)
+        ones = tuple(VenueExecution(exec_id=f"F{number}", quantity=1, price=Decimal(1)) for number in range(900))
+        floor.venue.will("submit", Unknown("connection lost"))
+        floor.venue.will("query", Found(state=VenueState.CANCELED, quantity=2_000, filled=900, executions=ones))
+        sizes: list[int] = []
+        append = floor.appender.append
+
+        async def seen(unit: Unit) -> Appended | Conflict:
+            sizes.append(len(unit.events))
+            return await append(unit)
+
+        floor.appender.append = seen  # type: ignore[method-assign]
+        floor.start()
+        await pass_time(5)
+        assert max(sizes) <= MAX_UNIT_REPORTS
+        order = floor.order(order_id)
+        assert (order.filled, order.phase) == (900, Phase.CANCELED)
+        assert floor.history(order_id)[-1] == "OrderCanceled"
+
+    on_floor(test, ASKS)
+
+
+def test_what_is_too_much_for_one_commit_is_that_orders_failure_alone_and_comes_ever_less_often() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.appender.faults.extend([TooLarge("600000 bytes in one unit")] * 1_000)
+        floor.start()
+        await pass_time(300)
+        assert 5 < 1_000 - len(floor.appender.faults) < 25
+        floor.appender.faults.clear()
+        await pass_time(60)
+        assert floor.order(order_id).delivery is Delivery.ACKED
 
     on_floor(test, ASKS)
