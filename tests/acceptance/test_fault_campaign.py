@@ -11,7 +11,7 @@ def test_no_order_and_no_execution_is_lost_doubled_or_changed_between_clients_lo
     assert not outcome.findings, outcome
     assert outcome.balance.closes, outcome
     assert outcome.balance.accepted == outcome.agreement.orders == 5_000
-    assert outcome.kills == 6
+    assert outcome.kills > 3, "both bursts should have met the flow"
     met = {"SubmitInDoubt", "SubmitFailed", "OrderReplaced", "ReplaceRejected", "CancelRejected"}
     assert met <= set(outcome.agreement.events), outcome
     assert outcome.agreement.executions > outcome.agreement.states["executed"], "some orders are filled in parts"
