@@ -13,7 +13,7 @@ import click
 
 from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.output import JSON_OPTION, on_terminal, print_json, print_json_lines, print_rows
-from order_service.cli.program import FAILED, NOT_FOUND
+from order_service.cli.program import DONE, FAILED, NOT_FOUND, UNREACHABLE
 from order_service.errors import NotFoundError
 from order_service.settings import load_settings
 
@@ -95,7 +95,10 @@ def _chosen(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--yes", is_flag=True, help="Do not ask before many orders are changed."),
         click.option("--dry-run", is_flag=True, help="Only say what would be done."),
         click.option("--reason", required=True, help="Why; the order's history keeps it."),
-        click.option("--all", "everything", is_flag=True, help="All that it applies to."),
+        click.option(
+            "--until", type=click.IntRange(0), help="With --all or --worker: none that changed after this position."
+        ),
+        click.option("--all", "everything", is_flag=True, help="All that wait for a person."),
         click.option("--worker", help="All whose last attempt was this worker's; it must be gone."),
         click.argument("order_ids", metavar="[ID]...", nargs=-1),
     ):
@@ -108,7 +111,8 @@ def _chosen(command: Callable[..., None]) -> Callable[..., None]:
 def retry(**how: Any) -> None:
     """Send parked orders again: these, a worker's, or all.
 
-    Exit code 1 where some were refused; for a single order 3 if there is none of this ID, 4 if it is not parked.
+    Exit code 1 where some were refused, 5 where the service could not do some; 3 if there is no order of this ID, or
+    none of this worker; 4 if a single order is not parked, or the worker lives.
     """
     _act("retry", {}, **how)
 
@@ -123,8 +127,10 @@ def resolve(placed: bool | None, **how: Any) -> None:
     exchange declares. An exchange that declares no bound may take an order even later: then your word stands for it,
     and a wrong one places the order twice.
 
-    Exit code 1 where some were refused; for a single order 3 if there is none of this ID, 4 if it is not in doubt or
-    not placed does not count yet.
+    --all leaves out orders that the service goes on with by itself: name one, or its dead worker, to settle it.
+
+    Exit code 1 where some were refused, 5 where the service could not do some; 3 if there is no order of this ID, or
+    none of this worker; 4 if a single order is not in doubt or not placed does not count yet, or the worker lives.
     """
     if placed is None:
         raise click.UsageError("say what became of them: --placed or --not-placed")
@@ -138,6 +144,7 @@ def _act(
     order_ids: tuple[str, ...],
     worker: str | None,
     everything: bool,
+    until: int | None,
     reason: str,
     dry_run: bool,
     yes: bool,
@@ -145,6 +152,8 @@ def _act(
 ) -> None:
     if [bool(order_ids), worker is not None, everything].count(True) != 1:
         raise click.UsageError("name orders, or give --worker, or --all")
+    if order_ids and until is not None:
+        raise click.UsageError("--until goes with --worker or --all")
     body: dict[str, Any] = {**more, "reason": reason, "dry_run": dry_run}
     with api(load_settings()) as service:
         if len(order_ids) == 1:
@@ -152,19 +161,39 @@ def _act(
             return
         if not order_ids and not dry_run and not yes:
             _confirm(action, worker, more)
-        chosen = {"worker": worker} if worker is not None else {"all": True}
+        chosen: dict[str, Any] = {"worker": worker} if worker is not None else {"all": True}
+        if until is not None:
+            chosen["until"] = until
         requests = [{**body, "order_ids": part} for part in _parts(order_ids)] or [{**body, **chosen}]
-        results: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
         try:
             for request in requests:
-                results.extend(_many(service, action, request))
+                answers.extend(_pages(service, action, request))
         finally:  # what was done before the service became unreachable
-            _show_results(results, as_json)
-    outcomes = Counter(result["result"] for result in results)
+            _show_results([result for answer in answers for result in answer["results"]], as_json)
+    outcomes = Counter(result["result"] for answer in answers for result in answer["results"])
+    _sum_up(outcomes, sum(answer["skipped"] for answer in answers))
+    if dry_run and not order_ids:
+        click.echo(f"--until {answers[0]['as_of']} keeps to these", err=True)
+    sys.exit(_exit_code(outcomes, worker))
+
+
+def _sum_up(outcomes: Counter[str], skipped: int) -> None:
     counted = ", ".join(f"{count} {name}" for name, count in outcomes.items())
     click.echo(counted or "there are none", err=True)
-    if not set(outcomes) <= set(_DONE):
-        sys.exit(NOT_FOUND if set(outcomes) == {"unknown"} else FAILED)
+    if skipped:
+        text = "left out: the service goes on with them by itself; to settle one, name it"
+        click.echo(f"{skipped} {text}", err=True)
+
+
+def _exit_code(outcomes: Counter[str], worker: str | None) -> int:
+    if "failed" in outcomes:
+        return UNREACHABLE
+    if not outcomes:
+        return DONE if worker is None else NOT_FOUND
+    if set(outcomes) <= set(_DONE):
+        return DONE
+    return NOT_FOUND if set(outcomes) == {"unknown"} else FAILED
 
 
 def _one(service: Api, action: str, order_id: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -173,14 +202,14 @@ def _one(service: Api, action: str, order_id: str, body: dict[str, Any]) -> dict
     return object_of(service.call("POST", f"/ops/parked/{order_id}/{action}", json=body))
 
 
-def _many(service: Api, action: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Until no more are left."""
+def _pages(service: Api, action: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Until no more are left. All pages keep to what there was at the first."""
     while True:
         answer = object_of(service.call("POST", f"/ops/parked/{action}", json=body))
-        yield from answer["results"]
+        yield answer
         if not answer["more"]:
             return
-        body = {**body, "cursor": answer["cursor"]}
+        body = {**body, "until": body.get("until", answer["as_of"]), "cursor": answer["cursor"]}
 
 
 def _parts(order_ids: Sequence[str], size: int = 1000) -> list[Sequence[str]]:

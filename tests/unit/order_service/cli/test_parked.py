@@ -22,9 +22,9 @@ HELD: dict[str, Any] = {
 }
 
 
-def answer(*results: tuple[str, str], cursor: str | None = None) -> dict[str, Any]:
+def answer(*results: tuple[str, str], cursor: str | None = None, as_of: int = 7, skipped: int = 0) -> dict[str, Any]:
     shown = [{"order_id": order_id, "result": result} for order_id, result in results]
-    return {"results": shown, "more": cursor is not None, "cursor": cursor}
+    return {"results": shown, "as_of": as_of, "skipped": skipped, "more": cursor is not None, "cursor": cursor}
 
 
 def test_the_list_is_asked_with_its_filters_and_tab_separated_without_a_terminal(run: Run, api: ScriptedApi) -> None:
@@ -82,7 +82,8 @@ def test_what_is_no_id_is_asked_of_nobody(run: Run, api: ScriptedApi) -> None:
         (((ID, "retried"), (OTHER, "retried")), 0),
         (((ID, "retried"), (OTHER, "refused")), 1),
         (((ID, "retried"), (OTHER, "unknown")), 1),
-        (((ID, "retried"), (OTHER, "failed")), 1),
+        (((ID, "retried"), (OTHER, "failed")), 5),
+        (((ID, "refused"), (OTHER, "failed")), 5),
         (((ID, "unknown"), (OTHER, "unknown")), 3),
     ],
 )
@@ -96,12 +97,42 @@ def test_several_orders_end_well_only_if_all_did(
 
 
 def test_all_goes_on_while_there_are_more(run: Run, api: ScriptedApi) -> None:
-    api.answers(200, answer((ID, "resolved"), cursor="c")).answers(200, answer((OTHER, "resolved")))
+    api.answers(200, answer((ID, "resolved"), cursor="c", as_of=5)).answers(200, answer((OTHER, "resolved"), as_of=5))
     done = run("parked", "resolve", "--all", "--placed", "--reason", "r", "--yes", "--json", BASE_URL=api.url)
     assert [one["order_id"] for one in json.loads(done.stdout)] == [ID, OTHER]
     assert done.stderr == "2 resolved\n"
     body = {"outcome": "placed", "reason": "r", "dry_run": False, "all": True}
-    assert [asked[2] for asked in api.asked] == [body, {**body, "cursor": "c"}]
+    assert [asked[2] for asked in api.asked] == [body, {**body, "cursor": "c", "until": 5}]
+
+
+def test_a_dry_run_says_how_to_do_it_to_the_same_orders(run: Run, api: ScriptedApi) -> None:
+    api.answers(200, answer((ID, "would be retried"), as_of=5)).answers(200, answer((ID, "retried"), as_of=5))
+    done = run("parked", "retry", "--all", "--reason", "r", "--dry-run", BASE_URL=api.url)
+    assert done.stderr == "1 would be retried\n--until 5 keeps to these\n"
+    done = run("parked", "retry", "--all", "--reason", "r", "--yes", "--until", "5", BASE_URL=api.url)
+    assert (done.exit_code, done.stderr) == (0, "1 retried\n")
+    assert api.asked[1][2] == {"reason": "r", "dry_run": False, "all": True, "until": 5}
+
+
+def test_what_is_left_out_is_counted_over_the_pages(run: Run, api: ScriptedApi) -> None:
+    api.answers(200, answer(cursor="c", skipped=2)).answers(200, answer(skipped=1))
+    done = run("parked", "resolve", "--all", "--placed", "--reason", "r", "--yes", BASE_URL=api.url)
+    assert done.exit_code == 0
+    assert (
+        done.stderr == "there are none\n3 left out: the service goes on with them by itself; to settle one, name it\n"
+    )
+
+
+def test_a_worker_that_has_no_such_order_may_be_misspelled(run: Run, api: ScriptedApi) -> None:
+    api.answers(200, answer())
+    done = run("parked", "resolve", "--worker", "w", "--placed", "--reason", "r", "--yes", BASE_URL=api.url)
+    assert (done.exit_code, done.stderr) == (3, "there are none\n")
+
+
+def test_a_worker_that_lives_is_a_conflict(run: Run, api: ScriptedApi) -> None:
+    api.answers(409, {"detail": "Worker w lives"})
+    done = run("parked", "resolve", "--worker", "w", "--placed", "--reason", "r", "--yes", BASE_URL=api.url)
+    assert (done.exit_code, done.stderr) == (4, "error: Worker w lives\n")
 
 
 def test_what_was_done_before_the_service_went_away_is_shown(run: Run, api: ScriptedApi) -> None:
@@ -129,6 +160,8 @@ def test_a_dry_run_needs_no_yes(run: Run, api: ScriptedApi) -> None:
         ("retry", "--reason", "r"),
         ("retry", ID, "--all", "--reason", "r"),
         ("retry", ID),
+        ("retry", ID, "--until", "5", "--reason", "r"),
+        ("retry", "--all", "--until", "-1", "--reason", "r", "--yes"),
         ("resolve", ID, "--reason", "r"),
         ("list", "--all", "--limit", "5"),
         ("list", "--limit", "1001"),
