@@ -26,7 +26,14 @@ from msgspec.structs import replace
 from exchange_adapter.alert_board import LogAlerts, PostgresAlertBoard
 from exchange_adapter.alert_notices import AlertNotices
 from exchange_adapter.alerts import AlertKind
-from exchange_adapter.bounds import ALERT_PAUSE_S, CALL_THREADS, CLOSE_WAIT_S, LOOP_ANSWER_S, READ_THREADS
+from exchange_adapter.bounds import (
+    ALERT_PAUSE_S,
+    CALL_THREADS,
+    CLOSE_WAIT_S,
+    LOOP_ANSWER_S,
+    READ_THREADS,
+    SILENT_SHARE,
+)
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.clock import Clock
@@ -122,7 +129,7 @@ class _Adapter:
         self._window = DutyWindow()
         self._calls = Calls(config.max_calls)
         self._rate = CallRate(config.calls_per_s, self._clock.monotonic)
-        self._breaker = Breaker()
+        self._breaker = Breaker(silent_after_s=SILENT_SHARE * config.limits.call_timeout_s)
         self._alerts = ProcessAlerts(self._worker, self._conditions(), self._clock.utc)
         venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate, self._alerts.note)
         self._submits = Submits(venue_calls, handler, recorder, self._worker)

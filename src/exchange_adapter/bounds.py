@@ -35,6 +35,7 @@ DATABASE_RETRY_S = (0.1, 3.0)  # first and longest wait; it is local or near, an
 # Circuit breaker
 BREAKER_OPENS_AFTER = 20  # failures in a row: at one error in ten, once in 10**20 calls
 WINDOW_GROWTH = 2  # calls more in flight for each answer: 500 after 1.5 s where one takes 0.5 s
+MOST_UNUSED = 3  # times what was in flight at the most may be: what such a growth makes of one full window
 SILENT_SHARE = 0.5  # of a call's timeout without any answer: the venue seems to hang
 BREAKER_PROBE_S = (0.5, 5.0)  # first and longest time until one call probes the venue again
 PROBE_CHOICE = 100  # oldest orders of which the least tried one probes: one that always fails must not be the probe

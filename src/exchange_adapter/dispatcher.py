@@ -8,6 +8,7 @@ decides.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 from msgspec.structs import replace
@@ -126,13 +127,13 @@ class Dispatcher:
             if entry is None:
                 seat.release()
                 return not allowed
-            probing = allowed and self._breaker.enter()
+            probing = allowed and self._breaker.enter(now)
             turn = Turn(entry, seat, has_token=allowed)
             if allowed:
                 self._rate.take()
             task = asyncio.ensure_future(self._turn(turn, may_call=allowed))
             self._turns.add(task)
-            task.add_done_callback(lambda task, turn=turn, probing=probing: self._ended(task, turn, probing))  # type: ignore[misc]
+            task.add_done_callback(partial(self._ended, turn, entered=allowed, probing=probing))
         return False
 
     def _idle_s(self, *, blocked: bool) -> float | None:
@@ -144,9 +145,9 @@ class Dispatcher:
         return max(SHORTEST_WAIT_S, min(coming) - self._clock.monotonic()) if coming else None
 
     def _may_call_at(self) -> float | None:
-        """When the breaker's next probe, and the rate, let a call through; None: once the probe under way has ended."""
+        """When the breaker's next probe, and the rate, let a call through; None: once a call under way has ended."""
         if not self._breaker.is_open:
-            return self._rate.ready_at()
+            return self._rate.ready_at() if self._breaker.has_room(self._clock.monotonic()) else None
         probe_at = self._breaker.retry_at
         return None if probe_at is None else max(probe_at, self._rate.ready_at())
 
@@ -160,14 +161,15 @@ class Dispatcher:
             log.warning("calls left in doubt", calls=len(left))
             await asyncio.wait(left, timeout=CLOSE_WAIT_S)
 
-    def _ended(self, task: asyncio.Task[None], turn: Turn, probing: bool) -> None:
+    def _ended(self, turn: Turn, task: asyncio.Task[None], *, entered: bool, probing: bool) -> None:
         self._turns.discard(task)
         self.turns_ended += 1
         turn.seat.release()
         if turn.has_token:
             self._rate.give_back()
         now = self._clock.monotonic()
-        self._breaker.leave(probe=probing, answered=turn.answered, now=now)
+        if entered:
+            self._breaker.leave(probe=probing, answered=turn.answered, now=now)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a turn failed", order_id=str(turn.entry.duty.order_id), exc_info=error)
             self._window.put_back(turn.entry, now + RETRY_CAP_S)

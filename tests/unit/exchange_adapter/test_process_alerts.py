@@ -52,12 +52,12 @@ def test_an_open_breaker_is_an_alert_until_it_closes() -> None:
     watch = Watch()
     for _ in range(BREAKER_OPENS_AFTER):
         assert watch.kinds == []
-        watch.breaker.leave(probe=False, answered=False, now=0.0)
+        watch.breaker.leave(probe=watch.breaker.enter(0.0), answered=False, now=0.0)
     (alert,) = watch.alerts.look()
     assert (alert.kind, alert.key, alert.worker, alert.opened_at) == ("breaker_open", "worker-1", "worker-1", EPOCH)
     watch.later(3600)
     assert watch.alerts.look() == [alert], "it is as old as it is"
-    watch.breaker.leave(probe=True, answered=True, now=5.0)
+    watch.breaker.leave(probe=watch.breaker.enter(5.0), answered=True, now=5.0)
     assert watch.kinds == []
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from exchange_adapter.bounds import BREAKER_OPENS_AFTER
 from exchange_adapter.errors import PoolExhausted
 from exchange_adapter.venue import Done, NotSent, Placed, Unknown
 from orders.domain import events as e
@@ -222,3 +223,43 @@ def test_when_a_quarter_of_the_calls_hangs_the_others_end_and_the_adapter_wants_
         assert len(floor.venue.of("submit")) == 8, "no new calls"
 
     on_floor(test, PLAIN, threads=8, call_timeout_s=10.0)
+
+
+def test_a_venue_that_hangs_costs_each_process_few_orders_in_doubt() -> None:
+    async def test(floor: Floor) -> None:
+        order_ids = floor.client.place(600)
+        floor.venue.will("submit", *[Later(None)] * 600)
+        first = floor.start()
+        await pass_time(60)
+        probes = 5
+        assert BREAKER_OPENS_AFTER <= len(floor.venue.calls) <= BREAKER_OPENS_AFTER + probes
+        await first.crash()
+        floor.start()
+        await pass_time(60)
+        assert len(floor.venue.calls) <= 2 * (BREAKER_OPENS_AFTER + probes)
+        hanging = len(floor.venue.calls)
+        floor.venue.script["submit"].clear()
+        await pass_time(20)
+        assert len(floor.venue.calls) == len(order_ids)
+        assert sum(floor.order(order_id).delivery is Delivery.ACKED for order_id in order_ids) >= 600 - hanging - 1
+
+    on_floor(test, PLAIN, call_timeout_s=10.0)
+
+
+def test_a_venue_that_begins_to_hang_gets_no_calls_any_more_well_before_the_first_has_timed_out() -> None:
+    async def test(floor: Floor) -> None:
+        floor.venue.will("submit", *[Later(0.5, Placed("V"))] * 500)
+        floor.client.place(500)
+        floor.start()
+        await pass_time(5)
+        assert len(floor.venue.calls) == 500
+        floor.venue.will("submit", *[Later(None)] * 500)
+        floor.client.place(30)
+        await pass_time(5.1)
+        floor.client.place(30)
+        await pass_time(4)
+        assert len(floor.venue.calls) == 530
+        await pass_time(1)
+        assert len(floor.venue.calls) <= 531
+
+    on_floor(test, PLAIN, call_timeout_s=10.0)
