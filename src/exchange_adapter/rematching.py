@@ -25,7 +25,7 @@ from exchange_adapter.unmatched import report_of
 from exchange_adapter.venue import Report
 from exchange_adapter.waiting import first_of
 from orders.domain.events import OrderPlaced, ReportUnmatched
-from orders.eventstore.port import EventStore, EventStoreError, Recorded
+from orders.eventstore.port import BrokenLog, EventStore, EventStoreError, Recorded, UnknownEvent
 from orders.eventstore.sql import load
 
 T = TypeVar("T")
@@ -33,6 +33,9 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _SQL = load("exchange_adapter", "rematching.sql")
+
+_OF_ONE_ORDER = (BrokenLog, UnknownEvent)
+"""What is wrong with what one order needs of the log; anything else is an outage."""
 
 RecordOrder = Callable[[UUID, list[Report]], Awaitable[Sequence[Report]]]
 """Records reports of one order; returns those that cannot be."""
@@ -72,16 +75,24 @@ def _rows(
         if order_id is None:
             continue
         if order_id not in appeared:
-            appeared[order_id] = exists(order_id)
+            appeared[order_id] = _is_there(exists, order_id)
         rows.append((order_id, event.venue, position, appeared[order_id]))
     return rows
+
+
+def _is_there(exists: Callable[[UUID], bool], order_id: UUID) -> bool:
+    """An order that this release cannot read is there: its reports wait for a release that can."""
+    try:
+        return exists(order_id)
+    except UnknownEvent:
+        return True
 
 
 class NotedReports(Protocol):
     """Blocking; raises StoreUnavailable."""
 
-    def appeared(self, limit: int) -> list[Noted]:
-        """The oldest."""
+    def appeared(self, after: int, limit: int) -> list[Noted]:
+        """The oldest after a position of the log."""
         ...
 
     def remove(self, positions: Sequence[int]) -> None: ...
@@ -94,8 +105,8 @@ class PostgresNotedReports:
         self._venue = venue
         self._session = Session(database_url, "orders adapter unmatched reports")
 
-    def appeared(self, limit: int) -> list[Noted]:
-        rows = self._session.rows(_SQL["appeared"], {"venue": self._venue, "limit": limit})
+    def appeared(self, after: int, limit: int) -> list[Noted]:
+        rows = self._session.rows(_SQL["appeared"], {"venue": self._venue, "after": after, "limit": limit})
         return [Noted(*row) for row in rows]
 
     def remove(self, positions: Sequence[int]) -> None:
@@ -114,6 +125,7 @@ class Rematching:
         self._record = record
         self._threads = threads
         self._owned = asyncio.Event()
+        self._skipped: set[UUID] = set()
 
     def own(self, owned: bool) -> None:
         """Whether the reports are this process' to read. For the loop's own thread."""
@@ -123,30 +135,43 @@ class Rematching:
             self._owned.clear()
 
     async def run(self, stop: asyncio.Event) -> None:
+        after = 0
         while not stop.is_set():
             if not self._owned.is_set():
                 await first_of(self._owned, stop)
                 continue
             try:
-                matched = await self._match()
+                after = await self._match(after)
             except EventStoreError as error:
                 log.warning("unmatched reports wait for the database", error=str(error))
-                matched = 0
-            if matched < REMATCH_BATCH:
+                after = 0
+            if after == 0:
                 await first_of(stop, timeout_s=REMATCH_EVERY_S)
 
-    async def _match(self) -> int:
-        """Returns how many rows left."""
-        rows = await self._blocking(partial(self._noted.appeared, REMATCH_BATCH))
+    async def _match(self, after: int) -> int:
+        """Matches the oldest rows after a position; returns the last one's, 0 where no more wait behind it."""
+        rows = await self._blocking(partial(self._noted.appeared, after, REMATCH_BATCH))
         by_order: defaultdict[UUID, list[int]] = defaultdict(list)
         for row in rows:
             by_order[row.order_id].append(row.position)
         for order_id, positions in by_order.items():
-            reports = await self._blocking(partial(self._reports, positions))
-            refused = await self._record(order_id, reports)
-            await self._blocking(partial(self._noted.remove, positions))
-            log.info("reports matched", order_id=str(order_id), reports=len(reports), refused=len(refused))
-        return len(rows)
+            try:
+                await self._match_order(order_id, positions)
+            except _OF_ONE_ORDER as error:
+                self._skip(order_id, error)
+        return rows[-1].position if len(rows) == REMATCH_BATCH else 0
+
+    async def _match_order(self, order_id: UUID, positions: Sequence[int]) -> None:
+        reports = await self._blocking(partial(self._reports, positions))
+        refused = await self._record(order_id, reports)
+        await self._blocking(partial(self._noted.remove, positions))
+        log.info("reports matched", order_id=str(order_id), reports=len(reports), refused=len(refused))
+
+    def _skip(self, order_id: UUID, error: EventStoreError) -> None:
+        """Its rows stay, for a release that can read it; the other orders do not wait for that. Told of once."""
+        if order_id not in self._skipped:
+            log.error("reports of an order cannot be matched", order_id=str(order_id), error=str(error))
+            self._skipped.add(order_id)
 
     def _reports(self, positions: Sequence[int]) -> list[Report]:
         """In the order in which they came."""

@@ -12,7 +12,7 @@ on conflict (position) do nothing
 
 -- name: appeared
 select order_id, position from public.adapter_unmatched_reports
-where appeared and venue = %(venue)s order by position limit %(limit)s
+where appeared and venue = %(venue)s and position > %(after)s order by position limit %(limit)s
 
 -- name: remove
 delete from public.adapter_unmatched_reports where position = any(%(positions)s)
