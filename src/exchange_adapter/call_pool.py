@@ -14,9 +14,12 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+import structlog
 from msgspec import Struct
 
 from exchange_adapter.bounds import CALL_THREADS, IDLE_THREAD_S, LEAST_LOST, LOST_SHARE, START_BOUND_S
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -28,7 +31,7 @@ class Raised(Struct, frozen=True):
 
 
 class TooLate(Struct, frozen=True):
-    """The call was not made: the start bound was over, or the process stops."""
+    """The call was not made: the start bound was over, no thread could be started, or the process stops."""
 
 
 class TimedOut(Struct, Generic[T], frozen=True):
@@ -46,12 +49,13 @@ class Threads:
         self._idle = 0
 
     def run(self, job: Callable[[], None]) -> None:
+        """Raises: RuntimeError where no thread can be started; then the job is never run."""
         with self._lock:
             grow = self._idle == 0
             self._idle -= not grow
-        self._jobs.put(job)
         if grow:
             threading.Thread(target=self._work, name="venue-call", daemon=True).start()
+        self._jobs.put(job)
 
     def _work(self) -> None:
         while True:
@@ -118,7 +122,11 @@ class Calls:
             except RuntimeError:
                 return  # the loop is closed: the process stops
 
-        self._run(job)
+        try:
+            self._run(job)
+        except RuntimeError as error:
+            log.error("no thread for a call", error=str(error))
+            ended.set_result(TooLate())
         return ended
 
     def _result(self, call: Callable[[], T], claimed_at: float | None) -> T | Raised | TooLate:

@@ -140,3 +140,21 @@ async def test_many_calls_run_side_by_side_in_threads_that_are_used_again(gate: 
     for _ in range(50):
         await one()
     assert len(names) <= 52, "idle threads take the next calls"
+
+
+async def test_a_call_for_which_no_thread_can_be_started_is_not_made_and_not_made_later_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    calls, made = Calls(2), []
+    seat = calls.take_seat()
+    assert seat is not None
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        assert await seat.call(lambda: made.append(1), LONG_S) == TooLate()
+    await seat.call(lambda: made.append(2), LONG_S)
+    await seat.call(lambda: made.append(3), LONG_S)
+    assert made == [2, 3]
+    assert calls.running == 0
