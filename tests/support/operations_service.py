@@ -44,6 +44,11 @@ CALL_TIMEOUT_S = 10.0
 LAG = ProjectionLag(name="order_status", position=7, lag_events=2, followed=True)
 
 
+def results(answer: dict[str, list[dict[str, str]]]) -> dict[str, str]:
+    """Of each order what came of it."""
+    return {one["order_id"]: one["result"] for one in answer["results"]}
+
+
 @dataclass
 class OperationsService:
     """Times of commands are `at`; the API's clock is `at` too, so that a test moves both by setting it."""
