@@ -130,7 +130,7 @@ class _Adapter:
         self._calls = Calls(config.max_calls)
         self._rate = CallRate(config.calls_per_s, self._clock.monotonic)
         self._breaker = Breaker(silent_after_s=SILENT_SHARE * config.limits.call_timeout_s)
-        self._alerts = ProcessAlerts(self._worker, self._conditions(), self._clock.utc)
+        self._alerts = ProcessAlerts(self._worker, self._conditions(), self._clock.utc, self._window.for_person)
         venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate, self._alerts.note)
         self._submits = Submits(venue_calls, handler, recorder, self._worker)
         self._dispatcher = self._dispatching(handler, recorder, venue_calls, config.limits)

@@ -1,7 +1,8 @@
 """Tells persons of open alerts: by a log line, and by a webhook where there is one.
 
 Told is of a kind, not of each alert: at once when the first opens, again when their number has changed or a new one has
-opened, and once when all have ended; never more than once a pause, however they come and go. The last notice agrees with the last state.
+opened, and once when all have ended; never more than once a pause, however they come and go. The last notice agrees
+with the last state.
 
 One process of all tells. It writes down each notice before it goes out, and again when it has arrived, so that another
 one goes on where it ended: a notice that may not have arrived is told again under the same number, and what has changed

@@ -3,7 +3,7 @@
 | kind | open while |
 | --- | --- |
 | order_parked | an order is out of the queue until a person or a rule resumes it |
-| order_held | an order is in doubt at an exchange where only a person can settle it (policy.can_go_on) |
+| order_held | an order is in doubt where only a person can settle it (policy.can_go_on), or waits long (waits_for_word) |
 | unwanted_order | an order that ended as never placed lives at the exchange |
 | late_fill | for a quiet time after a fill of an order that had ended otherwise |
 | overfill | more is filled than was asked for; at most for a quiet time after the last fill |
@@ -16,7 +16,8 @@
 | calls_hang | calls of a process are past their timeout and have not returned |
 
 Alerts of an order have its id as their key, unknown_order the exchange's name, the last three the process' worker id.
-The first seven follow from the log alone: each batch's are written with its duties. The others end with their process.
+The first seven follow from the log: each batch's are written with its duties. The others, and those orders held that
+the log does not tell of, end with their process.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class AlertKind(StrEnum):
 
 TITLES = {
     AlertKind.ORDER_PARKED: "Orders parked after failed attempts",
-    AlertKind.ORDER_HELD: "Orders in doubt that only a person can settle",
+    AlertKind.ORDER_HELD: "Orders held until a person settles them",
     AlertKind.UNWANTED_ORDER: "Orders that ended here and live at the exchange",
     AlertKind.LATE_FILL: "Orders filled after their end",
     AlertKind.OVERFILL: "Orders filled beyond their quantity",

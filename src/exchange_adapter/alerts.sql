@@ -8,7 +8,8 @@ insert into public.adapter_alerts (kind, key, opened_at, last_at, detail, times,
 select * from unnest(%(kind)s::text[], %(key)s::text[], %(opened_at)s::timestamptz[], %(last_at)s::timestamptz[],
     %(detail)s::text[], %(times)s::bigint[], %(position)s::bigint[])
 on conflict (key, kind) do update set
-    last_at = excluded.last_at, detail = excluded.detail, times = excluded.times, position = excluded.position
+    last_at = excluded.last_at, detail = excluded.detail, times = excluded.times, position = excluded.position,
+    worker = null  -- a process may have told of the same before the log did
 
 -- name: remove
 delete from public.adapter_alerts

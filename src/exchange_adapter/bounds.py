@@ -27,7 +27,7 @@ SHARING_POLL_S = 0.2  # while shards change hands: a shard at rest is given up, 
 FROZEN_AFTER_BEATS = 10  # of ours, some 10 s, without one of theirs: a loaded machine misses a few, a frozen one all
 FORGET_WORKER_S = 10.0  # a worker whose connection is gone is listed so long: one that is cut off comes back by then
 LOOP_ANSWER_S = 1.0  # an event loop that takes longer to say how it does is late for every call as well
-LOG_HELD_EVERY_S = 60.0  # a line on what is held, not one an order
+HELD_ALERT_S = 60.0  # the exchange's report or answer may settle it by then; two questions at RETRY_CAP_S
 
 # Retries of our own database
 DATABASE_RETRY_S = (0.1, 3.0)  # first and longest wait; it is local or near, and an outage is felt by clients

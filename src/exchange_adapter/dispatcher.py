@@ -42,6 +42,7 @@ from exchange_adapter.policy import (
     backoff_s,
     can_go_on,
     next_step,
+    waits_for_word,
 )
 from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
@@ -106,16 +107,18 @@ class Dispatcher:
 
         Raises: PoolExhausted where too many calls hang, after the others have ended.
         """
+        lost = 0
         try:
             while not stop.is_set() and not self._calls.exhausted:
                 self._woken.clear()
                 blocked = self._take_due()
                 await first_of(stop, self._woken, timeout_s=self._idle_s(blocked=blocked))
+            lost = 0 if stop.is_set() else self._calls.lost  # some may return while the others end
         finally:
             self._calls.close()
             await self._drain()
-        if self._calls.exhausted and not stop.is_set():
-            raise PoolExhausted(f"{self._calls.lost} of {self._calls.limit} calls hang")
+        if lost:
+            raise PoolExhausted(f"{lost} of {self._calls.limit} calls hang")
 
     def _take_due(self) -> bool:
         """Begins turns for what is due; whether the breaker or the rate keeps some from it."""
@@ -245,7 +248,10 @@ class Dispatcher:
         return (await self._recorder.record(command.order_id, [command])).order
 
     def _schedule(self, entry: Entry, order: Order) -> None:
-        match self._next(entry, order):
+        step = self._next(entry, order)
+        if not isinstance(step, Settled):
+            self._note_wait(entry, order)
+        match step:
             case Settled():
                 self._window.finish(entry, order.version)
             case Wait(until):
@@ -254,6 +260,18 @@ class Dispatcher:
                 self._hold(entry, order, reason)
             case _:
                 self._put_back(entry, order, self._clock.monotonic())
+
+    def _note_wait(self, entry: Entry, order: Order) -> None:
+        """Judged where it was looked at: an outage, in which nobody looks, proves nothing."""
+        seen, now = seen_now(entry, order, self._submits.worker), self._clock.now()
+        waits = waits_for_word(self._venue, order, seen, now, self._limits)
+        if waits is None:
+            entry.waits_since = entry.for_person = None
+            return
+        if entry.waits_since is None:
+            entry.waits_since = now.monotonic
+        lasted = now.monotonic - entry.waits_since >= waits.patience_s
+        entry.for_person = waits.reason if lasted else None
 
     def _hold(self, entry: Entry, order: Order, reason: str) -> None:
         """What only a person can help leaves the window, not the table; what a report may help is looked at again."""

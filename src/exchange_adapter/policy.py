@@ -40,7 +40,15 @@ from uuid import UUID, uuid5
 
 from msgspec import Struct
 
-from exchange_adapter.bounds import FAILED_ALONE, FIRST_RETRY_S, MAX_DOUBLINGS, RETRY_CAP_S, RETRY_SPREAD, START_BOUND_S
+from exchange_adapter.bounds import (
+    FAILED_ALONE,
+    FIRST_RETRY_S,
+    HELD_ALERT_S,
+    MAX_DOUBLINGS,
+    RETRY_CAP_S,
+    RETRY_SPREAD,
+    START_BOUND_S,
+)
 from orders.domain.order import Order
 from orders.domain.values import Capabilities, Delivery, Phase, TimeInForce
 
@@ -130,6 +138,7 @@ _DAY_OVER_IN_DOUBT = Hold("in doubt, and its day is over: the exchange cannot be
 _REPLACE_LOST = Hold("the answer to a replace was lost, and the exchange does not repeat its answers")
 _CANCEL_REFUSED = Hold("a cancel was refused after its first answer was lost; waiting for the exchange's report")
 _UNWANTED = Hold("lives at the exchange, although it ended here as never placed")
+_UNSETTLED = "asked about again and again: nothing that the exchange answers settles it"
 
 
 def next_step(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: Limits) -> Step:
@@ -156,6 +165,26 @@ def _unhurried(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: 
             return _in_doubt(venue, order, seen, now, limits)
         case Delivery.ACKED:
             return _at_venue(venue, order, seen)
+
+
+class Waits(Struct, frozen=True):
+    """An order that may wait for ever, unless a person or a word of the venue's settles it. `patience_s`: not a matter
+    for a person before that."""
+
+    reason: str
+    patience_s: float
+
+
+def waits_for_word(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: Limits) -> Waits | None:
+    """None: it goes on by itself. What the venue is asked about is settled once its "not found" counts, if it ever does;
+    asking goes on after that, since the venue may turn out to have it. Of what lives unwanted another alert tells."""
+    step = _unhurried(venue, order, seen, now, limits)
+    if isinstance(step, Hold) and not order.lives_unwanted:
+        return Waits(step.reason, HELD_ALERT_S)
+    asks = isinstance(step, Query) or (isinstance(step, Cancel) and order.delivery is Delivery.IN_DOUBT)
+    if not asks:
+        return None
+    return Waits(_UNSETTLED, HELD_ALERT_S + (not_found_counts_after_s(venue, limits) or 0.0))
 
 
 def _queued(order: Order, seen: Seen, now: Now, limits: Limits) -> Step:
@@ -237,8 +266,9 @@ def day_is_over(order: Order, utc: datetime) -> bool:
 def can_go_on(
     venue: Capabilities, delivery: Delivery, *, cancel: bool = False, change: bool = False, unwanted: bool = False
 ) -> bool:
-    """Whether an open duty can come to anything without a person: with a cancel or a change pending, or alive at the
-    venue though it ended here. The query `due` of work/duties.sql says the same."""
+    """Whether the adapter has anything to try for an open duty: with a cancel or a change pending, or alive at the
+    venue though it ended here. What it tries may still come to nothing: see `waits_for_word`. The query `due` of
+    work/duties.sql says the same."""
     match delivery:
         case Delivery.PARKED:
             return False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -33,12 +34,24 @@ def calls_hang(calls: Calls) -> Condition:
     return lambda: f"{calls.lost} of {calls.limit} calls are past their timeout" if calls.lost else None
 
 
-class ProcessAlerts:
-    """For the loop's own thread. Each of `conditions` is asked at each look."""
+Held = Callable[[], Iterable[tuple[UUID, str]]]
+"""Orders that wait for a person just now though the log does not tell, and why."""
 
-    def __init__(self, worker: str, conditions: Mapping[AlertKind, Condition], utc: Callable[[], datetime]) -> None:
+
+class ProcessAlerts:
+    """For the loop's own thread. Each of `conditions`, and `held`, is asked at each look."""
+
+    def __init__(
+        self,
+        worker: str,
+        conditions: Mapping[AlertKind, Condition],
+        utc: Callable[[], datetime],
+        held: Held = tuple,
+    ) -> None:
         self._worker = worker
         self._conditions = conditions
+        self._held = held
+        self._orders: dict[UUID, Alert] = {}
         self._utc = utc
         self._standing: dict[AlertKind, Alert] = {}
         self._noted: dict[Name, Alert] = {}
@@ -61,9 +74,13 @@ class ProcessAlerts:
                 self._standing[kind] = self._alert(kind, self._worker, detail)
             else:
                 self._standing[kind] = replace(known, detail=plain(detail))
+        self._orders = {
+            order_id: self._orders.get(order_id) or self._alert(AlertKind.ORDER_HELD, str(order_id), reason)
+            for order_id, reason in islice(self._held(), MAX_NOTED_ALERTS)
+        }
         now = self._utc()
         self._noted = {name: alert for name, alert in self._noted.items() if not ends_quietly(alert, now)}
-        return [*self._standing.values(), *self._noted.values()]
+        return [*self._standing.values(), *self._orders.values(), *self._noted.values()]
 
     def _alert(self, kind: AlertKind, key: str, detail: str) -> Alert:
         now = self._utc()

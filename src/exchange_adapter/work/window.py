@@ -6,7 +6,7 @@ window is a hint: what it says may be old, and the claim on the log settles who 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 from uuid import UUID
 
@@ -31,11 +31,13 @@ class Entry:
         "due_at",
         "duty",
         "failing_since",
+        "for_person",
         "gone",
         "held",
         "replace_lost_at",
         "seen",
         "unsure_claim",
+        "waits_since",
     )
 
     def __init__(self, duty: Duty) -> None:
@@ -55,6 +57,8 @@ class Entry:
         self.cancel_lost_at: float | None = None  # when that happened last
         self.cancel_refusal = ""  # what the venue said
         self.held: str | None = None  # why nothing is done, as it was logged
+        self.waits_since: float | None = None  # since when it may wait for ever
+        self.for_person: str | None = None  # why, once that has lasted
 
     @property
     def urgent(self) -> bool:
@@ -89,6 +93,12 @@ class DutyWindow:
     def busy_shards(self) -> frozenset[int]:
         """Where a task works on an order, own shards or not."""
         return frozenset(entry.duty.shard for entry in self._entries.values() if entry.busy)
+
+    def for_person(self) -> Iterator[tuple[UUID, str]]:
+        """Orders that a person should hear of, and why."""
+        for order_id, entry in self._entries.items():
+            if entry.for_person is not None:
+                yield order_id, entry.for_person
 
     def get(self, order_id: UUID) -> Entry | None:
         return self._entries.get(order_id)

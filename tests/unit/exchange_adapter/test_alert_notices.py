@@ -27,8 +27,8 @@ HELD, PARKED = AlertKind.ORDER_HELD, AlertKind.ORDER_PARKED
 
 
 class Board:
-    """The table in memory. `alerts`: how many are open of each kind; `newest`: when the newest of them opened, the first
-    moment where a test does not care. `away`: the database is."""
+    """The table in memory. `alerts`: how many are open of each kind; `newest`: when the newest of them opened, EPOCH
+    where a test does not care. `away`: the database is."""
 
     def __init__(self) -> None:
         self.alerts: dict[AlertKind, int] = {}
@@ -50,9 +50,8 @@ class Board:
         pass
 
     def open(self) -> dict[AlertKind, OpenKind]:
-        return {
-            kind: OpenKind(alerts, EPOCH, self.newest.get(kind, EPOCH)) for kind, alerts in self.alerts.items() if alerts
-        }
+        open_now = {kind: alerts for kind, alerts in self.alerts.items() if alerts}
+        return {kind: OpenKind(alerts, EPOCH, self.newest.get(kind, EPOCH)) for kind, alerts in open_now.items()}
 
     def examples(self, kind: AlertKind) -> list[Example]:
         return [Example(f"order {n}", "in doubt", EPOCH) for n in range(min(self.alerts[kind], 5))]
@@ -149,7 +148,7 @@ def test_the_first_alert_of_a_kind_is_told_at_once_with_what_it_is_about() -> No
         assert len(notice["examples"]) == 5
         assert notice["examples"][0]["key"] == "order 0"
         assert notice["since"] == "2026-11-02T23:50:00Z"
-        assert notice["summary"] == "Orders in doubt that only a person can settle: 7, since 23:50 UTC. in doubt"
+        assert notice["summary"] == "Orders held until a person settles them: 7, since 23:50 UTC. in doubt"
 
     (line,) = telling(test)
     assert (line["event"], line["log_level"], line["kind"], line["alerts"]) == ("alert open", "error", HELD, 7)

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from exchange_adapter import policy as p
-from exchange_adapter.bounds import FAILED_ALONE, RETRY_CAP_S, START_BOUND_S
+from exchange_adapter.bounds import FAILED_ALONE, HELD_ALERT_S, RETRY_CAP_S, START_BOUND_S
 from orders.domain.commands import Terms
 from orders.domain.order import Order, PendingReplace
 from orders.domain.values import Capabilities, Delivery, Evidence, Phase, TimeInForce
@@ -268,6 +268,33 @@ def test_what_can_go_on_is_all_that_is_not_held(bits: tuple[bool, ...]) -> None:
         goes_on = p.can_go_on(venue, delivery, cancel=cancel, change=change)
         taken = step(order(delivery=delivery, cancel=cancel, change=change), venue)
         assert goes_on == (not isinstance(taken, p.Hold | p.Settled)), (delivery, cancel, change)
+
+
+@pytest.mark.parametrize("bits", list(product((False, True), repeat=6)))
+def test_a_person_hears_of_all_that_may_wait_for_ever(bits: tuple[bool, ...]) -> None:
+    names = ("deduplicates", "queries", "cancels", "replaces", "repeats_answers", "resends_in_doubt")
+    for late_arrival_s, patience_s in ((None, HELD_ALERT_S), (5.0, HELD_ALERT_S + START_BOUND_S + 10.0 + 5.0)):
+        has = (name for name, bit in zip(names, bits, strict=True) if bit)
+        venue = can(*has, late_arrival_s=late_arrival_s)
+        for delivery, cancel, change, over, lost in product(Delivery, *[(False, True)] * 4):
+            state = order(delivery=delivery, cancel=cancel, change=change, day=over)
+            seen = p.Seen(**({"replace_lost": CHANGE, "cancel_refused": CANCEL} if lost else {}))
+            now = p.Now(100.0, NEXT_DAY if over else SAME_DAY)
+            taken = p.next_step(venue, state, seen, now, LIMITS)
+            waits = p.waits_for_word(venue, state, seen, now, LIMITS)
+            if isinstance(taken, p.Hold):
+                assert waits == p.Waits(taken.reason, HELD_ALERT_S)
+            elif isinstance(taken, p.Query) or (delivery is Delivery.IN_DOUBT and isinstance(taken, p.Cancel)):
+                assert waits is not None
+                assert waits.patience_s == patience_s
+            else:
+                assert waits is None
+
+
+def test_of_an_order_that_lives_unwanted_another_alert_tells() -> None:
+    unwanted = order(delivery=Delivery.ACKED, closed=Phase.CANCELED, closed_by=Evidence.NEVER_PLACED)
+    assert isinstance(step(unwanted), p.Hold)
+    assert p.waits_for_word(NONE, unwanted, p.Seen(), p.Now(100.0, SAME_DAY), LIMITS) is None
 
 
 CALLS_OF = {p.Submit: None, p.Query: "queries", p.Cancel: "cancels", p.Replace: "replaces"}
