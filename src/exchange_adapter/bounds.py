@@ -18,6 +18,7 @@ FAILED_ALONE = (
 # Work
 SHARDS = 64  # owned one by one: enough for a dozen adapters to share evenly
 WINDOW_DUTIES = 10_000  # open duties held in memory, about 10 MB; the others wait in the table
+UNSENT_RESERVE = 2_500  # of them for orders not sent yet alone: what can only be asked again keeps no new order out
 REFILL_BELOW = 2_500  # duties left in the window when it is filled again from the table
 REFILL_POLL_S = 0.25  # how late another adapter's follower may tell of a duty
 SWEEP_S = 5.0  # a full window, too, looks at the table again so often: nothing is forgotten
@@ -49,7 +50,7 @@ REPORT_WAIT_S = 0.5  # for the first report of a batch; how late a stop or a los
 REPORT_SILENCE_S = 5.0  # the exchange says something each second: past it the link is dead
 MAX_EARLY_REPORTS = 2_048  # held while an earlier one is missing; past it the stream is opened anew
 REPORT_RETRY_S = (0.2, 5.0)  # waits before the stream is opened again
-MAX_UNMATCHED_NOTED = 10_000  # reports that wait for their order; a venue with other customers' may send millions
+MAX_UNMATCHED_NOTED = 10_000  # a venue's reports that wait for their order; with other customers' it may send millions
 REMATCH_EVERY_S = 2.0  # how late a report follows its order's appearance; the look costs a millisecond
 REMATCH_BATCH = 500  # reports matched again between two looks
 UNMATCHED_UNIT_BYTES = 262_144  # of unmatched reports in one unit: half of what one may have; a larger report is cut
@@ -68,6 +69,7 @@ ALERT_POLL_S = 1.0  # how late an alert is told; the table's look costs a millis
 ALERT_PAUSE_S = 60.0  # a kind is told of at most so often: a phone that rings all the time is turned off
 ALERT_QUIET_S = 900.0  # a contradiction of the exchange's that was not seen again for so long is over
 ALERT_EXAMPLES = 5  # named in a notice; the list has all
+MAX_ALERTS_COUNTED = 10_000  # of a kind at each look: more are told as "10,000 or more", at a few milliseconds
 MAX_ALERT_DETAIL = 300  # characters: reasons are the exchange's own words
 MAX_NOTED_ALERTS = 1_000  # what a process keeps of the contradictions it saw itself; the oldest leave
 REPORTS_STALLED_S = 30.0  # six times REPORT_SILENCE_S: a few broken streams in a row are no alert
@@ -75,8 +77,10 @@ WEBHOOK_TIMEOUT_S = 5.0  # for the whole of a request; each kind of alert waits 
 WEBHOOK_RETRY_S = (1.0, 60.0)  # first and longest wait; tried for ever, with the newest state
 
 # The process
-STOP_WAIT_S = 5.0  # running calls may end so long after a stop; what still runs is left in doubt
-CLOSE_WAIT_S = 2.0  # for the writer, the follower and the report reader to end after that
+STOP_WAIT_S = 5.0  # running calls may end so long after a stop, or less; what still runs is left in doubt
+CLOSE_WAIT_S = 0.4  # for the turns to end after that, for the parts, for those cut off, and for writer and threads
+END_S = 2.0  # of a stop's time are not for calls: four times CLOSE_WAIT_S, and the process' own end
+THREADS_POLL_S = 0.5  # how late the end of a thread that should never end is noticed
 READ_THREADS = 4  # reads of single orders; each takes a millisecond
 
 # Operators

@@ -49,19 +49,24 @@ class Noted(Struct, frozen=True):
 
 
 def note_unmatched(cursor: psycopg.Cursor[Any], batch: Sequence[Recorded], exists: Callable[[UUID], bool]) -> None:
-    """In the follower's transaction: marks what waits for the batch's orders, and notes the batch's unmatched reports,
-    the first MAX_UNMATCHED_NOTED of them; the log has all. `exists`: whether the log has that order by now."""
+    """In the follower's transaction: marks what waits for the batch's orders, and notes the batch's unmatched reports.
+    Of each venue MAX_UNMATCHED_NOTED wait for their order: the oldest leave; the log has all. `exists`: whether the log
+    has that order by now."""
     placed = [recorded.stream_id for recorded in batch if isinstance(recorded.event, OrderPlaced)]
     if placed:
         cursor.execute(_SQL["appear"], {"order_ids": placed})
     wanted = [(recorded.position, recorded.event) for recorded in batch if isinstance(recorded.event, ReportUnmatched)]
     if not wanted:
         return
-    (noted,) = cursor.execute(_SQL["count"]).fetchone() or (0,)
-    rows = _rows(wanted, exists)[: max(0, MAX_UNMATCHED_NOTED - noted)]
-    if rows:
-        columns = ("order_id", "venue", "position", "appeared")
-        cursor.execute(_SQL["note"], dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+    rows = _rows(wanted, exists)
+    if not rows:
+        return
+    columns = ("order_id", "venue", "position", "appeared")
+    cursor.execute(_SQL["note"], dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+    for venue in {event.venue for _, event in wanted}:
+        left = cursor.execute(_SQL["leave"], {"venue": venue, "most": MAX_UNMATCHED_NOTED}).rowcount
+        if left:
+            log.warning("oldest reports of unknown orders are not waited for any more", venue=venue, reports=left)
 
 
 def _rows(

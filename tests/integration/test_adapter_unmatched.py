@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from exchange_adapter import rematching
 from exchange_adapter.venue import ReportKind, ReportPosition, ReportStream
@@ -16,11 +18,13 @@ from orders.domain.decide import decide
 from orders.domain.events import ReportUnmatched
 from orders.domain.terms import Rules
 from orders.domain.values import Capabilities, Delivery, Phase
-from orders.eventstore.port import Unit
+from orders.eventstore.port import Recorded, Unit, UnknownEvent
 from tests.support.adapter_floor import FULL, ScriptedVenue
 from tests.support.report_reading import Journal
 from tests.support.running_adapter import Client, client_of, running_adapter
 from tests.support.waiting import wait_until
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 class ReportingVenue(ScriptedVenue):
@@ -50,9 +54,11 @@ def journal(database_url: str) -> Iterator[Journal]:
         yield venue.journal
 
 
-def noted(database_url: str) -> int:
+def noted(database_url: str, order_id: UUID | None = None) -> int:
+    """Of all orders, or of one."""
     with psycopg.connect(database_url) as connection:
-        (rows,) = connection.execute("select count(*) from adapter_unmatched_reports").fetchone() or (0,)
+        counted = "select count(*) from adapter_unmatched_reports where order_id = coalesce(%s, order_id)"
+        (rows,) = connection.execute(counted, (order_id,)).fetchone() or (0,)
     return int(rows)
 
 
@@ -110,16 +116,51 @@ def test_a_report_whose_order_appeared_before_it_was_noted_is_matched(
     wait_until(lambda: noted(database_url) == 0)
 
 
-def test_no_more_are_noted_than_the_bound_and_the_oldest_stay(
+def test_no_more_wait_than_the_bound_and_the_newest_stay(
     database_url: str, client: Client, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rematching, "MAX_UNMATCHED_NOTED", 2)
-    first, *others = [uuid4() for _ in range(5)]
-    journal.fill(first, 30)
-    wait_until(lambda: noted(database_url) == 1)
-    for other in others:
-        journal.fill(other)
-    wait_until(lambda: noted(database_url) == 2)
-    place_again(client, first)
-    client.wait_for([first], lambda order: order.phase is Phase.FILLED)
-    wait_until(lambda: noted(database_url) == 1)
+    strangers = [uuid4() for _ in range(4)]
+    for stranger in strangers:
+        journal.fill(stranger)
+    wait_until(lambda: client.store.head() >= 4 and noted(database_url) == 2)
+    late = uuid4()
+    journal.fill(late, 30)
+    wait_until(lambda: noted(database_url, late) == 1)
+    place_again(client, late)
+    client.wait_for([late], lambda order: order.phase is Phase.FILLED)
+    wait_until(lambda: noted(database_url) < 2, what="the matched one has left")
+
+
+def unmatched(position: int, venue: str, order_id: UUID) -> Recorded:
+    key = str(position)
+    read = {"seq": position, "kind": "accepted", "order_ref": str(order_id)}
+    event = ReportUnmatched(
+        event_id=uuid4(), at=NOW, by="test", venue=venue, report_key=key, order_ref=str(order_id), report={}, read=read
+    )
+    return Recorded(position, uuid4(), 1, event)
+
+
+def test_only_what_waits_leaves_and_each_venue_has_its_own_bound(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rematching, "MAX_UNMATCHED_NOTED", 2)
+    ours, unreadable = uuid4(), uuid4()
+
+    def exists(order_id: UUID) -> bool:
+        if order_id == unreadable:
+            raise UnknownEvent("OrderPlaced.v9")
+        return order_id == ours
+
+    def rows(connection: psycopg.Connection[Any]) -> list[int]:
+        found = connection.execute("select position from adapter_unmatched_reports order by position")
+        return [position for (position,) in found]
+
+    with psycopg.connect(database_url) as connection, connection.cursor() as cursor, capture_logs() as logs:
+        rematching.note_unmatched(cursor, [unmatched(1, "a", ours), unmatched(2, "a", unreadable)], exists)
+        rematching.note_unmatched(cursor, [unmatched(number, "a", uuid4()) for number in (3, 4)], exists)
+        rematching.note_unmatched(cursor, [unmatched(number, "b", uuid4()) for number in (5, 6)], exists)
+        assert (rows(connection), logs) == ([1, 2, 3, 4, 5, 6], [])
+        rematching.note_unmatched(cursor, [unmatched(7, "a", uuid4())], exists)
+        assert rows(connection) == [1, 2, 4, 5, 6, 7]
+        assert [(line["log_level"], line["venue"], line["reports"]) for line in logs] == [("warning", "a", 1)]
