@@ -263,3 +263,18 @@ def test_a_venue_that_begins_to_hang_gets_no_calls_any_more_well_before_the_firs
         assert len(floor.venue.calls) <= 531
 
     on_floor(test, PLAIN, call_timeout_s=10.0)
+
+
+def test_the_adapter_wants_a_new_start_also_where_the_calls_return_while_the_others_end() -> None:
+    async def test(floor: Floor) -> None:
+        floor.venue.will("submit", *[Later(12.0, Placed("V"))] * 2, *[Later(9.0, Placed("V"))] * 6)
+        floor.client.place(2)
+        process = floor.start()
+        await pass_time(5)
+        floor.client.place(6)
+        with pytest.raises(PoolExhausted, match="2 of 8 calls"):
+            await asyncio.wait_for(process.tasks[0], 60)
+        assert floor.loop.time() > 13
+        assert process.calls.lost == 0
+
+    on_floor(test, PLAIN, threads=8, call_timeout_s=10.0)
