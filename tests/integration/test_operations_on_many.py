@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from exchange_adapter.adapter_tables import AdapterTables, HeldQuery
 from exchange_adapter.workers import LIVING_KEY, LOCK_SPACE
 from orders.domain import commands as c
 from orders.domain.values import Capabilities, Delivery
@@ -112,6 +113,17 @@ async def test_until_keeps_to_the_orders_that_were_seen(plain: OperationsService
     answer = await plain.post("/ops/parked/resolve", all=True, outcome="placed", until=shown["as_of"])
     assert results(answer) == {str(seen): "resolved"}
     assert answer["as_of"] == shown["as_of"]
+
+
+async def test_what_changed_after_until_takes_no_place_on_a_page(plain: OperationsService) -> None:
+    changed, _ = plain.in_doubt(2)
+    as_of = plain.client.store.head()
+    plain.does(changed, c.CancelOrder)
+    plain.catch_up()
+    tables = AdapterTables(plain.url)
+    page = await tables.held(HeldQuery(until=as_of, limit=1))
+    tables.close()
+    assert (changed not in [row.order_id for row in page.rows], page.next) == (True, None)
 
 
 async def test_an_order_that_changed_after_until_is_left_out_even_before_the_table_has_it(
