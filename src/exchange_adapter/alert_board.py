@@ -11,9 +11,10 @@ import psycopg
 from msgspec import Struct
 
 from exchange_adapter.alerts import CONTRADICTIONS, Alert, AlertKind, LookUp, Step, changes, key_of
-from exchange_adapter.bounds import ALERT_EXAMPLES, ALERT_QUIET_S
+from exchange_adapter.bounds import ALERT_EXAMPLES, ALERT_QUIET_S, MAX_ALERT_DETAIL, MAX_ALERTS_JUDGED
+from exchange_adapter.policy import can_go_on
 from exchange_adapter.session import Session
-from orders.domain.values import Capabilities
+from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.sql import load
 
 LOCK_SPACE = 0x616C7274  # "alrt": one process of all on this database tells
@@ -33,7 +34,18 @@ class LogAlerts:
         self._utc = utc
 
     def start(self, cursor: Cursor, position: int) -> None:
+        """Forgets what the table of duties does not know any more, and judges its orders in doubt by what the venue can
+        do now, and the operator has chosen now."""
         cursor.execute(_SQL["forget_after"], {"position": position})
+        judged = {
+            "kind": AlertKind.ORDER_HELD.value,
+            "waits": not can_go_on(self._venue, Delivery.IN_DOUBT),
+            "cancel_waits": not can_go_on(self._venue, Delivery.IN_DOUBT, cancel=True),
+            "now": self._utc(),
+            "length": MAX_ALERT_DETAIL,
+            "limit": MAX_ALERTS_JUDGED,
+        }
+        cursor.execute(_SQL["judge_held"], judged)
 
     def apply(self, cursor: Cursor, steps: Sequence[Step], look_up: LookUp) -> None:
         keys = {key_of(step.recorded) for step in steps}

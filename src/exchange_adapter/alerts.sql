@@ -19,6 +19,26 @@ where (kind, key) in (select * from unnest(%(kind)s::text[], %(key)s::text[])) a
 -- When the duties' follower starts: what a table that was since lost, or is made again, once knew.
 delete from public.adapter_alerts where position > %(position)s
 
+-- name: judge_held
+-- When the duties' follower starts, perhaps with other settings: which orders in doubt only a person can settle now.
+-- `waits`, and `cancel_waits` of those with a cancel, say what policy.can_go_on says. At most `limit` are opened.
+with held as (
+    select order_id::text as key, position, concat_ws(': ', symbol, reason) as detail
+    from public.adapter_duties
+    where delivery = 'in_doubt' and not unwanted and case when pending_cancel then %(cancel_waits)s else %(waits)s end
+), ended as (
+    delete from public.adapter_alerts as known
+    where kind = %(kind)s and position is not null and not exists (select from held where held.key = known.key)
+)
+insert into public.adapter_alerts (kind, key, opened_at, last_at, detail, position)
+select %(kind)s, key, %(now)s, %(now)s, left(detail, %(length)s), position from held
+where not exists (
+    select from public.adapter_alerts as known
+    where known.key = held.key and known.kind = %(kind)s and known.position is not null
+)
+order by position limit %(limit)s
+on conflict (key, kind) do update set position = excluded.position, worker = null
+
 -- name: tell_own
 -- A process' conditions as they are. Where two processes saw the same of an order, the first keeps the row.
 with own as (

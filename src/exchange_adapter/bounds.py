@@ -70,6 +70,7 @@ ALERT_PAUSE_S = 60.0  # a kind is told of at most so often: a phone that rings a
 ALERT_QUIET_S = 900.0  # a contradiction of the exchange's that was not seen again for so long is over
 ALERT_EXAMPLES = 5  # named in a notice; the list has all
 MAX_ALERTS_COUNTED = 10_000  # of a kind at each look: more are told as "10,000 or more", at a few milliseconds
+MAX_ALERTS_JUDGED = 10_000  # opened when the follower starts with other settings: within a second or so
 MAX_ALERT_DETAIL = 300  # characters: reasons are the exchange's own words
 MAX_NOTED_ALERTS = 1_000  # what a process keeps of the contradictions it saw itself; the oldest leave
 REPORTS_STALLED_S = 30.0  # six times REPORT_SILENCE_S: a few broken streams in a row are no alert

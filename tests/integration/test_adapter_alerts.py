@@ -55,10 +55,12 @@ def board_of(database_url: str, worker: str) -> Iterator[PostgresAlertBoard]:
 
 
 @contextmanager
-def following(database_url: str, utc: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[None]:
+def following(
+    database_url: str, utc: Callable[[], datetime] = lambda: datetime.now(UTC), venue: Capabilities = PLAIN
+) -> Iterator[None]:
     """Up to the log's end and then on."""
     store, hints, stop = PostgresEventStore(database_url), PostgresHints(database_url), threading.Event()
-    alerts = LogAlerts(PLAIN, utc)
+    alerts = LogAlerts(venue, utc)
     follower = DutyFollower(store, database_url, hints, on_change=lambda changed: None, alerts=alerts)
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
@@ -118,6 +120,30 @@ def test_alerts_come_and_go_with_the_log(database_url: str, client: Client) -> N
         fill(client, second, "E1", 11)
         fill(client, second, "E2")
     assert alerts_of(database_url) == [(AlertKind.OVERFILL, str(second), 2, None)]
+
+
+def test_orders_in_doubt_are_judged_anew_when_the_adapter_starts_with_other_settings(
+    database_url: str, client: Client
+) -> None:
+    resending, canceling = Capabilities(resends_in_doubt=True), Capabilities(cancels=True)
+    plain, canceled, parked = client.place(3)
+    with following(database_url, venue=resending):
+        doubt(client, plain)
+        doubt(client, canceled)
+        give(client, c.CancelOrder, canceled)
+        give(client, c.ParkPlacement, parked, reason="8 attempts failed")
+    always = (AlertKind.ORDER_PARKED, str(parked), 1, None)
+    assert alerts_of(database_url) == [always]
+    with following(database_url):
+        found = alerts_of(database_url)
+    both = [(HELD, str(order_id), 1, None) for order_id in sorted((plain, canceled), key=str)]
+    assert found == [*both, always]
+    assert run(database_url, f"select detail from adapter_alerts where key = '{plain}'") == [("EURUSD: no answer",)]
+    with following(database_url, venue=canceling):
+        assert alerts_of(database_url) == [(HELD, str(plain), 1, None), always]
+    with following(database_url, venue=resending):
+        assert alerts_of(database_url) == [always]
+        resolve(client, plain)
 
 
 def test_a_table_made_again_from_the_log_has_the_same_alerts_but_for_what_is_long_over(
