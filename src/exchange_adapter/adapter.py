@@ -53,7 +53,7 @@ from exchange_adapter.venue import Venue
 from exchange_adapter.venue_calls import Submits, VenueCalls
 from exchange_adapter.venue_requests import Requests
 from exchange_adapter.webhook import Webhook
-from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties
+from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties, PostgresSentRequests
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
 from exchange_adapter.workers import Worker
@@ -117,9 +117,11 @@ class _Adapter:
         self._writer = Writer(store)
         self._reads = ThreadPoolExecutor(READ_THREADS, "order-reads")
         self._duty_reads = ThreadPoolExecutor(1, "duty-reads")
+        self._claims = ThreadPoolExecutor(1, "request-claims")  # of their own: a slow read of duties delays no call
         self._report_reads = ThreadPoolExecutor(1, "report-reads")
         self._alert_thread = ThreadPoolExecutor(1, "alerts")
         self._duties = PostgresDuties(config.database_url, self._capabilities)
+        self._sent_requests = PostgresSentRequests(config.database_url)
         self._positions = PostgresReportPositions(config.database_url, config.venue_name)
         self._clock = Clock()
         self._worker = worker_id()
@@ -292,15 +294,16 @@ class _Adapter:
             self._loop.call_soon_threadsafe(callback)
 
     async def _claim_request(self, request_id: UUID, order_id: UUID) -> bool:
-        claim = partial(self._duties.claim_request, request_id, order_id, self._worker)
-        return await asyncio.get_running_loop().run_in_executor(self._duty_reads, claim)
+        claim = partial(self._sent_requests.claim_request, request_id, order_id, self._worker)
+        return await asyncio.get_running_loop().run_in_executor(self._claims, claim)
 
     def _close(self) -> None:
         self._writer.close(CLOSE_WAIT_S)
         self._venue.close()
-        for executor in (self._reads, self._duty_reads, self._report_reads, self._alert_thread):
+        for executor in (self._reads, self._duty_reads, self._claims, self._report_reads, self._alert_thread):
             executor.shutdown(wait=False, cancel_futures=True)
         self._duties.close()
+        self._sent_requests.close()
         self._positions.close()
         self._noted.close()
         self._alert_board.close()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import psycopg
@@ -18,11 +19,11 @@ from exchange_adapter.clock import Clock
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.report_position import PostgresReportPositions
 from exchange_adapter.venue import ReportPosition
-from exchange_adapter.work.duties import FOLLOWER, Changed, DutyFollower, PostgresDuties
+from exchange_adapter.work.duties import FOLLOWER, Changed, DutyFollower, Known, PostgresDuties, PostgresSentRequests
 from exchange_adapter.work.duty import Duty
 from orders.domain import commands as c
 from orders.domain.values import Capabilities, Delivery, TimeInForce
-from orders.eventstore.port import StoreUnavailable
+from orders.eventstore.port import Recorded, StoreUnavailable
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from orders.follower import read_checkpoint
@@ -41,9 +42,13 @@ def client(database_url: str) -> Iterator[Client]:
 
 
 @contextmanager
-def following(database_url: str, changes: list[Changed]) -> Iterator[DutyFollower]:
-    store, hints, stop = PostgresEventStore(database_url), PostgresHints(database_url), threading.Event()
-    follower = DutyFollower(store, database_url, hints, on_change=changes.append, alerts=LogAlerts(FULL, Clock().utc))
+def following(
+    database_url: str, changes: list[Changed], store: PostgresEventStore | None = None, **how: int
+) -> Iterator[DutyFollower]:
+    hints, stop = PostgresHints(database_url), threading.Event()
+    store = PostgresEventStore(database_url) if store is None else store
+    alerts = LogAlerts(FULL, Clock().utc)
+    follower = DutyFollower(store, database_url, hints, on_change=changes.append, alerts=alerts, **how)
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     try:
@@ -89,7 +94,7 @@ def test_the_table_holds_what_is_open_oldest_first_and_nothing_else(database_url
         client.cancel(done)
         wait_until(lambda: caught_up(database_url, client))
         assert [(duty.order_id, duty.pending_cancel) for duty in due(database_url)][-1] == (done, True)
-        assert len(due(database_url, limit=1)) == 1
+        assert [duty.order_id for duty in due(database_url, limit=1)] == [queued, done]  # of each sort the oldest
         give(client, c.RecordCanceled, done)
         wait_until(lambda: caught_up(database_url, client))
         assert len(due(database_url)) == 2
@@ -128,6 +133,43 @@ def test_what_waits_for_a_person_or_a_later_time_is_not_due(database_url: str, c
     assert [duty.order_id for duty in due(database_url, PLAIN, **tomorrow)] == [failed, day]
 
 
+class CountingStore(PostgresEventStore):
+    folds = 0
+
+    def read_stream(self, stream_id: UUID, *, after_version: int = 0, limit: int | None = None) -> list[Recorded]:
+        self.folds += after_version == 0
+        return super().read_stream(stream_id, after_version=after_version, limit=limit)
+
+
+def test_late_fills_of_an_order_fold_it_once_a_batch_and_whole(database_url: str, client: Client) -> None:
+    (order_id,) = client.place()
+    give(client, c.StartSubmit, order_id, worker="w")
+    give(client, c.RecordSubmitInDoubt, order_id, attempt=1, reason="r")
+    client.cancel(order_id)
+    give(client, c.ResolveDoubt, order_id, placed=False, reason="asked by phone")
+    for number in range(5):
+        give(client, c.RecordExecution, order_id, exec_id=f"E{number}", quantity=1, price=Decimal("1.1"))
+    give(client, c.RecordCanceled, order_id)
+    give(client, c.RecordExecution, order_id, exec_id="E9", quantity=1, price=Decimal("1.1"))
+    store = CountingStore(database_url)
+    with following(database_url, [], store, page=2):
+        wait_until(lambda: caught_up(database_url, client))
+    assert store.folds == 1
+    assert due(database_url) == []
+
+
+def test_a_long_order_is_folded_to_its_end(database_url: str, client: Client) -> None:
+    (order_id,) = client.place()
+    give(client, c.StartSubmit, order_id, worker="w")
+    give(client, c.RecordSubmitInDoubt, order_id, attempt=1, reason="r")
+    client.cancel(order_id)
+    give(client, c.ResolveDoubt, order_id, placed=False, reason="asked by phone")
+    give(client, c.RecordExecution, order_id, exec_id="E", quantity=1, price=Decimal("1.1"))
+    with following(database_url, [], page=2):
+        wait_until(lambda: caught_up(database_url, client))
+    assert [duty.unwanted for duty in due(database_url)] == [True]
+
+
 def test_duties_are_read_by_shard(database_url: str, client: Client) -> None:
     with following(database_url, []):
         client.place(40)
@@ -137,18 +179,32 @@ def test_duties_are_read_by_shard(database_url: str, client: Client) -> None:
     assert all(duty.shard < 20 for duty in low)
 
 
+def test_a_reader_that_knows_the_table_is_told_what_is_new_or_has_fallen_due(database_url: str, client: Client) -> None:
+    with following(database_url, []):
+        old, failed = client.place(2)
+        give(client, c.StartSubmit, failed, worker="w")
+        give(client, c.RecordSubmitFailed, failed, attempts=(1,), reason="r")
+        wait_until(lambda: caught_up(database_url, client))
+        known = Known(client.store.head(), datetime.now(UTC) - timedelta(seconds=5))
+        (new,) = client.place()
+        wait_until(lambda: caught_up(database_url, client))
+    later = {"now": datetime.now(UTC) + timedelta(seconds=5)}
+    assert [duty.order_id for duty in due(database_url, **later)] == [old, failed, new]
+    assert [duty.order_id for duty in due(database_url, known=known, **later)] == [failed, new]
+
+
 def claimed_replace(database_url: str, client: Client) -> UUID:
     """The order of a replace that was sent to a venue which does not repeat its answers."""
-    duties = PostgresDuties(database_url, FULL)
+    requests = PostgresSentRequests(database_url)
     (order_id,) = client.place()
     give(client, c.StartSubmit, order_id, worker="w")
     give(client, c.RecordAccepted, order_id)
     client.replace(order_id, quantity=12)
     change = client.order(order_id).pending_replace
     assert change is not None
-    assert duties.claim_request(change.request_id, order_id, "one")
-    assert not duties.claim_request(change.request_id, order_id, "another")
-    duties.close()
+    assert requests.claim_request(change.request_id, order_id, "one")
+    assert not requests.claim_request(change.request_id, order_id, "another")
+    requests.close()
     return order_id
 
 
@@ -196,7 +252,7 @@ def test_what_cannot_be_reached_is_unavailable(database_url: str) -> None:
         with pytest.raises(StoreUnavailable):
             PostgresDuties(proxy.url, FULL).due(EVERYTHING, datetime.now(UTC), 1)
         with pytest.raises(StoreUnavailable):
-            PostgresDuties(proxy.url, FULL).claim_request(uuid4(), uuid4(), "w")
+            PostgresSentRequests(proxy.url).claim_request(uuid4(), uuid4(), "w")
         with pytest.raises(StoreUnavailable):
             PostgresReportPositions(proxy.url, "v").read()
 

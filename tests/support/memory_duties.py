@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from exchange_adapter.work.duties import is_workable
+from exchange_adapter.work.duties import Known, is_workable
 from exchange_adapter.work.duty import Duty, duty_after
 from orders.domain.events import OrderEvent
 from orders.domain.order import Order, fold
@@ -33,8 +33,10 @@ class MemoryDuties:
             self._position = recorded.position
         return self._duties
 
-    def due(self, shards: Collection[int], now: datetime, limit: int) -> Sequence[Duty]:
+    def due(self, shards: Collection[int], now: datetime, limit: int, *, known: Known | None = None) -> Sequence[Duty]:
         due = [duty for duty in self.open.values() if duty.shard in shards and self._is_due(duty, now)]
+        if known is not None:
+            due = [duty for duty in due if duty.position > known.position or _fell_due(duty, known.at)]
         return sorted(due, key=lambda duty: duty.since_position)[:limit]
 
     def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
@@ -51,3 +53,7 @@ class MemoryDuties:
     def _look_up(self, order_id: UUID) -> Order | None:
         events = (r.event for r in self._store.read_stream(order_id))
         return fold(order_id, (event for event in events if isinstance(event, OrderEvent)))
+
+
+def _fell_due(duty: Duty, since: datetime) -> bool:
+    return any(at is not None and at > since for at in (duty.not_before, duty.expires_at))

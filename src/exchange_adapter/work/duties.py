@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from threading import Event
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,8 +23,9 @@ from exchange_adapter.policy import can_go_on
 from exchange_adapter.rematching import note_unmatched
 from exchange_adapter.session import Session
 from exchange_adapter.work.duty import Duty, duty_after
+from orders.bounds import MAX_STREAM_READ
 from orders.domain import events as e
-from orders.domain.order import Order, fold
+from orders.domain.order import Order, evolve
 from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.port import EventStore, Recorded
 from orders.eventstore.sql import load
@@ -65,15 +67,19 @@ class Changed(Struct, frozen=True):
     settled: tuple[UUID, ...]
 
 
+class Known(Struct, frozen=True):
+    """What a reader of the table has seen: duties up to the `position`, those that were due at the time."""
+
+    position: int
+    at: datetime
+
+
 class DueDuties(Protocol):
     """Where duties are read from. Blocking; raises StoreUnavailable."""
 
-    def due(self, shards: Collection[int], now: datetime, limit: int) -> Sequence[Duty]:
-        """The oldest duties that can be worked on now."""
-        ...
-
-    def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
-        """Whether this request was never sent before, by anyone; asked before each is sent first."""
+    def due(self, shards: Collection[int], now: datetime, limit: int, *, known: Known | None = None) -> Sequence[Duty]:
+        """The oldest duties that can be worked on now, at most `limit` of each sort: to send, to cancel, in doubt, to
+        expire. `known`: none but those that are newer, or have fallen due since."""
         ...
 
 
@@ -89,21 +95,34 @@ class PostgresDuties:
 
     def __init__(self, database_url: str, venue: Capabilities) -> None:
         self._session = Session(database_url, "orders adapter duties")
-        on_the_way = (Delivery.QUEUED, Delivery.SENDING, Delivery.IN_DOUBT)
-        self._workable = [delivery.value for delivery in on_the_way if can_go_on(venue, delivery)]
+        self._doubts_go_on = can_go_on(venue, Delivery.IN_DOUBT)
         self._cancels = venue.cancels
 
-    def due(self, shards: Collection[int], now: datetime, limit: int) -> list[Duty]:
+    def due(self, shards: Collection[int], now: datetime, limit: int, *, known: Known | None = None) -> list[Duty]:
         wanted = {
             "shards": list(shards),
             "now": now,
             "limit": limit,
-            "workable": self._workable,
+            "after": 0 if known is None else known.position,
+            "since": None if known is None else known.at,
+            "doubts_go_on": self._doubts_go_on,
             "cancels": self._cancels,
         }
         return [_duty(row) for row in self._session.rows(_SQL["due"], wanted)]
 
+    def close(self) -> None:
+        self._session.close()
+
+
+class PostgresSentRequests:
+    """The requests that went out to a venue which does not repeat its answers. For one thread at a time."""
+
+    def __init__(self, database_url: str) -> None:
+        self._session = Session(database_url, "orders adapter requests")
+
     def claim_request(self, request_id: UUID, order_id: UUID, worker: str) -> bool:
+        """Whether this request was never sent before, by anyone; asked before each is sent first. Blocking; raises
+        StoreUnavailable."""
         request = {"request_id": request_id, "order_id": order_id, "worker": worker}
         return bool(self._session.rows(_SQL["claim_request"], request))
 
@@ -122,8 +141,10 @@ class DutyFollower:
         *,
         on_change: Callable[[Changed], None],
         alerts: LogAlerts,
+        page: int = MAX_STREAM_READ,
     ) -> None:
         self._store = store
+        self._page = page
         self._alerts = alerts
         self._on_change = on_change
         self._changed = Changed((), ())
@@ -142,13 +163,23 @@ class DutyFollower:
 
     def _apply(self, cursor: Cursor, batch: list[Recorded]) -> None:
         steps: list[Step] = []
-        self._changed = apply_batch(cursor, batch, self._look_up, steps)
-        self._alerts.apply(cursor, steps, self._look_up)
+        look_up = cache(self._look_up)  # an order is folded once a batch, however many of its events ask
+        self._changed = apply_batch(cursor, batch, look_up, steps)
+        self._alerts.apply(cursor, steps, look_up)
         note_unmatched(cursor, batch, lambda order_id: self._store.read_last(order_id) is not None)
 
     def _look_up(self, order_id: UUID) -> Order | None:
-        recorded = self._store.read_stream(order_id)
-        return fold(order_id, (r.event for r in recorded if isinstance(r.event, e.OrderEvent)))
+        """In pages, so that an order of any length is folded whole, in bounded memory."""
+        order: Order | None = None
+        version = 0
+        while page := self._store.read_stream(order_id, after_version=version, limit=self._page):
+            for recorded in page:
+                if isinstance(recorded.event, e.OrderEvent):
+                    order = evolve(order_id, order, recorded.event)
+            version = page[-1].version
+            if len(page) < self._page:
+                break
+        return order
 
 
 def apply_batch(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 from uuid import UUID
 
-from exchange_adapter.bounds import PROBE_CHOICE, REFILL_BELOW, WINDOW_DUTIES
+from exchange_adapter.bounds import PROBE_CHOICE, REFILL_BELOW, UNSENT_RESERVE, WINDOW_DUTIES
 from exchange_adapter.policy import Seen
 from exchange_adapter.work.duty import Duty
 from orders.domain.values import Delivery
@@ -61,6 +61,15 @@ class Entry:
         self.for_person: str | None = None  # why, once that has lasted
 
     @property
+    def can_leave(self) -> bool:
+        """Whether all that is known of it here is in the table too, but for how often and when it was tried."""
+        seen = self.seen
+        mine = self.unsure_claim or seen.never_called or seen.unwanted_answered
+        requests = (self.claimed_replace, self.claimed_cancel, self.cancel_lost, seen.replace_lost, seen.cancel_refused)
+        lost = (self.replace_lost_at, self.cancel_lost_at)
+        return not (self.busy or mine) and all(one is None for one in (*requests, *lost))
+
+    @property
     def urgent(self) -> bool:
         """Needs no venue: an attempt without its call, which is to be recorded whatever the venue does."""
         return self.duty.delivery is Delivery.SENDING
@@ -69,6 +78,7 @@ class Entry:
 class DutyWindow:
     def __init__(self, limit: int = WINDOW_DUTIES, refill_below: int = REFILL_BELOW) -> None:
         self._limit = limit
+        self._sent_limit = limit - min(UNSENT_RESERVE, limit // 4)
         self._refill_below = refill_below
         self._shards: Collection[int] = frozenset()
         self._entries: dict[UUID, Entry] = {}
@@ -104,12 +114,18 @@ class DutyWindow:
         return self._entries.get(order_id)
 
     def put(self, duties: Iterable[Duty]) -> None:
-        """New duties of our shards, and newer states of known ones. What finds no room stays in the table."""
+        """New duties of our shards, and newer states of known ones. What finds no room stays in the table: of sent
+        orders, what would take the places reserved for unsent ones."""
+        sent_room = self._sent_room()
         for duty in duties:
             entry = self._entries.get(duty.order_id)
             if entry is None:
                 if duty.shard not in self._shards or len(self._entries) >= self._limit:
                     continue
+                if not is_unsent(duty):
+                    if sent_room <= 0:
+                        continue
+                    sent_room -= 1
                 entry = self._entries[duty.order_id] = Entry(duty)
                 self._make_due(entry)
             elif duty.version > entry.duty.version:
@@ -133,13 +149,19 @@ class DutyWindow:
             if entry.duty.shard not in shards and not entry.busy:
                 self._drop(entry)
 
-    def make_room(self, wanted: int) -> None:
-        """Drops queued orders that wait longest; the table brings them back when they are due."""
-        for _, _, entry in sorted(self._later, key=lambda waiting: waiting[0], reverse=True)[
-            : max(0, wanted - self.room)
-        ]:
-            if not entry.busy and entry.due_at is not None and entry.duty.delivery is Delivery.QUEUED:
-                self._drop(entry)
+    def make_room(self, fresh: Iterable[Duty]) -> None:
+        """Drops what waits longest, so that these find room; the table brings it back. Queued orders make room for any,
+        others for unsent ones only."""
+        wanted = [duty for duty in fresh if duty.shard in self._shards and duty.order_id not in self._entries]
+        if len(wanted) <= self.room:
+            return
+        waiting = [one for one in self._later if _waits(one[2]) and one[2].due_at == one[0] and one[2].can_leave]
+        longest = [entry for _, _, entry in sorted(waiting, reverse=True)]
+        for entry in [entry for entry in longest if is_unsent(entry.duty)][: len(wanted) - self.room]:
+            self._drop(entry)
+        unsent = sum(map(is_unsent, wanted))
+        for entry in [entry for entry in longest if not entry.gone][: max(0, unsent - self.room)]:
+            self._drop(entry)
 
     def take(self, now: float, *, urgent_only: bool = False, least_tried: bool = False) -> Entry | None:
         """The oldest due entry (or, of the oldest ones, that which was tried least), busy from now on."""
@@ -179,6 +201,12 @@ class DutyWindow:
             heappop(self._later)
         return self._later[0][0] if self._later else None
 
+    def _sent_room(self) -> int:
+        """How many more duties of sent orders may come in; counted only where it may be few."""
+        if len(self._entries) <= self._sent_limit // 2:
+            return self._sent_limit - len(self._entries)
+        return self._sent_limit - sum(not is_unsent(entry.duty) for entry in self._entries.values())
+
     def _oldest(self, heap: list[tuple[int, int, Entry]]) -> Entry | None:
         while heap:
             entry = heappop(heap)[2]
@@ -209,6 +237,11 @@ class DutyWindow:
         entry.gone = True
         if self._entries.get(entry.duty.order_id) is entry:
             del self._entries[entry.duty.order_id]
+
+
+def is_unsent(duty: Duty) -> bool:
+    """Whether no call of it is known to have gone out."""
+    return duty.delivery in (Delivery.QUEUED, Delivery.SENDING)
 
 
 def _waits(entry: Entry) -> bool:

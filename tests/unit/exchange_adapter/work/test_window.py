@@ -7,7 +7,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from exchange_adapter.work.duty import Duty
-from exchange_adapter.work.window import DutyWindow
+from exchange_adapter.work.window import DutyWindow, Entry
 from orders.domain.values import Delivery
 
 
@@ -131,19 +131,53 @@ def test_the_window_is_bounded_and_makes_room_only_by_what_waits() -> None:
     waiting = shelf.take(0.0)
     assert waiting is not None
     shelf.put_back(waiting, 30.0)
-    shelf.make_room(2)
+    shelf.make_room([duty(3), duty(4)])
     assert len(shelf) == 1
     shelf.put([duty(3)])
     assert [taken(shelf), taken(shelf)] == [2, 3]
 
 
-def test_what_is_in_doubt_does_not_make_room() -> None:
-    shelf = window(duty(1, delivery=Delivery.IN_DOUBT), limit=1)
-    waiting = shelf.take(0.0)
-    assert waiting is not None
-    shelf.put_back(waiting, 30.0)
-    shelf.make_room(1)
-    assert len(shelf) == 1
+def full_of_waiting(limit: int) -> tuple[DutyWindow, list[Entry]]:
+    """Orders that were sent and are in doubt now; each waits for its next try, the later ones longer."""
+    shelf = window(*map(duty, range(limit)), limit=limit)
+    entries = [entry for _ in range(limit) if (entry := shelf.take(0.0)) is not None]
+    for number, entry in enumerate(entries):
+        entry.duty = replace(entry.duty, delivery=Delivery.IN_DOUBT)
+        shelf.put_back(entry, 30.0 + number)
+    return shelf, entries
+
+
+def test_what_is_in_doubt_makes_room_for_new_orders_and_for_nothing_else() -> None:
+    shelf, entries = full_of_waiting(4)
+    shelf.make_room([duty(10, delivery=Delivery.IN_DOUBT)])
+    assert len(shelf) == 4
+    shelf.make_room([duty(10)])
+    shelf.put([duty(10)])
+    assert (len(shelf), entries[3].gone, taken(shelf)) == (4, True, 10)
+
+
+def test_what_only_this_process_knows_stays() -> None:
+    shelf, entries = full_of_waiting(4)
+    entries[0].claimed_replace = UUID(int=1)
+    entries[1].cancel_lost = UUID(int=2)
+    entries[2].unsure_claim = True
+    entries[3].seen = replace(entries[3].seen, cancel_refused=UUID(int=3))
+    shelf.make_room([duty(10)])
+    assert len(shelf) == 4
+
+
+def test_what_cannot_leave_does_not_keep_what_can_from_leaving() -> None:
+    shelf, entries = full_of_waiting(4)
+    entries[3].claimed_cancel = UUID(int=1)  # waits longest
+    shelf.make_room([duty(10)])
+    assert (len(shelf), entries[2].gone) == (3, True)
+
+
+def test_a_part_of_the_window_is_for_unsent_orders_alone() -> None:
+    shelf = window(*(duty(number, delivery=Delivery.IN_DOUBT) for number in range(8)), limit=8)
+    assert len(shelf) == 6
+    shelf.put(map(duty, range(8, 20)))
+    assert len(shelf) == 8
 
 
 def test_its_heaps_do_not_grow_with_news() -> None:
