@@ -64,7 +64,7 @@ class LogAlerts:
 
 
 class OpenKind(Struct, frozen=True):
-    """What is open of a kind: how many, since the first opened, and when the newest did."""
+    """What is open of a kind: how many, up to MAX_ALERTS_COUNTED, since the first opened, and when the newest did."""
 
     alerts: int
     since: datetime
@@ -138,7 +138,7 @@ class PostgresAlertBoard:
         self._session.rows(_SQL["end_gone"], {"worker": self._worker})
 
     def open(self) -> dict[AlertKind, OpenKind]:
-        rows = self._session.rows(_SQL["open"], {"kinds": _KINDS})
+        rows = self._session.rows(_SQL["open"], {"kinds": _KINDS, "limit": MAX_ALERTS_COUNTED})
         return {AlertKind(kind): OpenKind(*opened) for kind, *opened in rows}
 
     def examples(self, kind: AlertKind) -> list[Example]:

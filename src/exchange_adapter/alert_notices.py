@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from exchange_adapter.alert_board import AlertBoard, Example, OpenKind, Told
 from exchange_adapter.alerts import TITLES, Alert, AlertKind
-from exchange_adapter.bounds import ALERT_PAUSE_S, ALERT_POLL_S, CLOSE_WAIT_S, WEBHOOK_RETRY_S
+from exchange_adapter.bounds import ALERT_PAUSE_S, ALERT_POLL_S, CLOSE_WAIT_S, MAX_ALERTS_COUNTED, WEBHOOK_RETRY_S
 from exchange_adapter.clock import Clock
 from exchange_adapter.waiting import first_of
 from orders.eventstore.port import StoreUnavailable
@@ -99,7 +99,8 @@ def _summary(kind: AlertKind, opened: OpenKind | None, examples: Sequence[Exampl
     if opened is None:
         return f"{TITLES[kind]}: none any more"
     first = f". {examples[0].detail}" if examples else ""
-    return f"{TITLES[kind]}: {opened.alerts}, since {opened.since:%H:%M} UTC{first}"
+    number = f"{opened.alerts:,} or more" if opened.alerts >= MAX_ALERTS_COUNTED else str(opened.alerts)
+    return f"{TITLES[kind]}: {number}, since {opened.since:%H:%M} UTC{first}"
 
 
 class AlertNotices:

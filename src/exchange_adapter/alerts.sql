@@ -82,8 +82,18 @@ where worker <> %(worker)s
     and not exists (select from public.adapter_workers as alive where alive.worker = known.worker)
 
 -- name: open
-select kind, count(*), min(opened_at), max(opened_at) from public.adapter_alerts
-where kind = any(%(kinds)s) group by kind
+-- Of each kind how many, counted up to `limit` so that a million cost a look no more than that, the oldest, the newest.
+select asked.kind, counted.alerts, counted.since,
+    (select max(opened_at) from public.adapter_alerts as newest where newest.kind = asked.kind)
+from unnest(%(kinds)s::text[]) as asked (kind)
+cross join lateral (
+    select count(*) as alerts, min(opened_at) as since
+    from (
+        select opened_at from public.adapter_alerts as known where known.kind = asked.kind
+        order by opened_at limit %(limit)s
+    ) as oldest
+) as counted
+where counted.alerts > 0
 
 -- name: examples
 -- Oldest first.
