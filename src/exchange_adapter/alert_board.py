@@ -11,7 +11,13 @@ import psycopg
 from msgspec import Struct
 
 from exchange_adapter.alerts import CONTRADICTIONS, Alert, AlertKind, LookUp, Step, changes, key_of
-from exchange_adapter.bounds import ALERT_EXAMPLES, ALERT_QUIET_S, MAX_ALERT_DETAIL, MAX_ALERTS_JUDGED
+from exchange_adapter.bounds import (
+    ALERT_EXAMPLES,
+    ALERT_QUIET_S,
+    MAX_ALERT_DETAIL,
+    MAX_ALERTS_COUNTED,
+    MAX_ALERTS_JUDGED,
+)
 from exchange_adapter.policy import can_go_on
 from exchange_adapter.session import Session
 from orders.domain.values import Capabilities, Delivery
