@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -33,6 +33,8 @@ from exchange_adapter.bounds import (
     LOOP_ANSWER_S,
     READ_THREADS,
     SILENT_SHARE,
+    STOP_WAIT_S,
+    THREADS_POLL_S,
 )
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
@@ -52,6 +54,7 @@ from exchange_adapter.unmatched import UnmatchedReports
 from exchange_adapter.venue import Venue
 from exchange_adapter.venue_calls import Submits, VenueCalls
 from exchange_adapter.venue_requests import Requests
+from exchange_adapter.waiting import first_of
 from exchange_adapter.webhook import Webhook
 from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties, PostgresSentRequests
 from exchange_adapter.work.feeder import Feeder
@@ -72,7 +75,7 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     stream of several venues apart; it is stored. `new_id` makes time-ordered ids (UUIDv7). `max_calls` are in flight
     at most in this process, `calls_per_s` begin in all adapters of the venue together (None: no limit);
     `resends_in_doubt` is the operator's choice for a venue that leaves no other. A kind of alert is told of once in
-    `alert_pause_s` at most, by the webhook too where its URL is not empty."""
+    `alert_pause_s` at most, by the webhook too where its URL is not empty. `drain_s`: for calls at a stop."""
 
     database_url: str
     direct_url: str
@@ -85,6 +88,7 @@ class AdapterConfig(Struct, frozen=True, kw_only=True):
     resends_in_doubt: bool = False
     alert_webhook_url: str = ""
     alert_pause_s: float = ALERT_PAUSE_S
+    drain_s: float = STOP_WAIT_S
 
 
 def run_adapter(
@@ -98,7 +102,8 @@ def run_adapter(
 ) -> int:
     """Works until `stop` is set; returns the process' exit code: RESTART_EXIT_CODE where it wants to be started afresh.
 
-    The caller closes the store and the hints. Ends within STOP_WAIT_S and CLOSE_WAIT_S.
+    The caller closes the store and the hints. Ends within `drain_s` and END_S of the stop, whatever hangs: the
+    process is to be ended by os._exit, since a thread may still run.
     """
     return asyncio.run(_Adapter(config, store, hints, venue).run(stop, ready))
 
@@ -106,6 +111,16 @@ def run_adapter(
 def worker_id() -> str:
     """Fresh for each process start; tells a person where to look."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
+
+
+async def _until_one_ends(threads: Sequence[Thread], stopping: asyncio.Event) -> None:
+    """Watches threads that should run until the stop: without one of them the process would live on and do nothing."""
+    while not stopping.is_set():
+        for thread in threads:
+            if not thread.is_alive():
+                log.error("a thread of the adapter has ended: the adapter is started afresh", thread=thread.name)
+                return
+        await first_of(stopping, timeout_s=THREADS_POLL_S)
 
 
 class _Adapter:
@@ -135,6 +150,7 @@ class _Adapter:
         self._alerts = ProcessAlerts(self._worker, self._conditions(), self._clock.utc, self._window.for_person)
         venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate, self._alerts.note)
         self._submits = Submits(venue_calls, handler, recorder, self._worker)
+        self._drain_s = config.drain_s
         self._dispatcher = self._dispatching(handler, recorder, venue_calls, config.limits)
         self._feeder = Feeder(
             duties=self._duties,
@@ -188,6 +204,7 @@ class _Adapter:
             clock=self._clock,
             breaker=self._breaker,
             rate=self._rate,
+            drain_s=self._drain_s,
         )
 
     def _conditions(self) -> dict[AlertKind, Condition]:
@@ -225,28 +242,37 @@ class _Adapter:
         log.info("adapter started", worker=self._worker, venue=type(self._venue).__name__)
         ready()
         try:
-            return await self._work(stopping)
+            return await self._work(stopping, threads)
         finally:
             ended.set()
-            await asyncio.gather(*(asyncio.to_thread(thread.join, CLOSE_WAIT_S) for thread in threads))
-            await asyncio.to_thread(self._close)
+            closing = Thread(target=self._close, name="close", daemon=True)  # it closes the venue: foreign code
+            closing.start()
+            await asyncio.gather(*(asyncio.to_thread(thread.join, CLOSE_WAIT_S) for thread in (*threads, closing)))
             log.info("adapter stopped", worker=self._worker)
 
-    async def _work(self, stopping: asyncio.Event) -> int:
-        """Until the stop, or until one part ends by itself: then the others are stopped too."""
+    async def _work(self, stopping: asyncio.Event, threads: Sequence[Thread]) -> int:
+        """Until the stop, or until one part or thread ends by itself: then the others are stopped too."""
         working = (self._dispatcher, self._feeder, self._reports, self._rematching, self._notices)
         parts = [asyncio.ensure_future(part.run(stopping)) for part in working]
+        parts.append(asyncio.ensure_future(_until_one_ends(threads, stopping)))
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        asked = stopping.is_set()
         stopping.set()
         self._ownership.leave()
-        results = await asyncio.gather(*parts, return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
+        _, left = await asyncio.wait(parts, timeout=self._drain_s + 2 * CLOSE_WAIT_S)
+        for part in left:
+            part.cancel()
+        if left:
+            log.warning("parts of the adapter did not stop in time and are cut off", parts=len(left))
+            await asyncio.wait(left, timeout=CLOSE_WAIT_S)
+        ended = [part for part in parts if part.done() and not part.cancelled()]
+        failures = [failure for part in ended if (failure := part.exception()) is not None]
         for failure in failures:
             if isinstance(failure, PoolExhausted):
                 log.error("too many calls hang: the adapter is started afresh", reason=str(failure))
             else:
                 log.error("a part of the adapter failed", exc_info=failure)
-        return RESTART_EXIT_CODE if failures else 0
+        return RESTART_EXIT_CODE if failures or not asked else 0
 
     def _pass_on(self, stop: Event, stopping: asyncio.Event) -> None:
         stop.wait()

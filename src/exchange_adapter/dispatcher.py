@@ -75,6 +75,7 @@ class Dispatcher:
         clock: Clock,
         breaker: Breaker,
         rate: CallRate,
+        drain_s: float = STOP_WAIT_S,
     ) -> None:
         self._handler = handler
         self._venue = venue
@@ -87,6 +88,7 @@ class Dispatcher:
         self._clock = clock
         self._breaker = breaker
         self._rate = rate
+        self._drain_s = drain_s
         self._turns: set[asyncio.Task[None]] = set()
         self.turns_ended = 0
         self._woken = asyncio.Event()
@@ -102,7 +104,7 @@ class Dispatcher:
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then no call begins any more, running ones may end within STOP_WAIT_S, and what still runs is
+        """Until `stop`; then no call begins any more, running ones may end within `drain_s`, and what still runs is
         left to be in doubt.
 
         Raises: PoolExhausted where too many calls hang, after the others have ended.
@@ -156,7 +158,7 @@ class Dispatcher:
 
     async def _drain(self) -> None:
         if self._turns:
-            await asyncio.wait(self._turns, timeout=STOP_WAIT_S)
+            await asyncio.wait(self._turns, timeout=self._drain_s)
         left = list(self._turns)
         for task in left:
             task.cancel()

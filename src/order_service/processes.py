@@ -14,7 +14,7 @@ from order_service.database import database_that_answers
 from order_service.errors import PartFailed
 from order_service.listening import require_free
 from order_service.settings import Address, Settings
-from order_service.supervisor import say_ready
+from order_service.supervisor import say_ready, seconds_to_stop
 
 
 def run_api(settings: Settings) -> None:
@@ -67,6 +67,7 @@ def run_adapter(settings: Settings) -> None:
     from uuid_utils.compat import uuid7
 
     from exchange_adapter.adapter import AdapterConfig, run_adapter
+    from exchange_adapter.bounds import END_S, STOP_WAIT_S
     from exchange_adapter.loading import load_venue
     from exchange_adapter.policy import Limits
     from order_service.exchange import capabilities
@@ -78,6 +79,7 @@ def run_adapter(settings: Settings) -> None:
     venue = load_venue(
         settings.exchange, address=settings.exchange_address, call_timeout_s=settings.venue_call_timeout_s
     )
+    stop_s = seconds_to_stop()
     config = AdapterConfig(
         database_url=where.url,
         direct_url=where.direct_url,
@@ -89,6 +91,7 @@ def run_adapter(settings: Settings) -> None:
         max_calls=settings.venue_max_calls,
         calls_per_s=settings.venue_calls_per_s,
         resends_in_doubt=settings.resend_in_doubt,
+        drain_s=STOP_WAIT_S if stop_s is None else min(STOP_WAIT_S, max(0.0, stop_s - END_S)),
     )
     store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders adapter")
     hints = PostgresHints(where.direct_url, application_name="orders adapter hints")

@@ -31,6 +31,9 @@ from order_service.errors import ChildNotStarted, EmbeddedPostgresError, PartFai
 READY_FD = "ORDERS_READY_FD"
 """The file descriptor on which a part says, in one line, that it is ready; set by the supervisor."""
 
+STOP_S = "ORDERS_STOP_S"
+"""The seconds that a part has to stop; set by the supervisor."""
+
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -87,7 +90,7 @@ class Child:
         self.backoff.began()
         reader, writer = os.pipe()
         try:
-            environment = {**os.environ, READY_FD: str(writer)}
+            environment = {**os.environ, READY_FD: str(writer), STOP_S: str(self.part.stop_s)}
             self.process = spawn(self.part.argv, env=environment, death_signal=signal.SIGTERM, pass_fds=(writer,))
         except BaseException:
             os.close(reader)
@@ -303,6 +306,12 @@ class Supervisor:
 
 def _ending(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+def seconds_to_stop() -> float | None:
+    """What the supervisor, if there is one, gives this process before it kills it."""
+    given = os.environ.get(STOP_S)
+    return None if given is None else float(given)
 
 
 def say_ready() -> None:

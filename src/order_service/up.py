@@ -20,6 +20,8 @@ from order_service.supervisor import Part, Supervisor
 STOP_ORDER = ("api", "adapter", "projector", "exchange")
 """First who takes orders, then who places them; the database last."""
 
+# With the database's FAST_STOP_S and IMMEDIATE_STOP_S below ten seconds, for they stop one after another. The adapter's
+# calls have what END_S leaves of its time.
 _STOP_S = {"api": 2.5, "adapter": 3.0, "projector": 1.0, "exchange": 1.0}
 
 

@@ -1,0 +1,23 @@
+"""`orders up`: its parts have their time to stop, one after another."""
+
+from __future__ import annotations
+
+from exchange_adapter.bounds import CLOSE_WAIT_S, END_S
+from order_service.bounds import FAST_STOP_S, IMMEDIATE_STOP_S
+from order_service.settings import load_settings
+from order_service.up import STOP_ORDER, parts_of
+
+CONTRACT_S = 10.0
+A_CALL_S = 0.5  # of the place_order that most will plug in
+
+
+def test_all_parts_and_the_database_stop_one_after_another_within_ten_seconds() -> None:
+    parts = parts_of(load_settings({}))
+    assert {part.name for part in parts} == set(STOP_ORDER)
+    assert sum(part.stop_s for part in parts) + FAST_STOP_S + IMMEDIATE_STOP_S < CONTRACT_S
+
+
+def test_the_adapter_has_time_to_end_a_usual_call_and_to_close_before_it_is_killed() -> None:
+    (adapter,) = (part for part in parts_of(load_settings({})) if part.name == "adapter")
+    assert END_S > 4 * CLOSE_WAIT_S
+    assert adapter.stop_s - END_S > A_CALL_S
