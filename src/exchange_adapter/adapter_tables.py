@@ -44,8 +44,11 @@ class HeldQuery(Struct, frozen=True, kw_only=True):
 
 
 class HeldRow(Struct, frozen=True):
+    """`alerted`: an alert says that it is held."""
+
     order_id: UUID
     last: LastTry
+    alerted: bool
 
 
 class HeldRows(Struct, frozen=True):
@@ -167,9 +170,10 @@ def _in_utc(value: Any) -> Any:
 
 
 def _held(
-    order_id: UUID, worker: str | None, attempted_at: datetime | None, reason: str | None, alive: bool
+    order_id: UUID, worker: str | None, attempted_at: datetime | None, reason: str | None, alive: bool, alerted: bool
 ) -> HeldRow:
-    return HeldRow(order_id, LastTry(worker=worker, worker_alive=alive, attempted_at=attempted_at, reason=reason))
+    last = LastTry(worker=worker, worker_alive=alive, attempted_at=attempted_at, reason=reason)
+    return HeldRow(order_id, last, alerted)
 
 
 def _worker(

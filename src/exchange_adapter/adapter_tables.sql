@@ -14,7 +14,8 @@ select coalesce(reached.position, 0), found.*
 from (values ((select position from public.follower_checkpoint where name = %(follower)s))) as reached (position)
 left join lateral (
     select d.since_position, d.order_id, d.worker, d.attempted_at, d.reason,
-        exists (select from living where living.worker = d.worker)
+        exists (select from living where living.worker = d.worker),
+        exists (select from public.adapter_alerts a where a.key = d.order_id::text and a.kind = 'order_held')
     from public.adapter_duties d
     where d.delivery = any(%(deliveries)s) and d.since_position > %(after)s
         and (%(worker)s::text is null or d.worker = %(worker)s)

@@ -37,8 +37,8 @@ class LastTry(Struct, frozen=True, kw_only=True):
 
 
 class HeldOrder(Struct, frozen=True, kw_only=True):
-    """`can` names what can be done: retry a parked order, resolve one in doubt. `not_placed_from` is when a person's
-    word that it was not placed counts."""
+    """`needs_person`: the adapter does not settle it. `can` names what can be done: retry a parked order, resolve one in
+    doubt. `not_placed_from` is when a person's word that it was not placed counts."""
 
     order_id: UUID
     account: str
@@ -56,6 +56,7 @@ class HeldOrder(Struct, frozen=True, kw_only=True):
     since: datetime
     reason: str | None
     pending: list[str]
+    needs_person: bool
     can: list[str]
     not_placed_from: datetime | None
 
@@ -94,7 +95,7 @@ def not_placed_from(order: Order, claims: Mapping[int, datetime], after_s: float
     return None if claimed_at is None else claimed_at + timedelta(seconds=after_s)
 
 
-def shown(told: Told, last: LastTry, catalogue: Catalogue, after_s: float) -> HeldOrder:
+def shown(told: Told, last: LastTry, catalogue: Catalogue, after_s: float, *, needs_person: bool) -> HeldOrder:
     """Of an order that is held."""
     order = told.order
     traded = order.placed.traded
@@ -116,6 +117,7 @@ def shown(told: Told, last: LastTry, catalogue: Catalogue, after_s: float) -> He
         since=told.held_since or order.updated_at,
         reason=last.reason,
         pending=_pending(order),
+        needs_person=needs_person,
         can=["resolve"] if in_doubt else ["retry"],
         not_placed_from=not_placed_from(order, told.claims, after_s),
     )

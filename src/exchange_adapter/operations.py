@@ -136,7 +136,7 @@ class Operations:
 
         told = await asyncio.gather(*map(read, found.rows))
         orders = [
-            shown(one, row.last, self._handler.rules.catalogue, self._wait_s)
+            shown(one, row.last, self._handler.rules.catalogue, self._wait_s, needs_person=self._needs_person(row, one))
             for row, one in zip(found.rows, told, strict=True)
             if one is not None and is_held(one.order) and query.delivery in (None, one.order.delivery)
         ]
@@ -178,13 +178,14 @@ class Operations:
         page = await self.held(
             HeldQuery(delivery=delivery, worker=chosen.worker, until=until, limit=MAX_ACTIONS, after=after)
         )
-        orders = [order for order in page.orders if chosen.worker is not None or self._needs_person(order)]
+        orders = [order for order in page.orders if chosen.worker is not None or order.needs_person]
         as_of = page.position if until is None else min(until, page.position)
         return _Set([str(order.order_id) for order in orders], as_of, len(page.orders) - len(orders), page.next)
 
-    def _needs_person(self, order: HeldOrder) -> bool:
-        venue = self._handler.rules.venue
-        return not can_go_on(venue, order.delivery, cancel="cancel" in order.pending)
+    def _needs_person(self, row: HeldRow, told: Told) -> bool:
+        """Nothing can be tried for it, or what was tried long enough came to nothing."""
+        order, venue = told.order, self._handler.rules.venue
+        return row.alerted or not can_go_on(venue, order.delivery, cancel=order.pending_cancel is not None)
 
     async def _result(self, text: str, action: Action, by: str, *, dry_run: bool) -> ActionResult:
         try:

@@ -63,11 +63,23 @@ async def test_the_list_shows_what_is_held_oldest_first_and_what_can_be_done(ser
         "worker_alive": True,
         "reason": "no answer within 10 s",
         "pending": ["cancel"],
+        "needs_person": False,
         "can": ["resolve"],
     }
     assert (second["order_id"], second["delivery"], second["can"]) == (str(parked), "parked", ["retry"])
     assert (second["reason"], second["not_placed_from"]) == ("8 attempts failed", None)
+    assert second["needs_person"]
     assert datetime.fromisoformat(second["since"]) == service.at
+
+
+async def test_the_list_tells_who_needs_a_person(service: OperationsService, plain: OperationsService) -> None:
+    settling, asked_long = service.in_doubt(2)
+    with psycopg.connect(service.url) as connection:
+        alert = "insert into adapter_alerts values ('order_held', %s, now(), now(), 1, null, 'w-1', 'asked for long')"
+        connection.execute(alert, (str(asked_long),))
+    needing = {one["order_id"]: one["needs_person"] for one in await service.get("/ops/parked")}
+    assert needing == {str(settling): False, str(asked_long): True}
+    assert all(one["needs_person"] for one in await plain.get("/ops/parked"))
 
 
 async def test_the_list_names_the_attempts_that_are_in_doubt_and_no_others(service: OperationsService) -> None:

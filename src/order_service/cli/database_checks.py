@@ -100,9 +100,12 @@ def _held_up(connection: Connection) -> list[Finding]:
     if not rows:
         return [Finding("orders", "well", "none in doubt, none parked")]
     found = ", ".join(
-        f"{count} {delivery.replace('_', ' ')} (first: {first}{f', {reason}' if reason else ''})"
-        for delivery, count, first, reason in rows
+        f"{count} {delivery.replace('_', ' ')}{'' if needs_person else ' that may settle themselves'}"
+        f" (first: {first}{f', {reason}' if reason else ''})"
+        for delivery, needs_person, count, first, reason in rows
     )
+    if not any(needs_person for _, needs_person, *_ in rows):
+        return [Finding("orders", "well", found)]
     to_do = "`orders parked list` shows them; ask the exchange about those in doubt, then `orders parked resolve`"
     return [Finding("orders", "wrong", found, to_do)]
 

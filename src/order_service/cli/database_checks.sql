@@ -22,9 +22,16 @@ left join public.follower_checkpoint reached on reached.name = asked.name
 order by asked.name
 
 -- name: held_up
--- Orders that are in doubt or parked, and the oldest of each with its reason.
-select delivery, count(*), (array_agg(order_id order by since_position))[1], (array_agg(reason order by since_position))[1]
-from public.adapter_duties where delivery in ('in_doubt', 'parked') group by delivery order by delivery
+-- Orders that are in doubt or parked, those apart that need a person, and the oldest of each with its reason.
+select delivery, needs_person, count(*), (array_agg(order_id order by since_position))[1],
+    (array_agg(reason order by since_position))[1]
+from public.adapter_duties
+cross join lateral (
+    select delivery = 'parked' or exists (
+        select from public.adapter_alerts where key = order_id::text and kind = 'order_held'
+    )
+) as judged (needs_person)
+where delivery in ('in_doubt', 'parked') group by delivery, needs_person order by needs_person desc, delivery
 
 -- name: alerts
 select kind, count(*) from public.adapter_alerts group by kind order by kind

@@ -31,6 +31,7 @@ _COLUMNS = (
     "attempted_at",
     "since",
     "pending",
+    "needs_person",
     "can",
     "not_placed_from",
     "reason",
@@ -45,6 +46,7 @@ _ON_TERMINAL = {
     "worker": "worker",
     "since": "since",
     "pending": "pending",
+    "needs_person": "needs a person",
     "reason": "reason",
 }
 """What a line of a terminal has room for; tab-separated output has _COLUMNS, JSON everything."""
@@ -57,7 +59,7 @@ _COLOURS = {"refused": "yellow", "unknown": "red", "failed": "red"}
 
 @click.group()
 def parked() -> None:
-    """Orders that wait for a person: parked ones, and those in doubt.
+    """Orders that wait for a person, or may soon: parked ones, and those in doubt.
 
     An order is in doubt when no one knows whether the exchange has it; it is parked when it failed again and again
     while others passed.

@@ -251,12 +251,12 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
         "alerts": "well",
     }
 
-    first = uuid4()
+    first, parked = uuid4(), uuid4()
     with psycopg.connect(database_url, autocommit=True) as other:
         for follower in (*(one.name for one in PROJECTIONS), FOLLOWER):
             other.execute("insert into follower_checkpoint (name) values (%s)", (follower,))
             other.execute("select pg_advisory_lock(hashtextextended('follower ' || %s, 0))", (follower,))
-        for order_id, delivery in ((first, "in_doubt"), (uuid4(), "parked"), (uuid4(), "queued")):
+        for order_id, delivery in ((first, "in_doubt"), (parked, "parked"), (uuid4(), "queued")):
             other.execute(
                 "insert into adapter_duties (order_id, shard, since_position, position, version, delivery, symbol,"
                 " attempts, failures, pending_cancel, pending_replace, unwanted, reason)"
@@ -269,7 +269,12 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
                 " values (%s, 'simulated', 1, now() - make_interval(secs => %s))",
                 (worker, silent_s),
             )
-        other.execute("insert into adapter_alerts values ('order_held', 'x', now(), now(), 1, 1, null, 'in doubt')")
+        other.execute("update adapter_duties set delivery = 'in_doubt' where delivery = 'parked'")
+        settling = next(one for one in check_database(given) if one.check == "orders")
+        assert (settling.state, settling.found.split(" (")[0]) == ("well", "2 in doubt that may settle themselves")
+        other.execute("update adapter_duties set delivery = 'parked' where order_id = %s", (parked,))
+        alert = "insert into adapter_alerts values ('order_held', %s, now(), now(), 1, 1, null, 'in doubt')"
+        other.execute(alert, (str(first),))
         held = {one.check: one for one in check_database(given)}
     assert {held[name].found for name in names} == {"at position 0 of 0; followed"}
     assert held["orders"].state == "wrong"

@@ -16,6 +16,7 @@ HELD: dict[str, Any] = {
     "symbol": "EURUSD",
     "attempts_in_doubt": [1, 2],
     "pending": ["cancel"],
+    "needs_person": False,
     "can": ["resolve"],
     "worker": "host/1/abc",
     "worker_alive": False,
@@ -34,6 +35,7 @@ def test_the_list_is_asked_with_its_filters_and_tab_separated_without_a_terminal
     names, values = (line.split("\t") for line in done.stdout.splitlines())
     shown = dict(zip(names, values, strict=True))
     assert (shown["order_id"], shown["attempts_in_doubt"], shown["worker_alive"]) == (ID, "1,2", "no")
+    assert shown["needs_person"] == "no"
 
 
 def test_a_list_that_has_more_says_so(run: Run, api: ScriptedApi) -> None:
