@@ -3,7 +3,7 @@
 | kind | open while |
 | --- | --- |
 | order_parked | an order is out of the queue until a person or a rule resumes it |
-| order_held | an order is in doubt where only a person can settle it (policy.can_go_on), or waits long (waits_for_word) |
+| order_held | an order is in doubt where only a person can settle it (can_go_on), or waits long (waits_for_word) |
 | unwanted_order | an order that ended as never placed lives at the exchange |
 | late_fill | for a quiet time after a fill of an order that had ended otherwise |
 | overfill | more is filled than was asked for; at most for a quiet time after the last fill |

@@ -37,8 +37,8 @@ class LastTry(Struct, frozen=True, kw_only=True):
 
 
 class HeldOrder(Struct, frozen=True, kw_only=True):
-    """`needs_person`: the adapter does not settle it. `can` names what can be done: retry a parked order, resolve one in
-    doubt. `not_placed_from` is when a person's word that it was not placed counts."""
+    """`needs_person`: the adapter does not settle it. `can` names what can be done: retry a parked order, resolve one
+    in doubt. `not_placed_from` is when a person's word that it was not placed counts."""
 
     order_id: UUID
     account: str
