@@ -44,7 +44,7 @@ from exchange_adapter.errors import RESTART_EXIT_CODE, PoolExhausted
 from exchange_adapter.figures import Figures, Working
 from exchange_adapter.ownership import Owned, Ownership
 from exchange_adapter.policy import Limits
-from exchange_adapter.process_alerts import Condition, ProcessAlerts, breaker_open, calls_hang
+from exchange_adapter.process_alerts import Condition, ProcessAlerts, breaker_open, calls_hang, duties_stalled
 from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.rematching import PostgresNotedReports, Rematching
@@ -212,10 +212,14 @@ class _Adapter:
             AlertKind.BREAKER_OPEN: breaker_open(self._breaker),
             AlertKind.CALLS_HANG: calls_hang(self._calls),
             AlertKind.REPORTS_STALLED: self._reports_stalled,
+            AlertKind.DUTIES_STALLED: self._duties_stalled,
         }
 
     def _reports_stalled(self) -> str | None:
         return self._reports.stalled()
+
+    def _duties_stalled(self) -> str | None:
+        return duties_stalled(self._follower.follower)()
 
     def _telling(self, config: AdapterConfig) -> AlertNotices:
         return AlertNotices(

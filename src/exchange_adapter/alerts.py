@@ -14,8 +14,9 @@
 | breaker_open | a process makes no calls but probes, since the exchange fails at every one |
 | reports_stalled | the process that reads the exchange's reports gets nothing, not even a sign of life |
 | calls_hang | calls of a process are past their timeout and have not returned |
+| duties_stalled | the process that keeps the table of duties cannot read or apply an event: nothing new is placed |
 
-Alerts of an order have its id as their key, unknown_order the exchange's name, the last three the process' worker id.
+Alerts of an order have its id as their key, unknown_order the exchange's name, the last four the process' worker id.
 The first seven follow from the log: each batch's are written with its duties. The others, and those orders held that
 the log does not tell of, end with their process.
 """
@@ -55,6 +56,7 @@ class AlertKind(StrEnum):
     BREAKER_OPEN = "breaker_open"
     REPORTS_STALLED = "reports_stalled"
     CALLS_HANG = "calls_hang"
+    DUTIES_STALLED = "duties_stalled"
 
 
 TITLES = {
@@ -70,6 +72,7 @@ TITLES = {
     AlertKind.BREAKER_OPEN: "The exchange fails at every call",
     AlertKind.REPORTS_STALLED: "No execution reports are read",
     AlertKind.CALLS_HANG: "Calls to the exchange hang",
+    AlertKind.DUTIES_STALLED: "New orders are not placed, since the log cannot be followed",
 }
 """For a person; a count follows."""
 

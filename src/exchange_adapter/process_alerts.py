@@ -13,6 +13,7 @@ from exchange_adapter.alerts import Alert, AlertKind, Name, ends_quietly, plain
 from exchange_adapter.bounds import MAX_NOTED_ALERTS
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
+from orders.follower import Follower
 
 Note = Callable[[AlertKind, UUID, str], None]
 """Takes note of a contradiction: its kind, the order, and what to tell of it."""
@@ -32,6 +33,16 @@ def breaker_open(breaker: Breaker) -> Condition:
 
 def calls_hang(calls: Calls) -> Condition:
     return lambda: f"{calls.lost} of {calls.limit} calls are past their timeout" if calls.lost else None
+
+
+def duties_stalled(follower: Follower) -> Condition:
+    """Not where another process has taken over: this one stands by then, and its failure is of no account."""
+
+    def stalled() -> str | None:
+        failure, stands_by = follower.failure, follower.backend_pid is not None and follower.checkpoint is None
+        return None if failure is None or stands_by else f"at position {failure.position}: {failure.reason}"
+
+    return stalled
 
 
 Held = Callable[[], Iterable[tuple[UUID, str]]]

@@ -16,9 +16,12 @@ from exchange_adapter.bounds import (
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.errors import ReportsLost
-from exchange_adapter.process_alerts import ProcessAlerts, breaker_open, calls_hang
+from exchange_adapter.process_alerts import ProcessAlerts, breaker_open, calls_hang, duties_stalled
 from exchange_adapter.venue import Found, NotFound, NotSent, ReportPosition, ReportStream, Unknown, VenueState
 from orders.domain.values import Capabilities
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.subscription import MemoryHints
+from orders.follower import Checkpoint, Failure, Follower
 from tests.support.adapter_floor import Floor, Later, on_floor
 from tests.support.report_reading import Reading, follow
 from tests.support.virtual_time import EPOCH, pass_time
@@ -69,6 +72,21 @@ def test_calls_that_hang_are_an_alert_that_counts_them() -> None:
         assert alert.detail == f"{lost} of 500 calls are past their timeout"
     watch.calls.lost = 0
     assert watch.kinds == []
+
+
+def test_duties_that_cannot_be_kept_are_a_stall_until_they_go_on_or_another_process_keeps_them() -> None:
+    follower = Follower("duties", MemoryEventStore(), "", lambda cursor, batch: None, MemoryHints())
+    stalled = duties_stalled(follower)
+    follower.backend_pid, follower.checkpoint = 1, Checkpoint(6, 1)
+    assert stalled() is None
+    follower.failure = Failure(7, "ValueError: no such side")
+    assert stalled() == "at position 7: ValueError: no such side"
+    follower.backend_pid = follower.checkpoint = None
+    assert stalled() is not None, "it tries again"
+    follower.backend_pid = 2
+    assert stalled() is None, "another process has the lock"
+    follower.checkpoint, follower.failure = Checkpoint(7, 1), None
+    assert stalled() is None
 
 
 def test_a_contradiction_is_noted_until_it_stays_quiet() -> None:
