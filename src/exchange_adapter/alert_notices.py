@@ -61,9 +61,7 @@ class Post(Protocol):
     async def close(self) -> None: ...
 
 
-def next_told(
-    told: Told | None, opened: OpenKind | None, now: datetime, pause_s: float = ALERT_PAUSE_S
-) -> Told | None:
+def next_told(told: Told | None, opened: OpenKind | None, now: datetime, pause_s: float = ALERT_PAUSE_S) -> Told | None:
     """What has to be told of a kind of which this is open; None: nothing now. `told` itself where that one is to be
     repeated."""
     alerts, newest = (opened.alerts, opened.newest) if opened else (0, None)

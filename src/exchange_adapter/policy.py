@@ -177,7 +177,8 @@ class Waits(Struct, frozen=True):
 
 def waits_for_word(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: Limits) -> Waits | None:
     """None: it goes on by itself. What the venue is asked about is settled once its "not found" counts, if it ever
-    does; asking goes on after that, since the venue may turn out to have it. Of what lives unwanted another alert tells."""
+    does; asking goes on after that, since the venue may turn out to have it. Of what lives unwanted another alert
+    tells."""
     step = _unhurried(venue, order, seen, now, limits)
     if isinstance(step, Hold) and not order.lives_unwanted:
         return Waits(step.reason, HELD_ALERT_S)
