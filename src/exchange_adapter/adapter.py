@@ -160,14 +160,7 @@ class _Adapter:
             clock=self._clock,
             threads=self._duty_reads,
         )
-        unmatched = UnmatchedReports(config.venue_name, store, self._writer, self._reads, self._clock.utc)
-        self._reports = ReportReader(
-            venue=venue,
-            recorder=recorder,
-            positions=self._positions,
-            unmatched=unmatched,
-            thread=self._report_reads,
-        )
+        self._reports = self._reading(config, store, recorder)
         self._noted = PostgresNotedReports(config.database_url, config.venue_name)
         self._rematching = Rematching(self._noted, store, self._reports.record_order, self._reads)
         self._follower = DutyFollower(
@@ -179,14 +172,7 @@ class _Adapter:
         )
         self._alert_board = PostgresAlertBoard(config.direct_url, self._worker)
         self._notices = self._telling(config)
-        self._ownership = Ownership(
-            config.direct_url,
-            Worker(self._worker, config.venue_name),
-            on_change=self._owned,
-            working=self._working,
-            other_pids=self._other_pids,
-            reports=venue.capabilities.reports,
-        )
+        self._ownership = self._owning(config)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def _dispatching(
@@ -205,6 +191,25 @@ class _Adapter:
             breaker=self._breaker,
             rate=self._rate,
             drain_s=self._drain_s,
+        )
+
+    def _reading(self, config: AdapterConfig, store: EventStore, recorder: Recorder) -> ReportReader:
+        return ReportReader(
+            venue=self._venue,
+            recorder=recorder,
+            positions=self._positions,
+            unmatched=UnmatchedReports(config.venue_name, store, self._writer, self._reads, self._clock.utc),
+            thread=self._report_reads,
+        )
+
+    def _owning(self, config: AdapterConfig) -> Ownership:
+        return Ownership(
+            config.direct_url,
+            Worker(self._worker, config.venue_name),
+            on_change=self._owned,
+            working=self._working,
+            other_pids=self._other_pids,
+            reports=self._venue.capabilities.reports,
         )
 
     def _conditions(self) -> dict[AlertKind, Condition]:
