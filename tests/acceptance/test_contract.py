@@ -61,9 +61,6 @@ def events_of(service: RunningService, order_id: str) -> list[str]:
     return [one["event"] for one in service.http.get(f"/orders/{order_id}/events").json()]
 
 
-# Fields
-
-
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
@@ -94,11 +91,10 @@ def test_every_wrong_field_is_listed(service: RunningService) -> None:
 
 
 def test_operators_see_the_adapter_the_projections_and_what_is_held(service: RunningService) -> None:
-    def all_shards_are_told() -> bool:
-        (worker,) = service.http.get("/ops/workers").json()
-        return (worker["alive"], worker["venue"], len(worker["shards"])) == (True, "simulated", 64)
-
-    wait_until(all_shards_are_told, what="the adapter's heartbeat")
+    workers = lambda: service.http.get("/ops/workers").json()  # noqa: E731
+    wait_until(lambda: [len(one["shards"]) for one in workers()] == [64], what="the adapter's heartbeat")
+    (worker,) = workers()
+    assert (worker["alive"], worker["venue"]) == (True, "simulated")
     assert all(one["followed"] for one in service.http.get("/ops/projections").json())
     assert service.http.get("/ops/parked").json() == []
     assert "\norders_adapter_workers 1.0\n" in service.http.get("/metrics").text
