@@ -9,11 +9,21 @@ import msgspec
 import pytest
 
 from exchange_adapter import refusals
-from exchange_adapter.api.bodies import ResolveBody, ResolveOneBody, RetryBody, RetryOneBody, cursor_after, read_action
+from exchange_adapter.api.bodies import (
+    Asked,
+    ResolveBody,
+    ResolveOneBody,
+    RetryBody,
+    RetryOneBody,
+    cursor_after,
+    read_action,
+)
 from exchange_adapter.api.problems import PROBLEMS
 from exchange_adapter.operations import Chosen, Resolve, Retry
 from orders.request_errors import WrongFields
 
+NEXT = cursor_after(7, Asked(Chosen(), Resolve("r", placed=True), dry_run=False))
+"""Of a request to resolve all."""
 GOOD: dict[str, object] = {"all": True, "reason": "r", "outcome": "placed"}
 WRONG: list[tuple[dict[str, object], str]] = [
     ({"all": None}, "order_ids"),
@@ -31,6 +41,7 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"outcome": None}, "outcome"),
     ({"dry_run": "no"}, "dry_run"),
     ({"cursor": "x"}, "cursor"),
+    ({"cursor": NEXT, "all": None, "worker": "w"}, "cursor"),
     ({"colour": "red"}, "colour"),
 ]
 
@@ -48,7 +59,7 @@ def test_a_wrong_field_is_named(change: dict[str, object], field: str) -> None:
         ({"all": True, "reason": " r "}, RetryBody, Chosen(), Retry("r")),
         ({"worker": "w", "reason": "r"}, RetryBody, Chosen(worker="w"), Retry("r")),
         ({"order_ids": ["a", "b"], "reason": "r"}, RetryBody, Chosen(order_ids=("a", "b")), Retry("r")),
-        (GOOD | {"cursor": cursor_after(7)}, ResolveBody, Chosen(after=7), Resolve("r", placed=True)),
+        (GOOD | {"cursor": NEXT}, ResolveBody, Chosen(after=7), Resolve("r", placed=True)),
         ({"outcome": "not_placed", "reason": "r"}, ResolveOneBody, Chosen(), Resolve("r", placed=False)),
         ({"reason": "r"}, RetryOneBody, Chosen(), Retry("r")),
     ],
@@ -62,7 +73,7 @@ def test_a_body_says_what_is_to_be_done_of_which_orders(
 
 def test_a_cursor_is_for_many_orders_only() -> None:
     with pytest.raises(WrongFields, match="Unknown field `cursor`"):
-        read_action(json.dumps({"reason": "r", "cursor": cursor_after(7)}).encode(), RetryOneBody)
+        read_action(json.dumps({"reason": "r", "cursor": NEXT}).encode(), RetryOneBody)
 
 
 def test_every_refusal_of_operators_has_its_status() -> None:
