@@ -38,15 +38,10 @@ _COLUMNS = (
 )
 _ON_TERMINAL = {
     "order_id": "order",
-    "delivery": "delivery",
-    "symbol": "symbol",
-    "side": "side",
-    "quantity": "quantity",
-    "attempts_in_doubt": "in doubt",
-    "worker": "worker",
+    "terms": "terms",
+    "delivery": "is",
+    "needs_person": "needs you",
     "since": "since",
-    "pending": "pending",
-    "needs_person": "needs a person",
     "reason": "reason",
 }
 """What a line of a terminal has room for; tab-separated output has _COLUMNS, JSON everything."""
@@ -82,12 +77,12 @@ def list_held(as_json: bool, all_pages: bool, limit: int | None, **filters: str 
         if not all_pages:
             answer = service.call("GET", "/ops/parked", params={**params, "limit": limit or 100})
             found = rows_of(answer)
-            print_json(found) if as_json else _print(found, _COLUMNS, _ON_TERMINAL)
+            print_json(found) if as_json else _print_held(found)
             if "next" in answer.links:
                 click.echo("there are more: --all lists them", err=True)
             return
         for number, page in enumerate(service.pages("/ops/parked", {**params, "limit": 1000})):
-            print_json_lines(page) if as_json else _print(page, _COLUMNS, _ON_TERMINAL, header=number == 0)
+            print_json_lines(page) if as_json else _print_held(page, header=number == 0)
 
 
 def _chosen(command: Callable[..., None]) -> Callable[..., None]:
@@ -261,6 +256,11 @@ def _first(examples: list[dict[str, Any]]) -> str:
     return f"{examples[0]['key']}: {examples[0]['detail']}" if examples else ""
 
 
+def _print_held(rows: Sequence[dict[str, Any]], *, header: bool = True) -> None:
+    told = [{**row, "terms": f"{row['side']} {row['quantity']} {row['symbol']}"} for row in rows]
+    _print(told, _COLUMNS, _ON_TERMINAL, header=header)
+
+
 def _print(
     rows: Sequence[dict[str, Any]], columns: Sequence[str], shown: dict[str, str], *, header: bool = True
 ) -> None:
@@ -271,8 +271,8 @@ def _print(
 
 
 def _short(name: str, value: Any) -> Any:
-    """Times to the second."""
-    return str(value)[:19] if name in _TIMES and value is not None else _joined(value)
+    """Times to the second, with a space where a line may be broken."""
+    return str(value)[:19].replace("T", " ") if name in _TIMES and value is not None else _joined(value)
 
 
 def _joined(value: Any) -> Any:

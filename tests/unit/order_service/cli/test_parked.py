@@ -14,6 +14,8 @@ HELD: dict[str, Any] = {
     "order_id": ID,
     "delivery": "in_doubt",
     "symbol": "EURUSD",
+    "side": "buy",
+    "quantity": 10,
     "attempts_in_doubt": [1, 2],
     "pending": ["cancel"],
     "needs_person": False,
