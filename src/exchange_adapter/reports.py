@@ -10,7 +10,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import TypeVar
 from uuid import UUID
 
@@ -114,7 +116,7 @@ class ReportReader:
                     await self._save(ReportPosition(stream.source, batch[-1].seq))
                 self._pause_s = REPORT_RETRY_S[0]
         finally:
-            _of_venue(stream.close)
+            _close_aside(stream)
 
     def _hear(self, opened_at: float, *, reports: bool) -> None:
         """A stream without a heartbeat is lost after REPORT_SILENCE_S: one that lives longer is idle, and well."""
@@ -226,6 +228,16 @@ def _of_venue(function: Callable[[], T]) -> T:
         raise
     except Exception as error:
         raise ReportsLost(f"the exchange's client failed: {error!r}") from error
+
+
+def _close_aside(stream: ReportStream) -> None:
+    """In a thread of its own: it is foreign code, and may hang."""
+
+    def close() -> None:
+        with suppress(ReportsLost):
+            _of_venue(stream.close)
+
+    Thread(target=close, name="stream close", daemon=True).start()
 
 
 class _Part:

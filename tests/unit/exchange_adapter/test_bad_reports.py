@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from unittest.mock import Mock
 from uuid import UUID
 
@@ -40,6 +41,32 @@ def test_what_a_venues_client_raises_ends_the_stream_only() -> None:
         assert not failures
 
     on_floor(test)
+
+
+def test_a_client_that_hangs_while_it_closes_a_stream_keeps_no_report_waiting() -> None:
+    let_go, closed = Event(), list[bool]()
+
+    async def test(floor: Floor) -> None:
+        reading, (order_id,) = Reading(floor), floor.client.place()
+        opened, failures = floor.venue.reports, [ConnectionResetError("reset")]
+
+        def reports(after: ReportPosition) -> ReportStream:
+            stream = opened(after)
+            if failures:
+                stream.next_batch = Mock(side_effect=failures.pop())  # type: ignore[method-assign]
+                stream.close = lambda: closed.append(let_go.wait(5))  # type: ignore[method-assign]
+            return stream
+
+        floor.venue.reports = reports  # type: ignore[method-assign]
+        reading.journal.fill(order_id)
+        await follow(reading, 10.0)
+        assert floor.order(order_id).filled == 10
+        assert not closed, "it waited for the close"
+
+    try:
+        on_floor(test)
+    finally:
+        let_go.set()
 
 
 @pytest.mark.parametrize(
