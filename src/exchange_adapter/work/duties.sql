@@ -29,35 +29,28 @@ delete from public.adapter_sent_requests where order_id = any(%(order_ids)s)
 -- `cancels` say what this venue can do. Each part reads the oldest of its own index, whose predicate it repeats, so that
 -- what is held, however much, is never walked over. Of what the reader has seen, up to position `after` at `since`,
 -- only what has fallen due meanwhile.
-select distinct on (since_position, order_id) *
+select distinct on (since_position, order_id) order_id, shard, since_position, position, version, delivery, symbol,
+    attempts, failures, pending_cancel, pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
 from (
-    (select order_id, shard, since_position, position, version, delivery, symbol, attempts, failures, pending_cancel,
-        pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
-    from public.adapter_duties
+    (select * from public.adapter_duties
     where (delivery in ('queued', 'sending') or (delivery = 'acked' and pending_replace))
         and shard = any(%(shards)s) and (not_before is null or not_before <= %(now)s)
         and (position > %(after)s or not_before > %(since)s)
     order by since_position limit %(limit)s)
     union all
-    (select order_id, shard, since_position, position, version, delivery, symbol, attempts, failures, pending_cancel,
-        pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
-    from public.adapter_duties
+    (select * from public.adapter_duties
     where (pending_cancel or unwanted) and %(cancels)s
         and shard = any(%(shards)s) and (not_before is null or not_before <= %(now)s)
         and (position > %(after)s or not_before > %(since)s)
     order by since_position limit %(limit)s)
     union all
-    (select order_id, shard, since_position, position, version, delivery, symbol, attempts, failures, pending_cancel,
-        pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
-    from public.adapter_duties
+    (select * from public.adapter_duties
     where delivery = 'in_doubt' and delivery in ('in_doubt', 'parked') and %(doubts_go_on)s
         and shard = any(%(shards)s) and (not_before is null or not_before <= %(now)s)
         and (position > %(after)s or not_before > %(since)s)
     order by since_position limit %(limit)s)
     union all
-    (select order_id, shard, since_position, position, version, delivery, symbol, attempts, failures, pending_cancel,
-        pending_replace, unwanted, not_before, expires_at, worker, attempted_at, reason
-    from public.adapter_duties
+    (select * from public.adapter_duties
     where delivery in ('queued', 'parked') and expires_at <= %(now)s
         and shard = any(%(shards)s)
         and (position > %(after)s or expires_at > %(since)s)
