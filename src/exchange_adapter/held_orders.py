@@ -8,8 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from exchange_adapter.bounds import START_BOUND_S
-from exchange_adapter.policy import Limits
+from exchange_adapter.policy import Limits, unanswered_after_s
 from orders.domain import events as e
 from orders.domain.instruments import Catalogue
 from orders.domain.order import Order, evolve
@@ -84,7 +83,7 @@ def is_held(order: Order) -> bool:
 def not_placed_counts_after_s(venue: Capabilities, limits: Limits) -> float:
     """How long after an attempt's claim the venue surely has the order, if it ever will. A venue that declares no
     late-arrival bound may take it even later: for the rest stands the word of the person."""
-    return START_BOUND_S + limits.call_timeout_s + (venue.late_arrival_s or 0.0)
+    return unanswered_after_s(limits) + (venue.late_arrival_s or 0.0)
 
 
 def not_placed_from(order: Order, claims: Mapping[int, datetime], after_s: float) -> datetime | None:

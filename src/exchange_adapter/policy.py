@@ -211,7 +211,7 @@ def _in_doubt(venue: Capabilities, order: Order, seen: Seen, now: Now, limits: L
         return Query()
     if not venue.resends_blindly:
         return _NO_WAY_TO_KNOW
-    unanswered_at = seen.attempted_at + START_BOUND_S + limits.call_timeout_s
+    unanswered_at = seen.attempted_at + unanswered_after_s(limits)
     return Submit() if now.monotonic >= unanswered_at else Wait(unanswered_at)
 
 
@@ -248,11 +248,16 @@ def backoff_s(tries: int, jitter: float) -> float:
     return min(RETRY_CAP_S, FIRST_RETRY_S * 2.0 ** min(tries - 1, MAX_DOUBLINGS) * factor)
 
 
+def unanswered_after_s(limits: Limits) -> float:
+    """How long after an attempt's claim its call is past its timeout, if it began at all."""
+    return START_BOUND_S + limits.call_timeout_s
+
+
 def not_found_counts_after_s(venue: Capabilities, limits: Limits) -> float | None:
     """How long after an attempt's claim the venue's "not found" is believed; None: never, it declares no bound."""
     if venue.late_arrival_s is None:
         return None
-    return START_BOUND_S + limits.call_timeout_s + venue.late_arrival_s
+    return unanswered_after_s(limits) + venue.late_arrival_s
 
 
 def day_end(created_at: datetime) -> datetime:
