@@ -61,7 +61,7 @@ class HeldRows(Struct, frozen=True):
 
 class WorkerRow(Struct, frozen=True, kw_only=True):
     """An adapter process. It is `alive` that told of itself lately, or whose connection still holds a lock of ours;
-    `age_s` is how long ago it told; `figures` are those of `figures.py`."""
+    `age_s` is how long ago it told; `figures` are those of `figures.py`. The query `workers` has these columns."""
 
     worker: str
     venue: str
@@ -132,7 +132,8 @@ class AdapterTables:
         return HeldRows(shown, found[0][0], rows[query.limit - 1][0] if len(rows) > query.limit else None)
 
     async def workers(self) -> list[WorkerRow]:
-        return [_worker(*row) for row in await self._rows("workers", limit=MAX_WORKERS_SHOWN, **_LIVING)]
+        rows = await self._rows("workers", limit=MAX_WORKERS_SHOWN, **_LIVING)
+        return [WorkerRow(**dict(zip(WorkerRow.__struct_fields__, row, strict=True))) for row in rows]
 
     async def is_alive(self, worker: str) -> bool:
         return any(row.worker == worker and row.alive for row in await self.workers())
@@ -174,32 +175,6 @@ def _held(
 ) -> HeldRow:
     last = LastTry(worker=worker, worker_alive=alive, attempted_at=attempted_at, reason=reason)
     return HeldRow(order_id, last, alerted)
-
-
-def _worker(
-    worker: str,
-    venue: str,
-    alive: bool,
-    backend_pid: int,
-    started_at: datetime,
-    seen_at: datetime,
-    age_s: float,
-    shards: list[int],
-    reads_reports: bool,
-    figures: dict[str, Any],
-) -> WorkerRow:
-    return WorkerRow(
-        worker=worker,
-        venue=venue,
-        alive=alive,
-        age_s=round(age_s, 3),
-        started_at=started_at,
-        seen_at=seen_at,
-        backend_pid=backend_pid,
-        shards=shards,
-        reads_reports=reads_reports,
-        figures=figures,
-    )
 
 
 def _alerts(of_kind: tuple[Any, ...], examples: list[tuple[Any, ...]]) -> AlertKind:

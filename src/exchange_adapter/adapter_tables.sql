@@ -37,8 +37,9 @@ with holding as materialized (
     select worker from public.adapter_workers
     where seen_at > now() - make_interval(secs => %(seen_s)s) or backend_pid in (select pid from holding)
 )
-select worker, venue, worker in (select worker from living), backend_pid, started_at, seen_at,
-    extract(epoch from now() - seen_at)::float8, shards, reads_reports, figures
+select worker, venue, worker in (select worker from living) as alive,
+    round(extract(epoch from now() - seen_at), 3)::float8 as age_s, started_at, seen_at, backend_pid, shards,
+    reads_reports, figures
 from public.adapter_workers order by started_at, worker limit %(limit)s
 
 -- name: alerts
