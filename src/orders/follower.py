@@ -22,6 +22,7 @@ from orders.bounds import (
     FOLLOWER_LOCK_POLL_S,
     FOLLOWER_SLOW_S,
     MAX_BACKOFF_S,
+    MAX_TEXT,
     POLL_INTERVAL_S,
     STATEMENT_TIMEOUT_S,
 )
@@ -77,7 +78,8 @@ class Follower:
     - `on_commit(events)` is called after each commit, in order; if it raises, the follower starts again.
     - `durable`: whether the rows' commits wait for the disk. What can be derived from the log again need not.
 
-    An event that cannot be applied stops this follower at its position; it goes on by itself once it can be.
+    An event that cannot be applied stops this follower at its position; it goes on by itself once it can be. Where it
+    stands and why is told in the table follower_failure, for whoever looks from another process.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Follower:
         self._batch_events = batch_events
         self._durable = durable
         self._backoff_s = FIRST_BACKOFF_S
+        self._told = False  # whether follower_failure may have a row of ours
 
     def run(self, stop: Event) -> None:
         """Follows until `stop` is set; it ends within a batch's time then. For a thread of its own."""
@@ -137,6 +140,7 @@ class Follower:
             if stop.wait(FOLLOWER_LOCK_POLL_S):
                 return
         self.checkpoint = self._load(connection)
+        self._look_up_failure(connection, self.checkpoint.position)
         connection.execute(_SQL["bound_transactions"], (str(round(STATEMENT_TIMEOUT_S * 1000)),))
         subscription = Subscription(self._store, after=self.checkpoint.position, hints=self._hints)
         while not stop.is_set():
@@ -170,6 +174,7 @@ class Follower:
         self._adapt(len(part), time.monotonic() - began_at)
         self._backoff_s = FIRST_BACKOFF_S
         self.failure = None
+        self._tell_failure(connection)
         if self._on_commit is not None:
             self._on_commit(part)
         return len(part)
@@ -205,6 +210,8 @@ class Follower:
         elif timed_out or not gone:
             log.error("follower %s stops at position %d", self.name, part[0].position, exc_info=error)
             self.failure = Failure(part[0].position, f"{type(error).__name__}: {error}")
+            if not gone:
+                self._tell_failure(connection)
         if gone:
             raise psycopg.OperationalError(f"the connection is lost: {error}") from error
 
@@ -218,6 +225,22 @@ class Follower:
     def _fail(self, error: Exception) -> None:
         done = self.checkpoint.position if self.checkpoint else 0
         self.failure = Failure(done + 1, f"{type(error).__name__}: {error}")
+
+    def _look_up_failure(self, connection: BoundedConnection, position: int) -> None:
+        """What another process has told stands until this one is past it."""
+        told = connection.execute(_SQL["told_failure"], (self.name,)).fetchone()
+        self._told = told is not None
+        if self.failure is not None or (told is not None and told[0] <= position):
+            self._tell_failure(connection)
+
+    def _tell_failure(self, connection: BoundedConnection) -> None:
+        if self.failure is not None:
+            told = {"name": self.name, "position": self.failure.position, "reason": self.failure.reason[:MAX_TEXT]}
+            connection.execute(_SQL["tell_failure"], told)
+            self._told = True
+        elif self._told:
+            connection.execute(_SQL["end_failure"], (self.name,))
+            self._told = False
 
     def _pause(self, stop: Event) -> None:
         stop.wait(self._backoff_s)

@@ -26,3 +26,17 @@ select set_config('synchronous_commit', 'off', false)
 -- name: bound_transactions
 -- PostgreSQL 17 and newer end a whole transaction; older ones each statement, and each wait between two.
 select set_config('transaction_timeout', %s, false) where current_setting('server_version_num')::int >= 170000
+
+-- name: tell_failure
+-- Since when it fails is kept while it stands at the same event.
+insert into public.follower_failure (name, position, reason) values (%(name)s, %(position)s, %(reason)s)
+on conflict (name) do update set
+    position = excluded.position,
+    reason = excluded.reason,
+    since = case when follower_failure.position = excluded.position then follower_failure.since else now() end
+
+-- name: told_failure
+select position from public.follower_failure where name = %s
+
+-- name: end_failure
+delete from public.follower_failure where name = %s

@@ -8,6 +8,7 @@ ReadError                  `str()` is fit for the client
     └── TablesMissing      no projector has made the tables yet, or another release made others
 ProjectionError            a projection cannot go on; it stops alone
 ├── MissingRow             an event of an order whose row is not there
+├── MisplacedBatch         the tables are not where the batch begins
 └── ForeignTables          the tables are those of another release
 """
 
@@ -55,6 +56,11 @@ class MissingRow(ProjectionError):
     def __init__(self, projection: str, order_ids: Sequence[UUID]) -> None:
         shown = ", ".join(str(order_id) for order_id in order_ids[:3])
         super().__init__(f"{projection} has no row for {len(order_ids)} changed orders: {shown}")
+
+
+class MisplacedBatch(ProjectionError):
+    def __init__(self, projection: str, schema: str, first_position: int) -> None:
+        super().__init__(f"the tables of {projection} in {schema} do not stand before position {first_position}")
 
 
 class ForeignTables(ProjectionError):

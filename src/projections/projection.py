@@ -1,8 +1,9 @@
-"""What a projection is: a name, the SQL of its tables, and a step from events to rows.
+"""What a projection is: a name, the SQL of its tables, and a step from events to changes of rows.
 
 A projection is one module of this package with its .sql file beside it, and a line in `registry.py`. Its statement
 `tables` makes its tables; table names are unqualified everywhere in its SQL, since they live in a schema of their own,
-so that another generation can be filled beside the live one.
+so that another generation can be filled beside the live one. Every table has a primary key, and a column `position`: of
+the event from which the row is as it is.
 """
 
 from __future__ import annotations
@@ -12,21 +13,39 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from psycopg import Cursor
+from msgspec import Struct
 
 from orders.eventstore.port import Recorded
 
+Row = tuple[Any, ...]
 
-class Projection(msgspec.Struct, frozen=True, kw_only=True):
-    """`apply(cursor, batch)` changes the rows for a batch of the log, in the transaction that moves the checkpoint.
+LAYOUT = 2
+"""Raised when `tables.py` puts something else beside a projection's own tables."""
 
-    Raise `revision` when `apply` makes other rows of the same events: the tables are then rebuilt, as they are when
+
+class Change(Struct, frozen=True):
+    """Rows for one statement of the projection's SQL, which takes them as an array a column (`unnest`).
+
+    `every_row`: the statement must find or make each of them, and return its first column; the projection stops with
+    MissingRow where it does not.
+    """
+
+    statement: str
+    rows: Sequence[Row]
+    every_row: bool = False
+
+
+class Projection(Struct, frozen=True, kw_only=True):
+    """`step(batch)` says what a batch of the log changes, in the order in which it is to be done. It is a pure function
+    of the batch, and every cutting of the log into batches makes the same rows in the end: a rebuild takes larger ones.
+
+    Raise `revision` when `step` makes other rows of the same events: the tables are then filled again, as they are when
     the SQL changes.
     """
 
     name: str
     sql: Mapping[str, str]
-    apply: Callable[[Cursor[Any], Sequence[Recorded]], None]
+    step: Callable[[Sequence[Recorded]], Sequence[Change]]
     revision: int = 1
 
     @property
@@ -36,5 +55,5 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        content = msgspec.json.encode([self.revision, sorted(self.sql.items())])
+        content = msgspec.json.encode([LAYOUT, self.revision, sorted(self.sql.items())])
         return sha256(content).hexdigest()[:32]

@@ -26,9 +26,10 @@ left join public.follower_checkpoint reached on reached.name = asked.name
 order by asked.place
 
 -- name: orders
--- One statement is one snapshot: the rows are those of the position that it returns. Without rows it returns one line.
+-- One statement is one snapshot, of tables of one schema: the rows are those of the position that it returns. Without
+-- rows it returns one line.
 select reached.position, found.*
-from (values ((select position from public.follower_checkpoint where name = 'order_status'))) as reached (position)
+from (values ((select position from projection_order_status.reached))) as reached (position)
 left join lateral (
     select
         placed_position, order_id, position, version, account, client_order_id, symbol, instrument, side, type,
@@ -58,7 +59,7 @@ and created_at < %(placed_before)s
 
 -- name: trades
 select reached.position, found.*
-from (values ((select position from public.follower_checkpoint where name = 'trades'))) as reached (position)
+from (values ((select position from projection_trades.reached))) as reached (position)
 left join lateral (
     select position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects
     from projection_trades.fills
@@ -78,7 +79,7 @@ and symbol = %(symbol)s
 -- name: book
 -- The best levels of each side: the index gives the orders by price, so no more of them are read than are in those.
 select reached.position, found.*
-from (values ((select position from public.follower_checkpoint where name = 'order_status'))) as reached (position)
+from (values ((select position from projection_order_status.reached))) as reached (position)
 left join lateral (
     (
         select side, limit_price, sum(greatest(quantity - filled_quantity, 0))::bigint, count(*)

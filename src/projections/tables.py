@@ -1,13 +1,14 @@
 """The tables of a projection: made from its own SQL, thrown away and filled again from 0 when that changes.
 
 They live in a schema of their own, so that another generation can be filled beside them and swapped in by renaming
-schemas, which waits for no query.
+schemas, which waits for no query. The schema's table `reached` says where its tables are in the log: rows and position
+that one statement reads from one schema belong together, even while schemas are swapped.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -15,9 +16,9 @@ from psycopg import Cursor, sql
 
 from orders.eventstore.port import Recorded
 from orders.eventstore.sql import load
-from projections.bounds import TABLES_LOCK_TIMEOUT_S
-from projections.errors import ForeignTables
-from projections.projection import Projection
+from projections.bounds import APPLY_ROWS, TABLES_LOCK_TIMEOUT_S
+from projections.errors import ForeignTables, MisplacedBatch, MissingRow
+from projections.projection import Change, Projection, Row
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +46,46 @@ def make_tables(connection: psycopg.Connection[Any], projection: Projection) -> 
 
 
 def create_schema(cursor: Cursor[Any], projection: Projection, schema: str) -> None:
-    """Empty tables of the projection, live or shadow, in a new schema."""
+    """Empty tables of the projection, live or shadow, in a new schema. They stand at position 0."""
     cursor.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
     use_schema(cursor, schema)
+    cursor.execute(_SQL["reached"])
     cursor.execute(projection.sql["tables"])
     comment = sql.SQL("comment on schema {} is {}")
     cursor.execute(comment.format(sql.Identifier(schema), sql.Literal(projection.fingerprint)))
 
 
 def apply_to(cursor: Cursor[Any], projection: Projection, schema: str, batch: Sequence[Recorded]) -> None:
-    """Applies the batch to the tables in `schema`, in the cursor's transaction."""
+    """Applies the batch to the tables in `schema`, in the cursor's transaction.
+
+    Raises MissingRow, psycopg.Error; MisplacedBatch where the batch does not follow what the tables hold.
+    """
     use_schema(cursor, schema)
-    projection.apply(cursor, batch)
+    if cursor.execute(_SQL["advance"], [batch[-1].position, batch[0].position - 1], prepare=True).rowcount != 1:
+        raise MisplacedBatch(projection.name, schema, batch[0].position)
+    for change in projection.step(batch):
+        _execute(cursor, projection, change)
+
+
+def _execute(cursor: Cursor[Any], projection: Projection, change: Change) -> None:
+    for part in _chunks(change.rows):
+        columns = [list(column) for column in zip(*part, strict=True)]
+        cursor.execute(projection.sql[change.statement], columns, prepare=True)
+        if change.every_row and cursor.rowcount != len(part):
+            found = {key for (key, *_) in cursor.fetchall()}
+            raise MissingRow(projection.name, [row[0] for row in part if row[0] not in found])
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(rows), APPLY_ROWS):
+        yield rows[start : start + APPLY_ROWS]
+
+
+def reached(cursor: Cursor[Any], schema: str) -> int:
+    """The position up to which the tables in `schema` hold the log. Raises psycopg.Error where there are none."""
+    statement = sql.SQL("select position from {}").format(sql.Identifier(schema, "reached"))
+    ((position,),) = cursor.execute(statement).fetchall()
+    return int(position)
 
 
 def use_schema(cursor: Cursor[Any], schema: str) -> None:

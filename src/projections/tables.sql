@@ -27,3 +27,14 @@ from pg_locks
 where locktype = 'advisory' and granted and objsubid = 1
     and database = (select oid from pg_database where datname = current_database())
     and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || %s, 0)
+
+-- name: reached
+-- One row, updated with every batch: room for heap-only updates in its page.
+create table reached (
+    position bigint not null,
+    is_only_row boolean primary key default true check (is_only_row)
+) with (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
+insert into reached (position) values (0)
+
+-- name: advance
+update reached set position = %s where position = %s

@@ -8,64 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
-
-from msgspec import Struct
-from psycopg import Cursor
 
 from orders.domain.events import ExecutionBusted, ExecutionCorrected, OrderExecuted
 from orders.eventstore.port import Recorded
 from orders.eventstore.sql import load
-from projections.order_status import chunks, columns
-from projections.projection import Projection
+from projections.projection import Change, Projection, Row
 
 NAME = "trades"
 _SQL = load("projections", "trades.sql")
 _REPORTS = (OrderExecuted, ExecutionBusted, ExecutionCorrected)
-_Key = tuple[UUID, str]
 _NOTHING = Decimal(0)
 
 
-class Reports(Struct, frozen=True):
-    """By order and exec_id, each id's first report in the batch: its row, and the exec_id that it refers to."""
-
-    rows: dict[_Key, tuple[Any, ...]]
-    referred: dict[_Key, str]
-
-
-def reports(batch: Sequence[Recorded]) -> Reports:
-    found = Reports({}, {})
+def step(batch: Sequence[Recorded]) -> list[Change]:
+    """Of each order and exec_id the first report in the batch, and what it refers to."""
+    reports: dict[tuple[UUID, str], Row] = {}
+    references: list[Row] = []
     for recorded in batch:
         event = recorded.event
         if not isinstance(event, _REPORTS):
             continue
         key = (recorded.stream_id, event.exec_id)
-        if key in found.rows:
+        if key in reports:
             continue
-        found.rows[key] = _row(recorded, event)
+        reports[key] = _row(recorded, event)
         if not isinstance(event, OrderExecuted) and event.ref_exec_id != event.exec_id:
-            found.referred[key] = event.ref_exec_id
-    return found
+            references.append(_reference(reports[key], event.ref_exec_id))
+    return [Change("report", list(reports.values())), Change("refer", references)]
 
 
-def apply(cursor: Cursor[Any], batch: Sequence[Recorded]) -> None:
-    found = reports(batch)
-    new: set[_Key] = set()
-    for part in chunks(found.rows.values()):
-        cursor.execute(_SQL["report"], columns(part), prepare=True)
-        new.update(cursor.fetchall())
-    references: dict[_Key, tuple[Any, ...]] = {}
-    for (order_id, exec_id), ref_exec_id in found.referred.items():
-        if (order_id, exec_id) in new:
-            # The first one stays, as it does when they come in batches of their own.
-            row = _reference(found.rows[order_id, exec_id], ref_exec_id)
-            references.setdefault((order_id, ref_exec_id), row)
-    for part in chunks(references.values()):
-        cursor.execute(_SQL["refer"], columns(part), prepare=True)
-
-
-def _row(recorded: Recorded, event: OrderExecuted | ExecutionBusted | ExecutionCorrected) -> tuple[Any, ...]:
+def _row(recorded: Recorded, event: OrderExecuted | ExecutionBusted | ExecutionCorrected) -> Row:
     filled = None if isinstance(event, ExecutionBusted) else event
     return (
         recorded.stream_id,
@@ -83,9 +56,9 @@ def _row(recorded: Recorded, event: OrderExecuted | ExecutionBusted | ExecutionC
     )
 
 
-def _reference(row: tuple[Any, ...], ref_exec_id: str) -> tuple[Any, ...]:
-    order_id, _, position, account, client_order_id, symbol, side, _, _, at, *_ = row
-    return (order_id, ref_exec_id, position, account, client_order_id, symbol, side, at)
+def _reference(report: Row, ref_exec_id: str) -> Row:
+    order_id, exec_id, position, account, client_order_id, symbol, side, _, _, at, *_ = report
+    return (order_id, exec_id, position, ref_exec_id, account, client_order_id, symbol, side, at)
 
 
-TRADES = Projection(name=NAME, sql=_SQL, apply=apply)
+TRADES = Projection(name=NAME, sql=_SQL, step=step)

@@ -39,15 +39,20 @@ on conflict (order_id, exec_id) do update set
     corrects = excluded.corrects,
     reported = true
 where not fills.reported
-returning order_id, exec_id
 
 -- name: refer
--- What a report refers to counts no more.
+-- What a report refers to counts no more, if the report is the first with its id: then its row has its position.
 insert into fills (
     order_id, exec_id, position, account, client_order_id, symbol, side, quantity, price, at, corrects, counts, reported
 )
-select new.order_id, exec_id, position, account, client_order_id, symbol, side, 0, 0, at, null, false, false
+select distinct on (new.order_id, new.ref_exec_id)
+    new.order_id, new.ref_exec_id, new.position, new.account, new.client_order_id, new.symbol, new.side, 0, 0, new.at,
+    null, false, false
 from unnest(
-    %b::uuid[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[]
-) as new (order_id, exec_id, position, account, client_order_id, symbol, side, at)
+    %b::uuid[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[]
+) as new (order_id, exec_id, position, ref_exec_id, account, client_order_id, symbol, side, at)
+join fills report
+    on report.order_id = new.order_id and report.exec_id = new.exec_id and report.position = new.position
+    and report.reported
+order by new.order_id, new.ref_exec_id, new.position
 on conflict (order_id, exec_id) do update set counts = false where fills.counts

@@ -16,10 +16,11 @@ from orders.domain import commands as c
 from orders.domain.values import Side
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
-from projections import order_status, trades
-from projections.errors import MissingRow
+from projections.errors import MisplacedBatch, MissingRow
+from projections.order_status import ORDER_STATUS
 from projections.registry import PROJECTIONS
 from projections.tables import apply_to, create_schema
+from projections.trades import TRADES
 from tests.support.projection_rows import (
     all_rows,
     counted_fills,
@@ -33,10 +34,10 @@ from tests.support.trading_desk import Step, TradingDesk, sides, steps
 def cut(log: list[Recorded], sizes: Sequence[int]) -> Iterator[list[Recorded]]:
     """The log in batches of these sizes, and the rest in one."""
     start = 0
-    for size in sizes:
-        yield log[start : start + size]
+    for size in [*sizes, len(log)]:
+        if batch := log[start : start + size]:
+            yield batch
         start += size
-    yield log[start:]
 
 
 @contextmanager
@@ -83,12 +84,23 @@ def test_an_order_that_was_never_placed_has_no_row_to_change(module_database_url
     desk = TradingDesk(MemoryEventStore())
     order_id = desk.place()
     desk.cancel(order_id)
-    with (
-        psycopg.connect(module_database_url) as connection,
-        tables_of_their_own(connection, "none") as cursor,
-        pytest.raises(MissingRow, match=str(order_id)),
-    ):
-        order_status.apply(cursor, desk.log()[1:])
+    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "none") as cursor:
+        cursor.execute("update none_order_status.reached set position = 1")
+        with pytest.raises(MissingRow, match=str(order_id)):
+            apply_to(cursor, ORDER_STATUS, "none_order_status", desk.log()[1:])
+
+
+def test_a_batch_that_does_not_follow_what_the_tables_hold_is_refused(module_database_url: str) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    for _ in range(3):
+        desk.place()
+    log = desk.log()
+    with psycopg.connect(module_database_url) as connection:
+        for repeated_or_later in (log[:1], log[2:]):
+            with tables_of_their_own(connection, "order") as cursor:
+                apply_to(cursor, ORDER_STATUS, "order_order_status", log[:1])
+                with pytest.raises(MisplacedBatch):
+                    apply_to(cursor, ORDER_STATUS, "order_order_status", repeated_or_later)
 
 
 def test_a_batch_of_thousands_is_written_whole(module_database_url: str) -> None:
@@ -113,9 +125,10 @@ def test_a_report_counts_once_however_often_it_is_in_the_log(module_database_url
         msgspec.structs.replace(bust, position=6, event=msgspec.structs.replace(bust.event, ref_exec_id="e2")),
         msgspec.structs.replace(other, position=7),
     ]
+    later = [msgspec.structs.replace(one, position=one.position + len(repeats)) for one in repeats]
     with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "twice") as cursor:
-        for batch in ([placed, fill, bust, other, *repeats], repeats):
-            trades.apply(cursor, batch)
+        for batch in ([placed, fill, bust, other, *repeats], later):
+            apply_to(cursor, TRADES, "twice_trades", batch)
             assert counted_fills(cursor) == folded_fills(desk) == {(order_id, "e2"): (20, Decimal("1.2"))}
 
 

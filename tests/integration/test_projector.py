@@ -1,7 +1,7 @@
 """Rows follow the log, whoever dies in between, and whoever else follows."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,11 +12,11 @@ from psycopg import Cursor
 from orders.eventstore.port import Recorded
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import read_checkpoint
-from projections.errors import ForeignTables, MissingRow
+from projections.errors import ForeignTables
 from projections.order_status import ORDER_STATUS
-from projections.projection import Projection
+from projections.projection import Change, Projection
 from projections.registry import PROJECTIONS
-from projections.tables import check_tables, make_tables
+from projections.tables import apply_to, check_tables, make_tables
 from projections.trades import TRADES
 from tests.support.projection_rows import (
     counted_fills,
@@ -52,22 +52,13 @@ def test_the_projector_follows_the_log_live(store: PostgresEventStore, database_
             assert counted_fills(cursor) == folded_fills(desk)
 
 
-def breaking(projection: Projection, breaks: Callable[[Cursor[Any], Sequence[Recorded]], None]) -> Projection:
-    """The projection with something that happens after its rows were written, before the checkpoint moves."""
-
-    def apply(cursor: Cursor[Any], batch: Sequence[Recorded]) -> None:
-        projection.apply(cursor, batch)
-        breaks(cursor, batch)
-
-    return msgspec.structs.replace(projection, apply=apply)
-
-
 def test_a_backend_killed_between_rows_and_checkpoint_leaves_neither(
-    store: PostgresEventStore, database_url: str
+    store: PostgresEventStore, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[int, int]] = []
 
-    def die_twice(cursor: Cursor[Any], batch: Sequence[Recorded]) -> None:
+    def die_twice(cursor: Cursor[Any], projection: Projection, schema: str, batch: Sequence[Recorded]) -> None:
+        apply_to(cursor, projection, schema, batch)
         with psycopg.connect(database_url) as connection:
             row = connection.execute("select count(*) from projection_order_status.orders").fetchone()
             assert row is not None
@@ -75,10 +66,11 @@ def test_a_backend_killed_between_rows_and_checkpoint_leaves_neither(
         if len(seen) <= 2:
             cursor.execute("select pg_terminate_backend(pg_backend_pid())")
 
+    monkeypatch.setattr("projections.projector.apply_to", die_twice)
     desk = TradingDesk(store)
     for _ in range(5):
         desk.place()
-    with projecting(store, database_url, [breaking(ORDER_STATUS, die_twice)]):
+    with projecting(store, database_url, [ORDER_STATUS]):
         wait_for_rows(database_url, ORDER_STATUS, store.head())
         with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
             cursor.execute("set search_path = projection_order_status")
@@ -93,20 +85,38 @@ def test_a_projection_that_fails_stops_alone_and_goes_on_when_mended(
     broken = threading.Event()
     broken.set()
 
-    def fail_on_the_third(cursor: Cursor[Any], batch: Sequence[Recorded]) -> None:
+    def fails_on_the_third(batch: Sequence[Recorded]) -> Sequence[Change]:
         if broken.is_set() and any(one.position == 3 for one in batch):
-            raise MissingRow("order_status", [batch[0].stream_id])
+            raise ValueError("a rule that is not ready for this")
+        return ORDER_STATUS.step(batch)
 
     desk = TradingDesk(store)
-    with projecting(store, database_url, [breaking(ORDER_STATUS, fail_on_the_third), TRADES]):
+    with projecting(store, database_url, [msgspec.structs.replace(ORDER_STATUS, step=fails_on_the_third), TRADES]):
         for _ in range(4):
             desk.fill(desk.place(), 100)
         wait_for_rows(database_url, TRADES, store.head())
         wait_for_rows(database_url, ORDER_STATUS, 2)
         wait_until(lambda: "position 3" in caplog.text, what="the log line that names the position")
         assert position_of(database_url, ORDER_STATUS) == 2
+        assert told_failures(database_url) == [("order_status", 3, "ValueError: a rule that is not ready for this")]
         broken.clear()
         wait_for_rows(database_url, ORDER_STATUS, store.head())
+        wait_until(lambda: not told_failures(database_url), what="the failure to be over")
+
+
+def told_failures(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute("select name, position, reason from follower_failure").fetchall()
+
+
+def test_a_failure_that_a_dead_projector_told_of_is_over_when_another_one_is_past_it(
+    store: PostgresEventStore, database_url: str
+) -> None:
+    TradingDesk(store).place()
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("insert into follower_failure (name, position, reason) values ('trades', 1, 'gone')")
+    with projecting(store, database_url):
+        wait_until(lambda: not told_failures(database_url), what="the failure to be over")
 
 
 def rebuilt(url: str, projection: Projection) -> bool:
