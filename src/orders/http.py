@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import re
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from orders.request_errors import MalformedBody, WrongMediaType
 from orders.strict_json import shortened
 
 POSITION_HEADER = "Orders-Position"
+ETAG_HEADER = "ETag"
+IF_NONE_MATCH_HEADER = "If-None-Match"
 LOCAL_ACCOUNT = "local"
 
 _JSON = ("", "application/json")
 _CHARSETS = ("", "utf-8", "utf8")
 _ENCODINGS = ("", "identity")
+_TAG = re.compile(r'[ \t,]*(?:W/)?("[!#-~\x80-\xff]*")[ \t]*(?:,|$)')
 
 
 class BodyRequest(Protocol):
@@ -28,6 +32,23 @@ class BodyRequest(Protocol):
 def local_account(request: object) -> str:
     """Without credentials everybody is the same account."""
     return LOCAL_ACCOUNT
+
+
+def etag_of(version: int) -> str:
+    """An order's entity tag (RFC 9110, 8.8.3). A strong one: an order of one version is shown in one way."""
+    return f'"{version}"'
+
+
+def holds(if_none_match: Sequence[str], etag: str) -> bool:
+    """Whether a client that sends these If-None-Match headers has the representation already (RFC 9110, 13.1.2: several
+    lines are one list, `*` is any, tags are compared weakly). What is no such list counts for nothing."""
+    text = ", ".join(if_none_match).strip(" \t,")
+    if text == "*":
+        return True
+    found, place = False, 0
+    while (tag := _TAG.match(text, place)) is not None:
+        found, place = found or tag[1] == etag, tag.end()
+    return found and place == len(text)
 
 
 async def json_body(request: BodyRequest, gone: type[Exception]) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import httpx
 from litestar import Litestar
 
+from order_service.head_requests import head_as_get
 from order_service.problem_details import problem_handlers
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.domain.instruments import BUILT_IN
@@ -117,4 +118,6 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
 def read_app(side: ReadSide, hub: FeedHub, reader: LogReader) -> Litestar:
     routers = [query_router(side.reads, side.order_reads, BUILT_IN), feed_router(hub, reader, BUILT_IN)]
     handlers: dict[Any, Any] = problem_handlers(COMMAND_PROBLEMS, READ_PROBLEMS)
-    return Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
+    app = Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
+    app.asgi_handler = head_as_get(app.asgi_handler)
+    return app

@@ -21,7 +21,7 @@ from orders.api.tracing import TRACE_HEADER, callers_trace_id, trace_id_of
 from orders.bounds import MAX_BODY_BYTES, RETRY_AFTER_S
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, TooLarge, UnknownEvent
-from orders.http import POSITION_HEADER, json_body, local_account
+from orders.http import ETAG_HEADER, POSITION_HEADER, etag_of, json_body, local_account
 from orders.parameters import existing_id
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,8 @@ def _placing(
         accepted = await commands.place(caller, order_id, placing)
         location = ("Location", f"/orders/{order_id}")
         if accepted.repeated:
-            return _answer(accepted, 200, location, ("Idempotent-Replayed", "true"))
-        return _answer(accepted, 201, location)
+            return _answer(accepted, 200, _tag(accepted), location, ("Idempotent-Replayed", "true"))
+        return _answer(accepted, 201, _tag(accepted), location)
 
     return place_order
 
@@ -108,7 +108,9 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
     async def replace_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
         body = await json_body(request, _GONE)
         accepted = await commands.replace(_caller(request, account_of), existing_id(order_id), body)
-        return _answer(accepted, 202 if accepted.pending else 200)
+        # After a PUT a tag would say that the order is now, byte for byte, what was sent (RFC 9110, 9.3.4).
+        tags = () if request.scope["method"] == HttpMethod.PUT else (_tag(accepted),)
+        return _answer(accepted, 202 if accepted.pending else 200, *tags)
 
     @delete(
         paths,
@@ -119,7 +121,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
     )
     async def cancel_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
         accepted = await commands.cancel(_caller(request, account_of), existing_id(order_id))
-        return _answer(accepted, 202 if accepted.pending else 200)
+        return _answer(accepted, 202 if accepted.pending else 200, _tag(accepted))
 
     return [replace_order, cancel_order]
 
@@ -136,6 +138,10 @@ def _key(request: AnyRequest) -> str | None:
 
 def _is_singular(request: AnyRequest) -> bool:
     return bool(request.scope["path"].rstrip("/") == "/order")
+
+
+def _tag(accepted: Accepted) -> tuple[str, str]:
+    return ETAG_HEADER, etag_of(accepted.order.version)
 
 
 def _answer(accepted: Accepted, status: int, *more: tuple[str, str]) -> ASGIResponse:

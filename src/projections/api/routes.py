@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource
 from orders.domain.values import Status
-from orders.http import POSITION_HEADER, local_account
+from orders.http import ETAG_HEADER, IF_NONE_MATCH_HEADER, POSITION_HEADER, etag_of, holds, local_account
 from orders.paging import cursor_of, next_link, place_of
 from orders.parameters import Parameters, existing_id
 from projections.api import documentation as doc
@@ -118,7 +118,11 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         asked, as_of = given.asked(), given.position_or_time("as_of")
         given.check()
         query = OrderQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
-        return _answered(await order_reads.order(query, asked))
+        answer = await order_reads.order(query, asked)
+        etag = etag_of(answer.content.version)
+        if holds(request.headers.getall(IF_NONE_MATCH_HEADER, []), etag):
+            return _tagged(Response(None, status_code=304), etag, answer.position)
+        return _tagged(Response(answer.content), etag, answer.position)
 
     @get(
         ["/orders/{order_id:str}/events", "/order/{order_id:str}/events"],
@@ -184,6 +188,12 @@ def _page(given: Parameters, filters: msgspec.Struct) -> tuple[int, int | None]:
 
 def _answered(answer: Answer[T]) -> Response[T]:
     return Response(answer.content, headers={POSITION_HEADER: str(answer.position)})
+
+
+def _tagged(response: Response[Any], etag: str, position: int) -> Response[Any]:
+    """A cache may keep it, and asks each time whether it is still so (RFC 9111, 5.2.2.4): it is never stale."""
+    response.headers.update({POSITION_HEADER: str(position), ETAG_HEADER: etag, "Cache-Control": "no-cache"})
+    return response
 
 
 def _paged(request: AnyRequest, answer: Answer[T], filters: msgspec.Struct) -> Response[T]:

@@ -230,3 +230,17 @@ async def test_every_error_of_the_write_side_has_a_status() -> None:
 
 def _is_error(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Exception)
+
+
+async def test_answers_with_an_order_carry_its_tag_except_where_it_would_confirm_what_was_sent(service: Service) -> None:
+    keyed = {**LIMIT, "client_order_id": "k"}
+    placed, repeated = await service.post(keyed), await service.post(keyed)
+    assert (placed.headers["etag"], repeated.status_code, repeated.headers["etag"]) == ('"1"', 200, '"1"')
+    path = f"/orders/{placed.json()['id']}"
+    put = await service.http.put(path, json={"quantity": 20})
+    patched = await service.http.patch(path, json={"quantity": 30})
+    canceled = await service.http.delete(path)
+    for answer in (put, patched, canceled):
+        assert answer.status_code == 200
+    assert "etag" not in put.headers
+    assert (patched.headers["etag"], canceled.headers["etag"]) == ('"3"', '"4"')
