@@ -7,23 +7,20 @@ client wants it, and shared by all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from orders.domain import events as e
 from orders.domain.instruments import Catalogue
-from orders.domain.values import Delivery, OrderType, OrdStatus, Side, Status
 from orders.eventstore.port import Recorded
-from projections.reads import printed
+from projections.feed_messages import OrderMessage, order_message
 
 ORDERS = "orders"
 CHANNELS = (ORDERS,)
 """The channels that a client may name."""
 
-_FILLS = (e.OrderExecuted, e.ExecutionCorrected)
 _TOLD_TO_ALL = (
     e.OrderPlaced,
     e.OrderExecuted,
@@ -34,34 +31,6 @@ _TOLD_TO_ALL = (
     e.ExecutionBusted,
     e.ExecutionCorrected,
 )
-
-
-class FeedMessage(Struct, frozen=True, kw_only=True):
-    """The order after the event at `position`; `event` is that event's name. The last fields stand only where the event
-    has them: of a fill or correction its exec_id, quantity and price, of a bust or correction what it refers to."""
-
-    event: str
-    order_id: UUID
-    client_order_id: str | None
-    status: Status
-    ord_status: OrdStatus
-    symbol: str
-    instrument: str | None
-    side: Side
-    type: OrderType
-    limit_price: str | None
-    quantity: int
-    filled_quantity: int
-    average_price: str | None
-    delivery: Delivery
-    version: int
-    position: int
-    time: datetime
-    exec_id: str | UnsetType = UNSET
-    ref_exec_id: str | UnsetType = UNSET
-    last_quantity: int | UnsetType = UNSET
-    last_price: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
@@ -115,38 +84,10 @@ def entries(batch: Iterable[Recorded], catalogue: Catalogue) -> Iterator[Entry]:
             yield Entry(ORDERS, recorded, recorded.event, catalogue)
 
 
-def message(recorded: Recorded, catalogue: Catalogue) -> FeedMessage | None:
+def message(recorded: Recorded, catalogue: Catalogue) -> OrderMessage | None:
     """What the feed tells of an event; None where it is no event of an order."""
     event = recorded.event
-    if not isinstance(event, e.OrderEvent):
-        return None
-    after = event.after
-    fill = event if isinstance(event, _FILLS) else None
-    price = after.limit_price
-    return FeedMessage(
-        event=e.event_name(event),
-        order_id=recorded.stream_id,
-        client_order_id=after.client_order_id,
-        status=after.status,
-        ord_status=after.ord_status,
-        symbol=after.symbol,
-        instrument=after.instrument,
-        side=after.side,
-        type=after.type,
-        limit_price=None if price is None else printed(catalogue, after.symbol, price),
-        quantity=after.quantity,
-        filled_quantity=after.filled_quantity,
-        average_price=None if after.average_price is None else f"{after.average_price:f}",
-        delivery=after.delivery,
-        version=recorded.version,
-        position=recorded.position,
-        time=event.at,
-        exec_id=getattr(event, "exec_id", UNSET),
-        ref_exec_id=getattr(event, "ref_exec_id", UNSET),
-        last_quantity=fill.quantity if fill else UNSET,
-        last_price=printed(catalogue, after.symbol, fill.price) if fill else UNSET,
-        reason=getattr(event, "reason", None) or UNSET,
-    )
+    return order_message(recorded, event, catalogue) if isinstance(event, e.OrderEvent) else None
 
 
 def caught_up(position: int) -> str:
