@@ -6,47 +6,21 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-import msgspec
-from msgspec import Struct
-
 from orders.domain.errors import FieldError, UnknownOrder
-from orders.domain.events import OrderEvent, event_name
+from orders.domain.events import OrderEvent
 from orders.domain.instruments import Catalogue
-from orders.domain.resource import OrderResource, resource
-from orders.domain.values import Delivery, OrdStatus, Status
+from orders.domain.resource import OrderResource
 from orders.eventstore.port import EventStore, Recorded
 from orders.request_errors import InvalidParameters
 from projections.bounds import MAX_AS_OF_READ, MAX_HISTORY_READ
 from projections.freshness import Freshness
+from projections.history import HistoryEvent, history_event, shown
 from projections.queries import Answer, Asked, HistoryQuery, OrderQuery
-from projections.reads import printed
 
 T = TypeVar("T")
-
-_SHOWN_APART = {"event", "event_id", "at", "by", "trace_id", "after", "evidence"}
-
-
-class HistoryEvent(Struct, frozen=True, kw_only=True):
-    """One event of an order. `evidence` is why it may say that something ended or is settled; `fields` are the event's
-    own; status, ord_status, filled_quantity and delivery are the order's after it."""
-
-    position: int
-    version: int
-    event: str
-    event_id: UUID
-    at: datetime
-    by: str
-    trace_id: str | None
-    evidence: str | None
-    status: Status
-    ord_status: OrdStatus
-    filled_quantity: int
-    delivery: Delivery
-    fields: dict[str, Any]
 
 
 class OrderReads:
@@ -62,32 +36,25 @@ class OrderReads:
     async def order(self, query: OrderQuery, asked: Asked) -> Answer[OrderResource]:
         """As it is: its last event says all about it. As it was: that of the last event up to then."""
         last, required = await self._last(query, asked)
-        event = last.event
-        assert isinstance(event, OrderEvent)
-        content = resource(
-            last.stream_id,
-            event.after,
-            self._catalogue,
-            version=last.version,
-            position=last.position,
-            updated_at=event.at,
-        )
         position = last.position if query.as_of is not None else max(last.position, required)
-        return Answer(content=content, position=position)
+        return Answer(content=shown(last, self._catalogue), position=position)
 
     async def history(self, query: HistoryQuery, asked: Asked) -> Answer[list[HistoryEvent]]:
         """Oldest first."""
         whole = OrderQuery(account=query.account, order_id=query.order_id, as_of=query.as_of)
         last, required = await self._last(whole, asked)
-        page = await self._in_thread(
-            lambda: self._store.read_stream(query.order_id, after_version=query.after_version, limit=query.limit)
+        # One before the page too: what an event changed is told by the one before it.
+        known = max(query.after_version - 1, 0)
+        read = await self._in_thread(
+            lambda: self._store.read_stream(query.order_id, after_version=known, limit=query.limit + 1)
         )
-        shown = [one for one in page if one.version <= last.version]
-        more = len(shown) == query.limit and shown[-1].version < last.version
+        events = [one for one in read if query.after_version < one.version <= last.version][: query.limit]
+        before = {one.version + 1: one for one in read}
+        more = len(events) == query.limit and events[-1].version < last.version
         return Answer(
-            content=[self._history_event(one) for one in shown],
+            content=[history_event(one, before.get(one.version), self._catalogue) for one in events],
             position=last.position if query.as_of is not None else max(last.position, required),
-            next=shown[-1].version if more else None,
+            next=events[-1].version if more else None,
         )
 
     async def _last(self, query: OrderQuery, asked: Asked) -> tuple[Recorded, int]:
@@ -130,35 +97,6 @@ class OrderReads:
             if version >= MAX_AS_OF_READ:
                 text = "The order has too many events to look for a time; name a position"
                 raise InvalidParameters([FieldError("as_of", text)])
-
-    def _history_event(self, recorded: Recorded) -> HistoryEvent:
-        event = recorded.event
-        assert isinstance(event, OrderEvent)
-        evidence = getattr(event, "evidence", None)
-        return HistoryEvent(
-            position=recorded.position,
-            version=recorded.version,
-            event=event_name(event),
-            event_id=event.event_id,
-            at=event.at,
-            by=event.by,
-            trace_id=event.trace_id,
-            evidence=None if evidence is None else evidence.value,
-            status=event.after.status,
-            ord_status=event.after.ord_status,
-            filled_quantity=event.after.filled_quantity,
-            delivery=event.after.delivery,
-            fields=self._own_fields(event),
-        )
-
-    def _own_fields(self, event: OrderEvent) -> dict[str, Any]:
-        fields = {
-            name: printed(self._catalogue, event.after.symbol, value) if isinstance(value, Decimal) else value
-            for name, value in msgspec.structs.asdict(event).items()
-            if name not in _SHOWN_APART
-        }
-        built: dict[str, Any] = msgspec.to_builtins(fields)
-        return built
 
     async def _in_thread(self, read: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, read)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import httpx
@@ -64,18 +65,56 @@ async def test_an_order_is_shown_as_it_was(unprojected: ReadService) -> None:
     assert wrong_fields(await unprojected.get(path, as_of="yesterday")) == ["as_of"]
 
 
-async def test_a_history_tells_every_event_with_its_evidence(unprojected: ReadService) -> None:
+async def test_a_history_tells_of_every_event_who_when_why_and_by_what_proof(unprojected: ReadService) -> None:
     desk = unprojected.desk
     order_id = desk.place("EURUSD", 10, "1.1")
     desk.fill(order_id, 4, "1.1", "e1")
+    desk.do(order_id, c.RecordBust, exec_id="b1", ref_exec_id="e1")
     desk.do(order_id, c.RecordCanceled, reason="by the venue")
     answer = await unprojected.get(f"/orders/{order_id}/events")
-    placed, filled, canceled = answer.json()
+    placed, filled, busted, canceled = answer.json()
     assert (placed["event"], placed["version"], placed["position"], placed["by"]) == ("OrderPlaced", 1, 1, "tests")
-    assert (placed["evidence"], placed["at"]) == (None, "2026-11-02T09:30:01Z")
+    assert (placed["evidence"], placed["reason"], placed["at"]) == (None, None, "2026-11-02T09:30:01Z")
     assert filled["fields"] == {"exec_id": "e1", "quantity": 4, "price": "1.10000", "leaves": None}
     assert (filled["evidence"], filled["ord_status"]) == ("venue_report", "PartiallyFilled")
-    assert (canceled["fields"]["reason"], canceled["status"]) == ("by the venue", "Canceled")
+    assert (busted["evidence"], busted["fields"]) == ("venue_report", {"exec_id": "b1", "ref_exec_id": "e1"})
+    assert (canceled["reason"], canceled["status"], canceled["fields"]) == (
+        "by the venue",
+        "Canceled",
+        {"request_id": None},
+    )
+
+
+async def test_a_persons_word_is_named_as_the_evidence_that_it_is(unprojected: ReadService) -> None:
+    desk = unprojected.desk
+    order_id = desk.place("EURUSD", 10)
+    desk.do(order_id, c.StartSubmit, worker="w-1")
+    desk.do(order_id, c.RecordSubmitInDoubt, attempt=1, reason="no answer within 10 s")
+    desk.do(order_id, c.ResolveDoubt, placed=True, reason="seen at the exchange")
+    _, _, doubt, resolved = (await unprojected.get(f"/orders/{order_id}/events")).json()
+    assert (doubt["evidence"], doubt["reason"]) == (None, "no answer within 10 s")
+    assert (resolved["evidence"], resolved["reason"]) == ("operator", "seen at the exchange")
+    assert resolved["changed"]["delivery"] == {"before": "in_doubt", "after": "acked"}
+
+
+async def test_a_history_tells_what_each_event_changed(unprojected: ReadService) -> None:
+    desk = unprojected.desk
+    order_id = desk.place("EURUSD", 10, "1.1", client_order_id="k")
+    desk.fill(order_id, 4, "1.1")
+    desk.do(order_id, c.ReplaceOrder, quantity=12, limit_price=Decimal("1.2"))
+    desk.do(order_id, c.RecordReplaced, quantity=12, limit_price=Decimal("1.2"))
+    path = f"/orders/{order_id}/events"
+    placed, filled, requested, replaced = (await unprojected.get(path)).json()
+    assert placed["changed"]["limit_price"] == {"before": None, "after": "1.10000"}
+    assert placed["changed"]["client_order_id"] == {"before": None, "after": "k"}
+    assert {"symbol", "side", "type", "quantity", "time_in_force", "status", "created_at"} <= set(placed["changed"])
+    assert filled["changed"]["filled_quantity"] == {"before": 0, "after": 4}
+    assert set(requested["changed"]) == {"ord_status"}
+    assert requested["fields"] == {"quantity": 12, "limit_price": "1.20000"}
+    assert replaced["changed"]["limit_price"] == {"before": "1.10000", "after": "1.20000"}
+    assert replaced["changed"]["quantity"] == {"before": 10, "after": 12}
+    second = await unprojected.get(path, limit=1)
+    assert (await unprojected.client.get(second.links["next"]["url"])).json() == [filled]
 
 
 async def test_a_history_is_paged_oldest_first_and_ends_where_it_was_asked_to(unprojected: ReadService) -> None:

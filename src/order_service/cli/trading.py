@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from order_service.cli.client import Api, api, object_of, rows_of
+from order_service.cli.history import print_history
 from order_service.cli.output import JSON_OPTION, on_terminal, print_fields, print_json, print_json_lines, print_rows
 from order_service.errors import NotFoundError
 from order_service.settings import load_settings
@@ -88,11 +89,17 @@ def place(symbol: str, is_code: bool, as_json: bool, **terms: Any) -> None:
 
 @click.command()
 @_ID_ARGUMENT
+@click.option("--as-of", metavar="P|TIME", help="As it was after this position of the log, or at this time.")
+@click.option("--history", is_flag=True, help="All that happened to it, oldest first; with --json as JSON lines.")
 @JSON_OPTION
-def show(order_id: str, as_json: bool) -> None:
-    """Show one order."""
+def show(order_id: str, as_of: str | None, history: bool, as_json: bool) -> None:
+    """Show one order: as it is, as it was, or all that happened to it."""
+    params = {} if as_of is None else {"as_of": as_of}
     with api(load_settings()) as service:
-        _print_order(object_of(service.call("GET", f"/orders/{order_id}")), as_json)
+        if history:
+            print_history(service.pages(f"/orders/{order_id}/events", params), as_json)
+        else:
+            _print_order(object_of(service.call("GET", f"/orders/{order_id}", params=params)), as_json)
 
 
 @click.command("list")
@@ -102,6 +109,7 @@ def show(order_id: str, as_json: bool) -> None:
 @click.option("--key", "client_order_id", help="Your own id of the order.")
 @click.option("--after", "placed_after", metavar="TIME", help="Placed later than this, like 2026-11-21T09:30:00Z.")
 @click.option("--before", "placed_before", metavar="TIME", help="Placed earlier than this.")
+@click.option("--as-of", metavar="P", help="As the orders were after this position of the log.")
 @click.option("--limit", type=click.IntRange(1, 1000), help="At most this many; 50 without it.")
 @click.option("--all", "all_pages", is_flag=True, help="All that there are, page by page; with --json as JSON lines.")
 @JSON_OPTION

@@ -20,8 +20,9 @@ from projections.api import documentation as doc
 from projections.api.listed_instruments import ListedInstrument, listed
 from projections.api.parameters import ReadParameters
 from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE
+from projections.history import HistoryEvent
 from projections.order_book import Book
-from projections.order_reads import HistoryEvent, OrderReads
+from projections.order_reads import OrderReads
 from projections.queries import Answer, BookQuery, HistoryQuery, OrderQuery, OrdersQuery, Trade, TradesQuery
 from projections.reads import Reads
 

@@ -196,3 +196,15 @@ def test_a_cursor_never_leads_to_another_host(run: Run, api: ScriptedApi) -> Non
 
 def test_all_and_a_limit_exclude_each_other(run: Run) -> None:
     assert run("list", "--all", "--limit", "3").exit_code == 2
+
+
+def test_an_order_and_a_list_are_shown_as_they_were(run: Run, api: ScriptedApi) -> None:
+    api.answers(200, ORDER).answers(200, ORDER).answers(200, [ORDER])
+    assert run("show", ID, "--as-of", "7", BASE_URL=api.url).exit_code == 0
+    assert run("show", ID, "--as-of", "2026-11-21T09:30:00+01:00", BASE_URL=api.url).exit_code == 0
+    assert run("list", "--as-of", "7", "--status", "placed", BASE_URL=api.url).exit_code == 0
+    assert [path for _, path, _ in api.asked] == [
+        f"/orders/{ID}?as_of=7",
+        f"/orders/{ID}?as_of=2026-11-21T09%3A30%3A00%2B01%3A00",
+        "/orders?as_of=7&status=Placed&limit=50",
+    ]

@@ -232,7 +232,9 @@ def _is_error(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Exception)
 
 
-async def test_answers_with_an_order_carry_its_tag_except_where_it_would_confirm_what_was_sent(service: Service) -> None:
+async def test_answers_with_an_order_carry_its_tag_except_where_it_would_confirm_what_was_sent(
+    service: Service,
+) -> None:
     keyed = {**LIMIT, "client_order_id": "k"}
     placed, repeated = await service.post(keyed), await service.post(keyed)
     assert (placed.headers["etag"], repeated.status_code, repeated.headers["etag"]) == ('"1"', 200, '"1"')
