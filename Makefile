@@ -13,7 +13,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # What pytest is given beside the defaults, for example: make test ARGS='-k cancel'
 ARGS ?=
-CHECKS := check-format check-lint check-types check-imports check-tidy
+CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi
 
 .PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-reports load chaos fmt lock clean help install-run install-dev
 
@@ -30,7 +30,7 @@ test-domain: install-dev ## hold the domain's branch coverage to its bound
 	  --cov=orders.domain --cov-report=term-missing --cov-report=json:.coverage.json
 	@$(BIN)/python -m tests.support.branch_coverage .coverage.json
 
-check: $(CHECKS) ## format, lint, types, import rules, tidy; `make -k check` shows all findings
+check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI; `make -k check` shows all findings
 check-format: install-dev
 	@$(BIN)/ruff format --check --output-format concise . || { echo "error: the files above are not formatted; make fmt does it"; exit 1; }
 check-lint: install-dev
@@ -41,6 +41,9 @@ check-imports: install-dev
 	@$(BIN)/lint-imports --no-logo
 check-tidy: install-dev
 	@$(BIN)/pytest -q tests/tidy
+# By the validator of the AsyncAPI project, which exists for Node.js only.
+check-asyncapi:
+	@exec requirements/node/install node requirements/node/check_asyncapi.mjs docs/reference/asyncapi.json
 
 bench: install-dev ## measure durable POST /orders against a bare echo on the same server
 	@exec $(BIN)/python -m load.bench $(ARGS)
@@ -66,13 +69,14 @@ fmt: install-dev ## format, and mend what the linter can mend
 # Keeps what is locked; `make lock UPGRADE=--upgrade` takes the newest versions that pyproject.toml admits.
 UPGRADE ?=
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) pyproject.toml
-lock: install-dev ## resolve pyproject.toml into requirements/*.txt, with hashes
+lock: install-dev ## resolve pyproject.toml and requirements/node/package.json into locks, with hashes
 	@$(COMPILE) --group build --output-file requirements/run.txt
 	@$(COMPILE) --group dev --constraint requirements/run.txt --output-file requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(UPGRADE) --group uv --output-file requirements/uv.txt
+	@cd requirements/node && npm $(if $(UPGRADE),update,install) --package-lock-only --loglevel=error >/dev/null
 
 clean: ## remove .venv, caches and reports; orders and their database stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* tests/report.html tests/junit.xml
+	@rm -rf .venv requirements/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* tests/report.html tests/junit.xml
 	@find src tests load examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list

@@ -38,7 +38,7 @@ def create_app(parts: ApiParts) -> Litestar:
         *parts.handlers,
         health_router(parts.health),
         metrics_router(parts.metrics),
-        *docs_handlers(),
+        *docs_handlers(version("order-service")),
     ]
     problems = Problems(*parts.problem_tables, details=DETAILS, position=parts.position)
     exception_handlers: dict[Any, Any] = problems.handlers()

@@ -1,4 +1,4 @@
-"""/docs and /openapi.json from files that are shipped: nothing is loaded from elsewhere."""
+"""/docs, /openapi.json and /asyncapi.json from what is shipped: nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
+from projections.api.feed_document import as_text, feed_document
+
 DOCS_PATH = "/docs"
 ASSETS_PATH = f"{DOCS_PATH}/assets"
+ASYNCAPI_JSON = "application/vnd.aai.asyncapi+json;version=3.0.0"  # AsyncAPI 3.0, "Format"
 _FAVICON = f'<link rel="icon" href="{ASSETS_PATH}/favicon-32x32.png">'
 
 
@@ -48,12 +51,17 @@ async def _found(response: Response[Any]) -> Response[Any]:
     return response
 
 
-def docs_handlers() -> list[ControllerRouterHandler]:
-    """The schema at its usual path, the files, and / for who looks around."""
+def docs_handlers(version: str) -> list[ControllerRouterHandler]:
+    """The schemas at their usual paths, the files, and / for who looks around."""
+    feed = as_text(feed_document(version)).encode()
 
     @get("/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON)
     async def schema(request: Request[Any, Any, Any]) -> bytes:
         return JsonRenderPlugin().render(request, request.app.openapi_schema.to_schema())
+
+    @get("/asyncapi.json", include_in_schema=False, media_type=ASYNCAPI_JSON)
+    async def feed_schema() -> bytes:
+        return feed
 
     @get("/", include_in_schema=False)
     async def look_around() -> Redirect:
@@ -61,4 +69,4 @@ def docs_handlers() -> list[ControllerRouterHandler]:
 
     folder = Path(str(files("order_service") / "docs_assets"))
     assets = create_static_files_router(path=ASSETS_PATH, directories=[folder], include_in_schema=False)
-    return [schema, look_around, assets]
+    return [schema, feed_schema, look_around, assets]

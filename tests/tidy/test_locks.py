@@ -1,9 +1,11 @@
 """The locks hold what pyproject.toml asks for, whole, with hashes, and no address of anybody's package index."""
 
+import json
 import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -122,6 +124,31 @@ def test_an_import_that_only_another_package_brings_is_found() -> None:
         "yaml",
         "no_such_module",
     }
+
+
+def node_flaws(lock: dict[str, Any], package: dict[str, Any]) -> list[str]:
+    """What npm's lock must not have: a package without hash or with an address, another wish than package.json's."""
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    loose = [name for name, one in packages.items() if "integrity" not in one or "resolved" in one or "link" in one]
+    wanted = package["dependencies"]
+    return loose + [name for name in wanted if lock["packages"][""]["dependencies"].get(name) != wanted[name]]
+
+
+def test_the_lock_of_the_checkers_for_node_has_hashes_and_no_address() -> None:
+    lock, package = (
+        json.loads((ROOT / f"requirements/node/{name}.json").read_text(encoding="utf-8"))
+        for name in ("package-lock", "package")
+    )
+    assert lock["lockfileVersion"] == 3
+    assert node_flaws(lock, package) == []
+
+
+@pytest.mark.parametrize("entry", [{}, {"integrity": "sha512-0", "resolved": "https://example.test/a.tgz"}])
+def test_an_entry_for_node_without_hash_or_with_an_address_is_found(entry: dict[str, str]) -> None:
+    sound = {"integrity": "sha512-0"}
+    lock = {"packages": {"": {"dependencies": {"a": "1"}}, "node_modules/a": entry, "node_modules/b": sound}}
+    assert node_flaws(lock, {"dependencies": {"a": "1"}}) == ["node_modules/a"]
+    assert node_flaws(lock, {"dependencies": {"a": "2"}}) == ["node_modules/a", "a"]
 
 
 def hosts_named(text: str) -> list[str]:

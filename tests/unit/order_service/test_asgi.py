@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,9 @@ from tests.support.command_service import EURUSD, CommandService, command_servic
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).resolve().parents[3]
 SECRET = "connection to host db7.internal failed"
+DOCUMENTS = ["/openapi.json", "/asyncapi.json", f"{ASSETS_PATH}/swagger-ui.css"]
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -158,7 +161,7 @@ async def test_half_a_surrogate_pair_is_answered_as_what_it_is(service: CommandS
     assert [error["field"] for error in answer.json()["errors"]] == ["symbol", "?"]
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/openapi.json", f"{ASSETS_PATH}/swagger-ui.css", "/nonsense"])
+@pytest.mark.parametrize("path", ["/health/live", *DOCUMENTS, "/nonsense"])
 async def test_head_is_get_without_its_content(service: CommandService, path: str) -> None:
     got, head = await service.http.get(path), await service.http.head(path)
     assert (head.status_code, head.content) == (got.status_code, b"")
@@ -244,6 +247,12 @@ async def test_the_shipped_files_are_those_of_the_manifest() -> None:
     for name, integrity in manifest["files"].items():
         digest = hashlib.sha384((folder / name).read_bytes()).digest()
         assert integrity == f"sha384-{base64.b64encode(digest).decode()}", name
+
+
+async def test_the_document_of_the_feed_is_the_committed_one(service: CommandService) -> None:
+    answer = await service.http.get("/asyncapi.json")
+    assert answer.headers["content-type"] == "application/vnd.aai.asyncapi+json;version=3.0.0"
+    assert answer.text == (ROOT / "docs/reference/asyncapi.json").read_text(encoding="utf-8")
 
 
 async def test_the_schema_declares_every_route_with_its_answers(service: CommandService) -> None:
