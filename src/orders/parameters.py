@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_SYMBOL
+from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_SYMBOL, MAX_WAIT_MS
 from orders.domain.errors import FieldError, UnknownOrder
 from orders.domain.values import Side
 from orders.request_errors import InvalidParameters
@@ -25,6 +25,13 @@ _CLIENT_ORDER_ID = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SIDES = {**{side.value: side for side in Side}, "1": Side.BUY, "-1": Side.SELL}
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """How fresh an answer must be: it holds `min_position`, for which it may wait. Without waiting it is as it is."""
+
+    min_position: int | None = None
+    wait_ms: int = MAX_WAIT_MS
 
 
 class Parameters:
@@ -70,6 +77,18 @@ class Parameters:
             return number
 
         return self.take(name, read, f"a whole number from {low} to {high}")
+
+    def asked(self) -> Asked:
+        """min_position and wait_ms, which every read takes."""
+        min_position = self.position("min_position")
+        wait_ms = self.number("wait_ms", 0, MAX_WAIT_MS)
+        return Asked(min_position=min_position, wait_ms=MAX_WAIT_MS if wait_ms is None else wait_ms)
+
+    def absent(self, name: str, message: str) -> None:
+        """A parameter that other reads have, and this one cannot: `message` says why, and what to do."""
+        self._known.add(name)
+        if name in self._given:
+            self.refuse(name, message)
 
     def position(self, name: str) -> int | None:
         return self.take(name, whole_number, "a position: a whole number from 0")

@@ -16,10 +16,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 from orders.domain import events as e
 from orders.domain.instruments import Catalogue
+from orders.domain.resource import printed
 from orders.domain.values import Delivery, OrderType, OrdStatus, Side, Status
 from orders.eventstore.port import Recorded
 from projections.order_book import Level
-from projections.reads import printed
 
 Fill = e.OrderExecuted | e.ExecutionCorrected
 TradeEvent = e.OrderExecuted | e.ExecutionBusted | e.ExecutionCorrected

@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from orders.bounds import POLL_INTERVAL_S
 from orders.domain.errors import FieldError
+from orders.parameters import Asked
 from orders.request_errors import InvalidParameters
 from projections.checkpoints import Checkpoints
 from projections.errors import NotCaughtUp, TablesMissing
-from projections.queries import Answer, Asked
+from projections.queries import Answer
 
 T = TypeVar("T")
 
@@ -34,15 +35,18 @@ class Freshness:
     async def require(self, asked: Asked) -> int:
         """The position that an answer straight from the log may claim at least. Raises InvalidParameters beyond its
         head."""
-        known = self._committed()
-        wanted = asked.min_position
-        if wanted is None or wanted <= known:
-            return max(known, wanted or 0)
+        known, wanted = self._committed(), asked.min_position or 0
+        await self.check_exists("min_position", wanted)
+        return max(known, wanted)
+
+    async def check_exists(self, parameter: str, position: int) -> None:
+        """Raises InvalidParameters where the position, given as this parameter, is beyond the log's head."""
+        if position <= self._committed():
+            return
         head = await self._head()
-        if wanted > head:
-            text = f"Position {wanted} is beyond the log's last position {head}"
-            raise InvalidParameters([FieldError("min_position", text)])
-        return wanted
+        if position > head:
+            text = f"Position {position} is beyond the log's last position {head}"
+            raise InvalidParameters([FieldError(parameter, text)])
 
     async def read(self, projection: str, asked: Asked, query: Callable[[], Awaitable[Answer[T]]]) -> Answer[T]:
         """The query's answer, as soon as it is fresh enough; with wait_ms=0 what is there.
@@ -52,9 +56,44 @@ class Freshness:
         required = await self.require(asked)
         if asked.wait_ms == 0:
             return await query()
-        wanted = max(required, await self._floor(projection))
+        return await self._when_there(projection, max(required, await self._floor(projection)), asked.wait_ms, query)
+
+    async def read_as_of(
+        self, projection: str, as_of: int, asked: Asked, query: Callable[[], Awaitable[Answer[T]]]
+    ) -> Answer[T]:
+        """The query's answer, of tables that hold the log up to `as_of` at least, whatever was written since; with less
+        they would not show what was, so that with wait_ms=0 it is refused then.
+
+        Raises: as `read`; InvalidParameters also where `as_of` is beyond the log's head.
+        """
+        await self.require(asked)
+        await self.check_exists("as_of", as_of)
+        if asked.wait_ms:
+            return await self._when_there(projection, as_of, asked.wait_ms, query)
+        answer = await query()
+        if answer.position < as_of:
+            raise NotCaughtUp(projection, as_of)
+        return answer
+
+    async def reached(self, follower: str, asked: Asked) -> int:
+        """The position that the tables of a follower hold at least: `min_position`, or with wait_ms=0 what is known.
+        Without `min_position` nothing waits: who asks so wants to see what is there, also when the follower stands.
+
+        Raises: InvalidParameters, NotCaughtUp, TooManyReads.
+        """
+        await self.require(asked)
+        wanted = asked.min_position
+        if wanted is not None and asked.wait_ms:
+            if not await self._checkpoints.wait_for(follower, wanted, asked.wait_ms / 1000):
+                raise NotCaughtUp(follower, wanted)
+            return max(wanted, self._checkpoints.position(follower))
+        return self._checkpoints.position(follower)
+
+    async def _when_there(
+        self, projection: str, wanted: int, wait_ms: int, query: Callable[[], Awaitable[Answer[T]]]
+    ) -> Answer[T]:
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + asked.wait_ms / 1000
+        give_up_at = loop.time() + wait_ms / 1000
         while True:
             left_s = give_up_at - loop.time()
             if left_s <= 0 or not await self._checkpoints.wait_for(projection, wanted, left_s):

@@ -12,10 +12,9 @@ from msgspec import Struct
 
 from orders.domain.events import ExecutionBusted, ExecutionCorrected, OperatorResolved, OrderEvent, event_name
 from orders.domain.instruments import Catalogue
-from orders.domain.resource import OrderResource, resource
+from orders.domain.resource import OrderResource, printed, resource
 from orders.domain.values import Delivery, Evidence, OrdStatus, Status
 from orders.eventstore.port import Recorded
-from projections.reads import printed
 
 _SHOWN_APART = {"event", "event_id", "at", "by", "trace_id", "after", "evidence", "reason"}
 _OF_EVERY_EVENT = {"id", "order_id", "version", "position", "updated_at"}

@@ -14,11 +14,12 @@ from orders.domain.events import OrderEvent
 from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import EventStore, Recorded
+from orders.parameters import Asked
 from orders.request_errors import InvalidParameters
 from projections.bounds import MAX_AS_OF_READ, MAX_HISTORY_READ
 from projections.freshness import Freshness
 from projections.history import HistoryEvent, history_event, shown
-from projections.queries import Answer, Asked, HistoryQuery, OrderQuery
+from projections.queries import Answer, HistoryQuery, OrderQuery
 
 T = TypeVar("T")
 
@@ -65,17 +66,11 @@ class OrderReads:
             last = await self._in_thread(lambda: self._last_by(order_id, as_of))
         else:
             if as_of is not None:
-                await self._check_exists(as_of)
+                await self._freshness.check_exists("as_of", as_of)
             last = await self._in_thread(lambda: self._store.read_last(order_id, as_of_position=as_of))
         if last is None or not isinstance(last.event, OrderEvent) or last.event.after.account != query.account:
             raise UnknownOrder(order_id)
         return last, required
-
-    async def _check_exists(self, position: int) -> None:
-        head = await self._in_thread(self._store.head)
-        if position > head:
-            text = f"Position {position} is beyond the log's last position {head}"
-            raise InvalidParameters([FieldError("as_of", text)])
 
     def _last_by(self, order_id: UUID, time: datetime) -> Recorded | None:
         """The last event before the first one that is later than `time`. Only positions order events; times are what

@@ -9,20 +9,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from orders.domain.values import Side, Status
-from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_PAGE, MAX_WAIT_MS
+from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_PAGE
 
 T = TypeVar("T")
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """How fresh an answer must be: it holds `min_position`, for which it may wait. Without waiting it is as it is."""
-
-    min_position: int | None = None
-    wait_ms: int = MAX_WAIT_MS
-
-
 class OrdersQuery(Struct, frozen=True, kw_only=True):
-    """Filters are None where they let everything pass; `before` is where the last page ended."""
+    """Filters are None where they let everything pass; `as_of` is a position of the log; `before` is where the last
+    page ended."""
 
     account: str
     status: Status | None = None
@@ -31,6 +25,7 @@ class OrdersQuery(Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
     placed_after: datetime | None = None
     placed_before: datetime | None = None
+    as_of: int | None = None
     limit: int = MAX_PAGE
     before: int | None = None
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from orders.domain.instruments import Catalogue
-from orders.domain.resource import OrderResource, resource
+from orders.domain.resource import OrderResource, printed, resource
 from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce
+from orders.parameters import Asked
 from projections import order_status, trades
 from projections.errors import TablesMissing, UnknownBook
 from projections.freshness import Freshness
 from projections.order_book import Book, book_of
-from projections.queries import Answer, Asked, BookQuery, Lag, OrdersQuery, Trade, TradesQuery
+from projections.orders_as_of import PastOrders
+from projections.queries import Answer, BookQuery, Lag, OrdersQuery, Trade, TradesQuery
 from projections.read_pool import SQL, ReadPool
 from projections.registry import PROJECTIONS
 
@@ -33,9 +34,12 @@ class Reads:
         self._pool = pool
         self._freshness = freshness
         self._catalogue = catalogue
+        self._past = PastOrders(pool, freshness, catalogue)
 
     async def orders(self, query: OrdersQuery, asked: Asked) -> Answer[list[OrderResource]]:
-        """Newest first."""
+        """Newest first. As they were, where the query says so: such a page may be short, and is followed by others."""
+        if query.as_of is not None:
+            return await self._past.orders(query, query.as_of, asked)
 
         async def read() -> Answer[list[OrderResource]]:
             position, rows = await self._page("orders", query)
@@ -69,6 +73,10 @@ class Reads:
     async def position(self, asked: Asked) -> int:
         """What an answer that needs no table may claim to hold."""
         return await self._freshness.require(asked)
+
+    async def follower_position(self, follower: str, asked: Asked) -> int:
+        """What an answer from a follower's tables may claim to hold, once they hold what is asked for."""
+        return await self._freshness.reached(follower, asked)
 
     async def lags(self) -> list[Lag]:
         """How far each projection is. For health: it waits for nothing but the query."""
@@ -135,12 +143,6 @@ def shown_trade(row: tuple[Any, ...], catalogue: Catalogue) -> Trade:
         position=position,
         corrects=corrects,
     )
-
-
-def printed(catalogue: Catalogue, symbol: str, price: Decimal) -> str:
-    """The price with the instrument's decimals; as it is where the instrument left the catalogue."""
-    instrument = catalogue.find(symbol)
-    return instrument.printed(price) if instrument else f"{price:f}"
 
 
 def _next(rows: list[tuple[Any, ...]], limit: int) -> int | None:

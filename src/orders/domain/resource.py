@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from msgspec import Struct
@@ -41,7 +42,6 @@ def resource(
     order_id: UUID, view: OrderView, catalogue: Catalogue, *, version: int, position: int, updated_at: datetime
 ) -> OrderResource:
     price = view.limit_price
-    instrument = catalogue.find(view.symbol)
     return OrderResource(
         id=order_id,
         order_id=order_id,
@@ -50,7 +50,7 @@ def resource(
         instrument=view.instrument,
         side=view.side,
         type=view.type,
-        limit_price=None if price is None else instrument.printed(price) if instrument else f"{price:f}",
+        limit_price=None if price is None else printed(catalogue, view.symbol, price),
         quantity=view.quantity,
         time_in_force=view.time_in_force,
         status=view.status,
@@ -64,3 +64,9 @@ def resource(
         version=version,
         position=position,
     )
+
+
+def printed(catalogue: Catalogue, symbol: str, price: Decimal) -> str:
+    """The price with the instrument's decimals; as it is where the instrument left the catalogue."""
+    instrument = catalogue.find(symbol)
+    return instrument.printed(price) if instrument else f"{price:f}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Operation, Parameter, Schema
 
+from orders.bounds import MAX_WAIT_MS
 from orders.domain.values import Side, Status
-from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE, MAX_WAIT_MS
+from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE, MAX_PAST_CANDIDATES
 
 _POSITION = Schema(type=OpenAPIType.INTEGER, minimum=0)
 _TEXT = Schema(type=OpenAPIType.STRING)
@@ -34,6 +35,14 @@ PAGING = [
     _query("cursor", _TEXT, "From the Link header (rel=next) of the page before."),
 ]
 AS_OF = [_query("as_of", _TEXT, "As it was after this position of the log, or at this time (RFC 3339).")]
+AS_OF_POSITION = [
+    _query(
+        "as_of",
+        _POSITION,
+        "The orders as they were after this position of the log. Slower: each order is looked up in the log. With"
+        f" `status` a page looks at {MAX_PAST_CANDIDATES} orders, and may be short or empty: follow the Link header.",
+    )
+]
 ORDERS = [
     _query("status", _STATUS, "Only orders of this status."),
     _query("symbol", _TEXT, "Only orders of this symbol or instrument."),
@@ -47,6 +56,16 @@ TRADES = [
     _query("symbol", _TEXT, "Only fills of this symbol or instrument."),
 ]
 BOOK = [_query("levels", _LEVELS, "How many price levels a side, the best ones.")]
+
+POSITION_ONLY = (
+    "a position of the log, since times do not order events; `Orders-Position` of every answer is one, and so is the"
+    " `position` of each event of an order's history"
+)
+NO_PAST_TRADES = (
+    "Trades have no `as_of`: later busts and corrections would show in it; the events of an order with `as_of` tell its"
+    " fills as they were"
+)
+NO_PAST_BOOK = "Books have no `as_of`; the list of orders with `as_of` and `status=Placed` tells what was open"
 
 
 def operation(*parameters: Parameter) -> type[Operation]:

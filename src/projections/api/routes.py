@@ -15,10 +15,9 @@ from orders.domain.resource import OrderResource
 from orders.domain.values import Status
 from orders.http import ETAG_HEADER, IF_NONE_MATCH_HEADER, POSITION_HEADER, etag_of, holds, local_account
 from orders.paging import cursor_of, next_link, place_of
-from orders.parameters import Parameters, existing_id
+from orders.parameters import Parameters, existing_id, whole_number
 from projections.api import documentation as doc
 from projections.api.listed_instruments import ListedInstrument, listed
-from projections.api.parameters import ReadParameters
 from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE
 from projections.history import HistoryEvent
 from projections.order_book import Book
@@ -70,10 +69,10 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
         ["/orders", "/order"],
         summary="Orders, newest first",
         responses=problems,
-        operation_class=doc.operation(*doc.ORDERS, *doc.PAGING, *doc.FRESHNESS),
+        operation_class=doc.operation(*doc.ORDERS, *doc.AS_OF_POSITION, *doc.PAGING, *doc.FRESHNESS),
     )
     async def list_orders(request: AnyRequest) -> Response[list[OrderResource]]:
-        given = ReadParameters(request.query_params.multi_items())
+        given = Parameters(request.query_params.multi_items())
         asked = given.asked()
         query = OrdersQuery(
             account=account_of(request),
@@ -83,6 +82,7 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
             client_order_id=given.client_order_id("client_order_id"),
             placed_after=given.time("placed_after"),
             placed_before=given.time("placed_before"),
+            as_of=given.take("as_of", whole_number, doc.POSITION_ONLY),
         )
         limit, before = _page(given, query)
         answer = await reads.orders(msgspec.structs.replace(query, limit=limit, before=before), asked)
@@ -95,8 +95,9 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
         operation_class=doc.operation(*doc.TRADES, *doc.PAGING, *doc.FRESHNESS),
     )
     async def list_trades(request: AnyRequest) -> Response[list[Trade]]:
-        given = ReadParameters(request.query_params.multi_items())
+        given = Parameters(request.query_params.multi_items())
         asked = given.asked()
+        given.absent("as_of", doc.NO_PAST_TRADES)
         query = TradesQuery(
             account=account_of(request), order_id=given.order_id("order_id"), symbol=given.symbol("symbol")
         )
@@ -115,7 +116,7 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         operation_class=doc.operation(*doc.AS_OF, *doc.FRESHNESS),
     )
     async def show_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
-        given = ReadParameters(request.query_params.multi_items())
+        given = Parameters(request.query_params.multi_items())
         asked, as_of = given.asked(), given.position_or_time("as_of")
         given.check()
         query = OrderQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
@@ -132,7 +133,7 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         operation_class=doc.operation(*doc.AS_OF, *doc.PAGING, *doc.FRESHNESS),
     )
     async def show_history(request: AnyRequest, order_id: FromPath[str]) -> Response[list[HistoryEvent]]:
-        given = ReadParameters(request.query_params.multi_items())
+        given = Parameters(request.query_params.multi_items())
         asked, as_of = given.asked(), given.position_or_time("as_of")
         query = HistoryQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
         limit, after = _page(given, query)
@@ -150,8 +151,9 @@ def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:
         operation_class=doc.operation(*doc.BOOK, *doc.FRESHNESS),
     )
     async def show_book(request: AnyRequest, symbol: FromPath[str]) -> Response[Book]:
-        given = ReadParameters(request.query_params.multi_items())
+        given = Parameters(request.query_params.multi_items())
         asked, levels = given.asked(), given.number("levels", 1, MAX_BOOK_LEVELS)
+        given.absent("as_of", doc.NO_PAST_BOOK)
         given.check()
         query = BookQuery(account=account_of(request), symbol=symbol, levels=levels or DEFAULT_BOOK_LEVELS)
         return _answered(await reads.book(query, asked))
@@ -169,7 +171,7 @@ def _instruments(reads: Reads, catalogue: Catalogue, problems: _Problems) -> Any
         operation_class=doc.operation(*doc.FRESHNESS),
     )
     async def list_instruments(request: AnyRequest) -> Response[list[ListedInstrument]]:
-        given = ReadParameters(request.query_params.multi_items())
+        given = Parameters(request.query_params.multi_items())
         asked = given.asked()
         given.check()
         return _answered(Answer(content=content, position=await reads.position(asked)))

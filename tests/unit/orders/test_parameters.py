@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orders.domain.errors import UnknownOrder
 from orders.domain.values import Side, Status
-from orders.parameters import Parameters, existing_id, parsed_time
+from orders.parameters import Asked, Parameters, existing_id, parsed_time
 from orders.request_errors import InvalidParameters
 
 ID = "0190163d-8694-739b-aea5-966c26f8ad91"
@@ -109,3 +109,16 @@ def test_what_is_no_id_names_no_order() -> None:
     assert str(existing_id(ID.upper())) == ID
     with pytest.raises(UnknownOrder, match=r"^Order with ID: 7 does not exist$"):
         existing_id("7")
+
+
+def test_a_read_waits_for_five_seconds_unless_it_says_otherwise() -> None:
+    assert Parameters([]).asked() == Asked(min_position=None, wait_ms=5000)
+    assert Parameters([("min_position", "7"), ("wait_ms", "0")]).asked() == Asked(min_position=7, wait_ms=0)
+
+
+def test_a_parameter_that_a_read_cannot_have_is_refused_with_the_reason() -> None:
+    given = Parameters([("as_of", "7")])
+    given.absent("as_of", "there is no past here")
+    given.absent("not_given", "nor there")
+    with pytest.raises(InvalidParameters, match=r"^there is no past here$"):
+        given.check()

@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
+from orders.parameters import Asked
 from orders.request_errors import InvalidParameters
 from projections import checkpoints as checkpoints_module
 from projections.checkpoints import Checkpoints
 from projections.errors import NotCaughtUp, ReadsUnavailable, TablesMissing, TooManyReads
 from projections.freshness import Freshness
-from projections.queries import Answer, Asked
+from projections.queries import Answer
 from projections.read_pool import ReadPool
 
 pytestmark = pytest.mark.anyio
