@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -36,11 +36,13 @@ from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from orders.handlers import CommandHandler
 from orders.venue_reply import OrderChanges
+from projections.api.feed_events import events_router
 from projections.api.feed_socket import feed_router
 from projections.api.problems import PROBLEMS as READ_PROBLEMS
 from projections.api.routes import query_router
+from projections.feed_books import FeedBooks
 from projections.feed_hub import FeedHub
-from projections.feed_session import LogReader
+from projections.feed_log import LogReader
 from projections.read_side import read_side
 
 
@@ -57,13 +59,18 @@ def rules(settings: Settings) -> Rules:
     return Rules(catalogue=settings.catalogue, venue=capabilities(settings))
 
 
-def build_api(settings: Settings) -> Litestar:
-    """The API process: commands, queries, feed, health, documents. Raises SettingsError, UnreachableError."""
-    return create_app(_ApiProcess(settings, database(settings)).parts())
+Drain = Callable[[], Awaitable[None]]
+
+
+def build_api(settings: Settings, *, stopping: Callable[[Drain], None] | None = None) -> Litestar:
+    """The API process: commands, queries, feed, health, documents. `stopping` gets, at the start, what is to run before
+    the server ends its connections: it sends the clients of the feed elsewhere. Raises SettingsError,
+    UnreachableError."""
+    return create_app(_ApiProcess(settings, database(settings), stopping).parts())
 
 
 class _ApiProcess:
-    def __init__(self, settings: Settings, where: Database) -> None:
+    def __init__(self, settings: Settings, where: Database, stopping: Callable[[Drain], None] | None) -> None:
         catalogue = settings.catalogue
         self._where = where
         self._store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders api")
@@ -83,15 +90,18 @@ class _ApiProcess:
             where.url, where.direct_url, self._store, catalogue, self._threads, lambda: self._writer.last_position
         )
         self._hub = FeedHub(self._live, catalogue)
+        self._books = FeedBooks(self._hub, self._reads.reads)
+        self._stopping = stopping
         self._catalogue = catalogue
         self._metrics = self._observed(Metrics())
 
     def parts(self) -> ApiParts:
-        reads = self._reads
+        reads, log_reader = self._reads, LogReader(self._store, self._threads, self._catalogue)
         handlers = [
             query_router(reads.reads, reads.order_reads, self._catalogue, problem=Problem),
             *command_routes(self._commands, problem=Problem, position=self._position),
-            feed_router(self._hub, LogReader(self._store, self._threads), self._catalogue),
+            feed_router(self._hub, log_reader, self._catalogue),
+            events_router(self._hub, log_reader, self._catalogue, problem=Problem),
             operations_router(self._operations, self._adapter, Facts(self._lags, self._position), problem=Problem),
         ]
         return ApiParts(
@@ -128,10 +138,14 @@ class _ApiProcess:
         await self._live.start()
         self._live.listen(self._changes.publish)
         self._hub.start()
+        self._books.start()
+        if self._stopping is not None:
+            self._stopping(self._hub.close)
         try:
             yield
         finally:
             await self._hub.close()
+            await self._books.close()
             await asyncio.to_thread(self._writer.close, SHUTDOWN_DRAIN_S)
             self._live.close()
             self._hints.close()

@@ -8,6 +8,8 @@ from typing import Any
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from orders.http import HEAD_ONLY
+
 _UNKNOWN_METHOD = "NONE"
 _OF_CONTENT = (b"content-type", b"content-length")
 
@@ -27,7 +29,7 @@ def head_as_get(app: ASGIApp) -> ASGIApp:
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)
 
-        as_get: Any = {**scope, "method": "GET"}
+        as_get: Any = {**scope, "method": "GET", HEAD_ONLY: True}
         await app(as_get, receive, send_head)
 
     return handle

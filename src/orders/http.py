@@ -13,6 +13,8 @@ POSITION_HEADER = "Orders-Position"
 ETAG_HEADER = "ETag"
 IF_NONE_MATCH_HEADER = "If-None-Match"
 LOCAL_ACCOUNT = "local"
+HEAD_ONLY = "orders.head_only"
+"""Stands in the ASGI scope of a GET that answers a HEAD: for answers that would never end."""
 
 _JSON = ("", "application/json")
 _CHARSETS = ("", "utf-8", "utf8")

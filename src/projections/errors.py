@@ -4,12 +4,19 @@ ReadError                  `str()` is fit for the client
 ├── UnknownBook            no such symbol
 ├── NotCaughtUp            the wait ran out before the projection held what was asked for
 ├── TooManyReads           too many reads wait already
+├── FeedUnavailable        the feed takes no more clients, or the service stops
 └── ReadsUnavailable       the database does not answer
     └── TablesMissing      no projector has made the tables yet, or another release made others
 ProjectionError            a projection cannot go on; it stops alone
 ├── MissingRow             an event of an order whose row is not there
 ├── MisplacedBatch         the tables are not where the batch begins
 └── ForeignTables          the tables are those of another release
+RebuildError               a rebuild ends; the live tables are as they were
+├── RebuildStopped         someone stopped it; the next one goes on where it was
+├── RebuildRunning         another one of this projection runs
+├── TablesInUse            queries read the tables that are to go, or others hold what a swap needs, for too long
+├── NothingKept            there are no tables that could come back
+└── KeptForeign            the kept tables are those of another release
 """
 
 from __future__ import annotations
@@ -39,6 +46,10 @@ class TooManyReads(ReadError):
         super().__init__("Too many reads wait; try again")
 
 
+class FeedUnavailable(ReadError):
+    pass
+
+
 class ReadsUnavailable(ReadError):
     def __init__(self) -> None:
         super().__init__("The database does not answer; try again")
@@ -66,3 +77,32 @@ class MisplacedBatch(ProjectionError):
 class ForeignTables(ProjectionError):
     def __init__(self, projection: str) -> None:
         super().__init__(f"the tables of {projection} are those of another release, which rebuilds them")
+
+
+class RebuildError(Exception):
+    """`str()` is fit for an operator."""
+
+
+class RebuildStopped(RebuildError):
+    def __init__(self) -> None:
+        super().__init__("the rebuild was stopped")
+
+
+class RebuildRunning(RebuildError):
+    def __init__(self, projection: str, holder: str) -> None:
+        super().__init__(f"{projection} is being rebuilt already, by {holder}")
+
+
+class TablesInUse(RebuildError):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is in use for too long; try again")
+
+
+class NothingKept(RebuildError):
+    def __init__(self, projection: str) -> None:
+        super().__init__(f"{projection} has no kept tables: a replay keeps those that it replaces, until the next one")
+
+
+class KeptForeign(RebuildError):
+    def __init__(self, projection: str) -> None:
+        super().__init__(f"the kept tables of {projection} are those of another release, which can take them back")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
 
 from msgspec import Struct
 
-from projections.bounds import MAX_CLIENT_QUEUE, MAX_CLIENT_QUEUE_BYTES
-from projections.feed import Entry, Subscription
+from projections.bounds import MAX_CLIENT_QUEUE, MAX_CLIENT_QUEUE_BYTES, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES
+from projections.feed import Entry, Subscription, Telling
 
 TOO_SLOW = 4408
 WRONG_PARAMETER = 4422
@@ -27,53 +28,116 @@ class Ending(Struct, frozen=True):
 
 class FeedClient:
     """For the event loop's own thread. `sent`: everything for this client up to here was handed to its socket, or came
-    before what it asked for."""
+    before what it asked for. `behind`: its queue ran over and was dropped; the log has the rest."""
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
         self.sent = 0
+        self.behind = False
         self.ending: Ending | None = None
         self.ended = asyncio.Event()
         self._after = 0
-        self._queue: deque[Entry] = deque()
+        self._taken = 0  # the last position that left the queue
+        self._held_at: int | None = None
+        self._queue: deque[Telling] = deque()
         self._queued_bytes = 0
         self._filled = asyncio.Event()
 
     def starts_after(self, position: int) -> None:
         """It has, or does not want, what came up to there."""
-        self._after = self.sent = position
+        self._after = self._taken = self.sent = position
+        self.behind = False
+
+    def has_heard(self, position: int) -> None:
+        """Everything up to there was handed to its socket."""
+        self._taken = self.sent = position
 
     def offer(self, entry: Entry) -> None:
-        """Queues what the client wants; it is to end where it falls too far behind by that."""
-        if entry.position <= self._after or self.ending is not None:
+        """Queues what the client wants. Where it falls too far behind by that, it goes back to the log, or is to end if
+        it never asked for a position."""
+        if entry.position <= self._after or self.ending is not None or self.behind:
             return
-        self._queued_bytes += len(entry.text)
-        self._queue.append(entry)
+        if (told := entry.telling(self.subscription)) is not None:
+            self.queue((told,))
+            self._bound()
+
+    def queue(self, tellings: Iterable[Telling]) -> None:
+        """Behind all that is queued; for more than a few the caller has a bound."""
+        for told in tellings:
+            self._queue.append(told)
+            self._queued_bytes += told.size_bytes
         self._filled.set()
-        if len(self._queue) > MAX_CLIENT_QUEUE or self._queued_bytes > MAX_CLIENT_QUEUE_BYTES:
-            self.end(TOO_SLOW)
+
+    def insert(self, snapshot: Telling) -> bool:
+        """Queues it behind all that came up to its position. False where something later has left the queue already:
+        positions never go back."""
+        if self._taken > snapshot.position:
+            return False
+        if self.ending is None and not self.behind:
+            place = len(self._queue)
+            while place and self._queue[place - 1].position > snapshot.position:
+                place -= 1
+            self._queue.insert(place, snapshot)
+            self._queued_bytes += snapshot.size_bytes
+            self._filled.set()
+            self._bound()
+        return True
+
+    def hold(self, position: int) -> None:
+        """Nothing later than that leaves the queue until `release`."""
+        self._held_at = position
+
+    def release(self) -> None:
+        self._held_at = None
+        self._filled.set()
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be sent."""
         return not self._queue
 
-    async def next(self) -> Entry | None:
-        """The oldest entry in the queue, as soon as there is one; None where the client is to end."""
-        while not self._queue:
-            if self.ending is not None:
-                return None
+    def take(self) -> list[Telling]:
+        """The oldest in the queue, several where the client wants that; empty where there is nothing."""
+        most = MAX_FRAME_MESSAGES if self.subscription.batch else 1
+        taken: list[Telling] = []
+        size_bytes = 0
+        while self._ready and len(taken) < most:
+            size_bytes += self._queue[0].size_bytes
+            if taken and size_bytes > MAX_FRAME_BYTES:
+                break
+            taken.append(self._queue.popleft())
+        if taken:
+            self._queued_bytes -= sum(told.size_bytes for told in taken)
+            self._taken = taken[-1].position
+        return taken
+
+    async def wait(self) -> None:
+        """Until there is something to take, or the client is behind or to end."""
+        while not self._ready and not self.behind and self.ending is None:
             self._filled.clear()
             await self._filled.wait()
-        entry = self._queue.popleft()
-        self._queued_bytes -= len(entry.text)
-        return entry
 
     def end(self, code: int, reason: str = "") -> None:
         """Asks for the end, once; what is queued is dropped."""
         if self.ending is None:
             self.ending = Ending(code, reason)
-            self._queue.clear()
-            self._queued_bytes = 0
+            self._drop()
             self.ended.set()
-            self._filled.set()
+
+    @property
+    def _ready(self) -> bool:
+        return bool(self._queue) and (self._held_at is None or self._queue[0].position <= self._held_at)
+
+    def _bound(self) -> None:
+        if len(self._queue) <= MAX_CLIENT_QUEUE and self._queued_bytes <= MAX_CLIENT_QUEUE_BYTES:
+            return
+        if self.subscription.after is None:
+            self.end(TOO_SLOW, "too slow")
+        else:
+            self.behind = True
+            self._drop()
+
+    def _drop(self) -> None:
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._filled.set()

@@ -15,7 +15,8 @@ from projections.feed import Entry, entries
 from projections.feed_client import FULL, GOING_DOWN, FeedClient
 
 _Key = UUID | str | None
-_RESTART = (GOING_DOWN, "the service restarts")
+_RESTART = "the service restarts"
+_NO_ROOM = "too many clients, try again later"
 
 
 class Live(Protocol):
@@ -25,6 +26,18 @@ class Live(Protocol):
 
     def listen(self, callback: Callable[[list[Recorded]], None]) -> Callable[[], None]: ...
 
+    async def wait_for(self, position: int, timeout_s: float) -> bool: ...
+
+
+class Watcher(Protocol):
+    """Who else wants to know which clients are live, and what they were offered."""
+
+    def client_is_live(self, client: FeedClient) -> None: ...
+
+    def client_left(self, client: FeedClient) -> None: ...
+
+    def offered(self, entry: Entry) -> None: ...
+
 
 class FeedHub:
     """For the event loop's own thread."""
@@ -32,7 +45,8 @@ class FeedHub:
     def __init__(self, live: Live, catalogue: Catalogue) -> None:
         self.closed_slow = 0
         """Clients that were closed because they were too slow, for metrics."""
-        self.catalogue = catalogue
+        self.watcher: Watcher | None = None
+        self._catalogue = catalogue
         self._live = live
         self._clients: set[FeedClient] = set()
         # By what a client filters most narrowly: of a thousand clients an entry meets only those that may want it.
@@ -52,55 +66,78 @@ class FeedHub:
     def clients(self) -> int:
         return len(self._clients)
 
+    @property
+    def refusal(self) -> tuple[int, str] | None:
+        """Why no client is taken just now, as a close code and its reason."""
+        if self._closing:
+            return GOING_DOWN, _RESTART
+        return (FULL, _NO_ROOM) if len(self._clients) >= MAX_FEED_CLIENTS else None
+
     def start(self) -> None:
         self._stop_listening = self._live.listen(self.publish)
 
     async def close(self) -> None:
-        """Tells all clients to go elsewhere, and waits until they were told, up to a bound."""
+        """Tells all clients to go elsewhere, and waits until they were told, up to a bound. Again, it does nothing."""
+        if self._closing:
+            return
         self._closing = True
         if self._stop_listening is not None:
             self._stop_listening()
         for client in self._clients:
-            client.end(*_RESTART)
+            client.end(GOING_DOWN, _RESTART)
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await self._empty.wait()
 
+    async def reached(self, position: int, timeout_s: float) -> bool:
+        """Whether everything up to there was offered within `timeout_s`."""
+        return self.position >= position or await self._live.wait_for(position, timeout_s)
+
     def join(self, client: FeedClient) -> None:
         """Counts the client, and ends it where there is no room or the hub closes; nothing is offered to it yet."""
-        if self._closing:
-            client.end(*_RESTART)
-        elif len(self._clients) >= MAX_FEED_CLIENTS:
-            client.end(FULL, "too many clients, try again later")
+        after = client.subscription.after
+        client.starts_after(self.position if after is None else after)
+        if self.refusal is not None:
+            client.end(*self.refusal)
         self._clients.add(client)
         self._empty.clear()
 
     def go_live(self, client: FeedClient) -> None:
         """From now on the client is offered what comes after `position`."""
-        self._live_clients.setdefault(_key(client), set()).add(client)
+        if client.subscription.replays:
+            self._live_clients.setdefault(_key(client), set()).add(client)
+        if self.watcher is not None:
+            self.watcher.client_is_live(client)
 
-    def leave(self, client: FeedClient) -> None:
-        self._clients.discard(client)
+    def leave_live(self, client: FeedClient) -> None:
+        """From now on it is offered nothing."""
         key = _key(client)
         if live := self._live_clients.get(key):
             live.discard(client)
             if not live:
                 del self._live_clients[key]
+        if self.watcher is not None:
+            self.watcher.client_left(client)
+
+    def leave(self, client: FeedClient) -> None:
+        self._clients.discard(client)
+        self.leave_live(client)
         if not self._clients:
             self._empty.set()
 
     def publish(self, batch: list[Recorded]) -> None:
         """Offers a batch of the log, which follows the last one."""
-        if self._live_clients:
-            for entry in entries(batch, self.catalogue):
+        if self._clients:
+            for entry in entries(batch, self._catalogue):
                 self._offer(entry)
         self._published = batch[-1].position
 
     def _offer(self, entry: Entry) -> None:
         for key in (None, entry.symbol, entry.order_id):
             for client in self._live_clients.get(key, ()):
-                if client.subscription.wants(entry):
-                    client.offer(entry)
+                client.offer(entry)
+        if self.watcher is not None:
+            self.watcher.offered(entry)
 
 
 def _key(client: FeedClient) -> _Key:

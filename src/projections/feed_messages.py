@@ -1,8 +1,8 @@
 """The messages of the feed, as they go out over /ws and as the data of /events.
 
-A message of the channel `orders` has the field `event` and, of the order, a `type` that is market or limit; every other
-message has a `type` of its own by which it is told apart. Unknown fields and unknown types may come with later releases:
-clients ignore them.
+A message of the channel `orders` has the field `event`, and its `type` is the order's, market or limit; every other
+message is told apart by a `type` of its own. Later releases may add fields and types: clients ignore what they do not
+know.
 """
 
 from __future__ import annotations

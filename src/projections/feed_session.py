@@ -1,4 +1,4 @@
-"""One WebSocket of the feed, from its first message to its close code.
+"""One client of the feed, from its first message to its end.
 
 Three things race: the client goes, something is to be sent, the hub wants the end. None waits for another, so that a
 client that does not read delays nobody, the shutdown least of all.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from orders.eventstore.port import EventStore, EventStoreError, Recorded
+from orders.eventstore.port import EventStoreError
 from projections.bounds import (
     CLIENT_MESSAGES_S,
     CLOSE_TIMEOUT_S,
@@ -21,26 +20,20 @@ from projections.bounds import (
     MAX_CLIENT_MESSAGE,
     MAX_CLIENT_MESSAGES,
     MAX_CLOSE_REASON_BYTES,
-    MAX_REPLAY_READS,
-    REPLAY_PAGE,
     SEND_TIMEOUT_S,
     SLOW_CLOSE_TIMEOUT_S,
 )
-from projections.feed import Subscription, caught_up, entries, heartbeat
-from projections.feed_client import (
-    BROKEN,
-    GOING_DOWN,
-    MISBEHAVED,
-    TOO_SLOW,
-    WRONG_PARAMETER,
-    Ending,
-    FeedClient,
-)
+from projections.feed import Subscription, Telling, control
+from projections.feed_client import BROKEN, GOING_DOWN, MISBEHAVED, TOO_SLOW, WRONG_PARAMETER, FeedClient
 from projections.feed_hub import FeedHub
+from projections.feed_log import LogReader
+from projections.feed_messages import CaughtUp, FellBehind, Heartbeat
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_RESUMABLE = (TOO_SLOW, GOING_DOWN, BROKEN)
 
 
 class SocketGone(Exception):
@@ -48,34 +41,30 @@ class SocketGone(Exception):
 
 
 class FeedSocket(Protocol):
-    """An accepted WebSocket. Each method raises SocketGone where the connection has ended."""
+    """A connection that takes the feed. Each method raises SocketGone where the connection has ended."""
 
-    async def send(self, text: str) -> None: ...
+    async def send(self, tellings: Sequence[Telling]) -> None:
+        """All of them, in order."""
+        ...
+
+    async def keep_alive(self, position: int) -> None:
+        """Nothing came for a while, and the client takes no heartbeats; it may resume from here."""
+        ...
 
     async def receive(self) -> int:
         """Waits for a message from the client; its length."""
         ...
 
-    async def close(self, code: int, reason: str) -> None: ...
+    async def close(self, code: int, reason: str, position: int) -> None:
+        """Everything up to the position was sent."""
+        ...
 
 
-class LogReader:
-    """Pages of the log for clients that catch up, a few at once."""
-
-    def __init__(self, store: EventStore, threads: Executor) -> None:
-        self._store = store
-        self._threads = threads
-        self._turns = asyncio.Semaphore(MAX_REPLAY_READS)
-
-    async def head(self) -> int:
-        return await self._in_thread(self._store.head)
-
-    async def page(self, after: int) -> list[Recorded]:
-        return await self._in_thread(lambda: self._store.read_log(after=after, limit=REPLAY_PAGE))
-
-    async def _in_thread(self, read: Callable[[], T]) -> T:
-        async with self._turns:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, read)
+async def beyond_the_log(after: int | None, hub: FeedHub, reader: LogReader) -> str | None:
+    """What is wrong with a position after which a client wants to resume. Raises EventStoreError."""
+    if after is not None and after > hub.position and after > (head := await reader.head()):
+        return f"position {after} is beyond the log's last position {head}"
+    return None
 
 
 async def serve(socket: FeedSocket, subscription: Subscription, hub: FeedHub, reader: LogReader) -> None:
@@ -83,49 +72,48 @@ async def serve(socket: FeedSocket, subscription: Subscription, hub: FeedHub, re
     client = FeedClient(subscription)
     hub.join(client)
     try:
-        can_hear = await _run(socket, client, hub, reader)
-        if client.ending is not None and can_hear:
-            await close(socket, client.ending.code, _reason(client, client.ending))
+        give_up_at = await _run(socket, client, hub, reader)
+        if client.ending is not None and give_up_at is not None:
+            reason = client.ending.reason
+            if client.ending.code in _RESUMABLE:
+                reason = f"{reason}: resume with after={client.sent}"
+            await close(socket, client.ending.code, reason, client.sent, give_up_at)
     finally:
         hub.leave(client)
         hub.closed_slow += client.ending is not None and client.ending.code == TOO_SLOW
 
 
-async def close(socket: FeedSocket, code: int, reason: str) -> None:
-    """Ends within its timeout, whether the client reads or not."""
+async def close(socket: FeedSocket, code: int, reason: str, position: int = 0, give_up_at: float | None = None) -> None:
+    """Ends in time (of the event loop), whether the client reads or not."""
     shortened = reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore")
+    give_up_at = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S if give_up_at is None else give_up_at
     with suppress(SocketGone, TimeoutError):
-        async with asyncio.timeout(_patience_s(code)):
-            await socket.close(code, shortened)
+        async with asyncio.timeout_at(give_up_at):
+            await socket.close(code, shortened, position)
 
 
-def _patience_s(code: int) -> float:
-    return SLOW_CLOSE_TIMEOUT_S if code == TOO_SLOW else CLOSE_TIMEOUT_S
-
-
-async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: LogReader) -> bool:
-    """Whether a closing message can still reach the client: none does while another is under way."""
+async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: LogReader) -> float | None:
+    """Until when a closing message may be tried; None where none can reach the client: another one is under way."""
     session = _Session(socket, client, hub, reader)
     writing, reading = asyncio.create_task(session.write()), asyncio.create_task(session.read())
     ended = asyncio.create_task(client.ended.wait())
     tasks = (writing, reading, ended)
+    loop = asyncio.get_running_loop()
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        slow = client.ending is not None and client.ending.code == TOO_SLOW
+        give_up_at = loop.time() + (SLOW_CLOSE_TIMEOUT_S if slow else CLOSE_TIMEOUT_S)
         if client.ending is not None:
-            # The message under way may still go out; then the position to resume from is past it.
-            await asyncio.wait((writing,), timeout=_patience_s(client.ending.code))
-        return writing.done()
+            # The frame under way may still go out; then the position to resume from is past it.
+            await asyncio.wait((writing,), timeout=give_up_at - loop.time())
+        return give_up_at if writing.done() else None
     finally:
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.error("a client of the feed is closed", exc_info=outcome)
-                client.end(BROKEN, f"resume with after={client.sent}")
-
-
-def _reason(client: FeedClient, ending: Ending) -> str:
-    return f"too slow: resume with after={client.sent}" if ending.code == TOO_SLOW else ending.reason
+                client.end(BROKEN, "a fault of the service")
 
 
 class _Session:
@@ -134,74 +122,117 @@ class _Session:
         self._client = client
         self._hub = hub
         self._reader = reader
+        self._loop = asyncio.get_running_loop()
+        self._resumes = client.subscription.after is not None
+        self._spoke_at = self._loop.time()
 
     async def write(self) -> None:
-        client, after = self._client, self._client.subscription.after
+        client = self._client
         with suppress(SocketGone):
             try:
+                after = client.subscription.after
                 if after is None:
-                    client.starts_after(self._hub.position)
-                    self._hub.go_live(client)
-                else:
-                    await self._catch_up(after)
-                await self._follow(resumes=after is not None)
+                    self._go_live(self._hub.position)
+                elif (wrong := await beyond_the_log(after, self._hub, self._reader)) is not None:
+                    client.end(WRONG_PARAMETER, f"after: {wrong}")
+                elif client.ending is None:
+                    await self._catch_up()
+                await self._follow()
             except EventStoreError as error:
                 log.warning("a client of the feed cannot catch up: %s", error)
-                client.end(GOING_DOWN, f"the log cannot be read: resume with after={client.sent}")
+                client.end(GOING_DOWN, "the log cannot be read")
 
     async def read(self) -> None:
         """What clients send means nothing yet; too much of it is refused."""
-        loop = asyncio.get_running_loop()
-        since, count = loop.time(), 0
+        since, count = self._loop.time(), 0
         with suppress(SocketGone):
             while True:
                 length = await self._socket.receive()
-                if loop.time() - since > CLIENT_MESSAGES_S:
-                    since, count = loop.time(), 0
+                if self._loop.time() - since > CLIENT_MESSAGES_S:
+                    since, count = self._loop.time(), 0
                 count += 1
                 if length > MAX_CLIENT_MESSAGE or count > MAX_CLIENT_MESSAGES:
                     self._client.end(MISBEHAVED, "this feed takes no messages")
                     return
 
-    async def _catch_up(self, after: int) -> None:
-        """Sends everything after a position, until the client can follow live without gap or repeat."""
-        client, hub = self._client, self._hub
-        client.starts_after(after)
-        if after > hub.position and after > (head := await self._reader.head()):
-            client.end(WRONG_PARAMETER, f"after: position {after} is beyond the log's last position {head}")
-            return
-        while client.sent < hub.position and client.ending is None:
-            page = await self._reader.page(client.sent)
-            for entry in entries(page, hub.catalogue):
-                if client.subscription.wants(entry):
-                    await self._send(entry.text)
-                client.sent = entry.position
-                if client.ended.is_set():
-                    return
-            client.sent = page[-1].position
-        # Nothing is awaited since the hub's position was looked at, so that what comes next is offered.
-        client.starts_after(client.sent)
-        hub.go_live(client)
-        await self._send(caught_up(client.sent))
+    def _go_live(self, position: int) -> None:
+        self._client.starts_after(position)
+        self._hub.go_live(self._client)
 
-    async def _follow(self, *, resumes: bool) -> None:
+    async def _catch_up(self) -> None:
+        """Sends what follows the client's position, until it can follow live without gap or repeat. Where this process
+        is behind the client, it waits."""
+        client, hub = self._client, self._hub
+        while hub.position < client.sent:
+            if await self._unless_ended(hub.reached(client.sent, HEARTBEAT_S)) is None:
+                return
+            await self._beat_after_silence(client.sent)
+        if not client.subscription.replays:
+            client.has_heard(hub.position)
+        while client.sent < hub.position:
+            page = await self._unless_ended(self._reader.page(client.sent))
+            if page is None:
+                return
+            client.queue(page.after(client.sent, client.subscription))
+            while tellings := client.take():
+                await self._send(tellings)
+            if client.ending is not None:
+                return
+            client.has_heard(page.last)
+            await self._beat_after_silence(client.sent)
+        # Nothing is awaited since the hub's position was looked at, so that what comes next is offered.
+        self._go_live(client.sent)
+        await self._send([control(CaughtUp(position=client.sent), client.sent)])
+
+    async def _follow(self) -> None:
         client = self._client
         while client.ending is None:
-            try:
-                async with asyncio.timeout(HEARTBEAT_S if resumes else None):
-                    entry = await client.next()
-            except TimeoutError:
-                if client.idle:
-                    await self._send(heartbeat(self._hub.position))
-                continue
-            if entry is not None:
-                await self._send(entry.text)
-                client.sent = entry.position
+            if client.behind:
+                await self._return_to_the_log()
+            elif tellings := client.take():
+                await self._send(tellings)
+            else:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        await client.wait()
+                except TimeoutError:
+                    if client.idle:
+                        await self._beat(self._hub.position)
 
-    async def _send(self, text: str) -> None:
-        """A client that does not read is to end; the message itself is not given up, since part of it may be out."""
-        stuck = asyncio.get_running_loop().call_later(SEND_TIMEOUT_S, self._client.end, TOO_SLOW)
+    async def _return_to_the_log(self) -> None:
+        self._hub.leave_live(self._client)
+        self._client.starts_after(self._client.sent)
+        await self._send([control(FellBehind(position=self._client.sent), self._client.sent)])
+        await self._catch_up()
+
+    async def _beat_after_silence(self, position: int) -> None:
+        if self._loop.time() - self._spoke_at > HEARTBEAT_S:
+            await self._beat(position)
+
+    async def _beat(self, position: int) -> None:
+        if self._resumes:
+            await self._send([control(Heartbeat(position=position), position)])
+        else:
+            self._client.has_heard(position)
+            await self._socket.keep_alive(position)
+
+    async def _send(self, tellings: Sequence[Telling]) -> None:
+        """A client that does not read is to end; the frame itself is not given up, since part of it may be out."""
+        stuck = self._loop.call_later(SEND_TIMEOUT_S, self._client.end, TOO_SLOW, "too slow")
         try:
-            await self._socket.send(text)
+            await self._socket.send(tellings)
         finally:
             stuck.cancel()
+        self._spoke_at = self._loop.time()
+        self._client.has_heard(tellings[-1].position)
+
+    async def _unless_ended(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What the work brings; None where the client is to end before."""
+        working, ended = asyncio.create_task(work), asyncio.create_task(self._client.ended.wait())
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            await asyncio.wait((working, ended), return_when=asyncio.FIRST_COMPLETED)
+            return None if self._client.ending is not None else working.result()
+        finally:
+            working.cancel()
+            ended.cancel()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -157,9 +157,10 @@ async def test_a_slow_client_is_closed_with_its_position_and_others_are_not_affe
         ({"after": "-1"}, "after"),
         ({"after": "1"}, "after"),
         ({"after": "soon"}, "after"),
-        ({"channels": "trades"}, "channels"),
+        ({"channels": "trades,prices"}, "channels"),
         ({"channels": ""}, "channels"),
-        ({"batch": "true"}, "batch"),
+        ({"channels": "orders,books", "order_id": str(UUID(int=7))}, "order_id"),
+        ({"batch": "yes"}, "batch"),
         ({"detail": "yes"}, "detail"),
         ({"symbol": "NOPE"}, "symbol"),
         ({"order_id": "7"}, "order_id"),
@@ -196,4 +197,4 @@ async def test_a_feed_that_drains_tells_its_clients(service: ReadService, path: 
         await joined(service, 3)
         await service.hub.close()
         for one in (client, resumed, quiet):
-            assert (await end_of(one))[1:] == (1012, "the service restarts")
+            assert (await end_of(one))[1:] == (1012, "the service restarts: resume with after=0")

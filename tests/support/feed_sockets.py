@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from orders.domain.instruments import BUILT_IN
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
-from projections.feed import Subscription
+from projections.feed import Subscription, Telling
 from projections.feed_hub import FeedHub
-from projections.feed_session import LogReader, SocketGone, serve
+from projections.feed_log import LogReader
+from projections.feed_session import SocketGone, serve
 from tests.support.waiting import wait_until_async
 
 
@@ -20,7 +23,10 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.frames: list[int] = []
+        self.kept_alive: list[int] = []
         self.closed: tuple[int, str] | None = None
+        self.closed_at: int | None = None
         self.reads = asyncio.Event()
         self.reads.set()
         self._incoming: asyncio.Queue[int | None] = asyncio.Queue()
@@ -35,9 +41,14 @@ class FakeSocket:
     def positions(self) -> list[int]:
         return [message["position"] for message in self.sent]
 
-    async def send(self, text: str) -> None:
-        self.sent.append(json.loads(text))
+    async def send(self, tellings: Sequence[Telling]) -> None:
+        texts = [text for told in tellings for text in told.texts]
+        self.frames.append(len(texts))
+        self.sent += map(json.loads, texts)
         await self.reads.wait()
+
+    async def keep_alive(self, position: int) -> None:
+        self.kept_alive.append(position)
 
     async def receive(self) -> int:
         length = await self._incoming.get()
@@ -45,9 +56,10 @@ class FakeSocket:
             raise SocketGone
         return length
 
-    async def close(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str, position: int) -> None:
         await self.reads.wait()
         self.closed = (code, reason)
+        self.closed_at = position
 
 
 class FakeLive:
@@ -59,6 +71,14 @@ class FakeLive:
     def listen(self, callback: Any) -> Any:
         return lambda: None
 
+    async def wait_for(self, position: int, timeout_s: float) -> bool:
+        async def reached() -> bool:
+            return self.position >= position
+
+        with suppress(AssertionError):
+            await wait_until_async(reached, within_s=timeout_s)
+        return self.position >= position
+
 
 class Studio:
     """A feed over a log in memory. `air()` hands out what was appended since."""
@@ -69,7 +89,7 @@ class Studio:
         self.hub = FeedHub(self.live, BUILT_IN)
         self.hub.start()
         self.threads = ThreadPoolExecutor(1)
-        self.reader = LogReader(store, self.threads)
+        self.reader = LogReader(store, self.threads, BUILT_IN)
         self._aired = 0
         self._sessions: list[asyncio.Task[None]] = []
 

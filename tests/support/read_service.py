@@ -18,11 +18,13 @@ from orders.eventstore.live_log import LiveLog
 from orders.eventstore.port import EventStore
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import Hints, PostgresHints
+from projections.api.feed_events import events_router
 from projections.api.feed_socket import feed_router
 from projections.api.problems import PROBLEMS as READ_PROBLEMS
 from projections.api.routes import query_router
+from projections.feed_books import FeedBooks
 from projections.feed_hub import FeedHub
-from projections.feed_session import LogReader
+from projections.feed_log import LogReader
 from projections.projection import Projection
 from projections.projector import run_projector
 from projections.read_side import ReadSide, read_side
@@ -97,16 +99,19 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
     hints = PostgresHints(url)
     live = LiveLog(store, hints)
     hub = FeedHub(live, BUILT_IN)
-    app = read_app(side, hub, LogReader(store, threads))
+    books = FeedBooks(hub, side.reads)
+    app = read_app(side, hub, LogReader(store, threads, BUILT_IN))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, app)), base_url="http://orders.test", timeout=20)
     service = ReadService(url, store, TradingDesk(store), client, side, hub, app, hints)
     await side.start()
     hub.start()
+    books.start()
     await live.start()
     try:
         yield service
     finally:
         await hub.close()
+        await books.close()
         live.close()
         hints.close()
         await side.close()
@@ -117,6 +122,7 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
 
 def read_app(side: ReadSide, hub: FeedHub, reader: LogReader) -> Litestar:
     routers = [query_router(side.reads, side.order_reads, BUILT_IN), feed_router(hub, reader, BUILT_IN)]
+    routers.append(events_router(hub, reader, BUILT_IN))
     handlers: dict[Any, Any] = problem_handlers(COMMAND_PROBLEMS, READ_PROBLEMS)
     app = Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
     app.asgi_handler = head_as_get(app.asgi_handler)

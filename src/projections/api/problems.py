@@ -11,6 +11,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownBook: (404, "Not found"),
     errors.NotCaughtUp: (503, "Not caught up yet"),
     errors.TooManyReads: (503, "Overloaded"),
+    errors.FeedUnavailable: (503, "Feed unavailable"),
     errors.ReadsUnavailable: (503, "Database unavailable"),
     errors.TablesMissing: (503, "Not caught up yet"),
 }

@@ -1,6 +1,5 @@
 """A client of the feed, from its first message to its close code."""
 
-import json
 from uuid import uuid4
 
 import pytest
@@ -8,8 +7,7 @@ import pytest
 from orders.domain import commands as c
 from orders.domain.events import ReportUnmatched
 from orders.eventstore.port import Unit
-from projections import feed_hub, feed_session
-from projections.feed import Entry
+from projections import feed_hub, feed_log, feed_session
 from projections.feed_client import FeedClient
 from tests.support.feed_sockets import FakeSocket, Studio, clients_left, closed, received
 from tests.support.trading_desk import OPENING, TradingDesk
@@ -64,7 +62,7 @@ async def test_a_client_resumes_after_a_position_without_gap_or_repeat(studio: S
 async def test_events_appended_while_a_client_catches_up_come_once(
     studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_session, "REPLAY_PAGE", 3)
+    monkeypatch.setattr(feed_log, "REPLAY_PAGE", 3)
     order_id = desk.place("EURUSD", 100)
     for _ in range(9):
         desk.fill(order_id, 1)
@@ -87,9 +85,10 @@ async def test_what_this_process_has_not_seen_yet_is_waited_for(studio: Studio, 
     for _ in range(3):
         desk.place()
     socket = await studio.tune_in(after=2)
-    assert (await received(socket, 1)) == [{"type": "caught_up", "position": 2}]
+    assert socket.sent == []
     await studio.air()
-    assert socket.positions == [2, 3]
+    assert [one["type"] for one in await received(socket, 2)] == ["market", "caught_up"]
+    assert socket.positions == [3, 3]
 
 
 async def test_a_position_beyond_the_log_is_refused(studio: Studio, desk: TradingDesk) -> None:
@@ -118,17 +117,17 @@ async def test_a_client_that_resumed_hears_a_heartbeat_when_nothing_comes(
 async def test_no_heartbeat_overtakes_a_message(
     studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    next_entry = FeedClient.next
+    wait = FeedClient.wait
     silences = iter([True])
 
-    async def silent_until_something_comes(client: FeedClient) -> Entry | None:
+    async def silent_until_something_comes(client: FeedClient) -> None:
         if next(silences, False):
             desk.place()
             await studio.air()
             raise TimeoutError
-        return await next_entry(client)
+        await wait(client)
 
-    monkeypatch.setattr(FeedClient, "next", silent_until_something_comes)
+    monkeypatch.setattr(FeedClient, "wait", silent_until_something_comes)
     socket = await studio.tune_in(after=0)
     assert [one["type"] for one in await received(socket, 2)] == ["caught_up", "market"]
 
@@ -181,7 +180,7 @@ async def test_a_shutdown_tells_every_client_and_waits_for_none_that_does_not_re
     desk.place()
     await studio.air()
     await studio.hub.close()
-    assert idle.closed == busy.closed == (1012, "the service restarts")
+    assert idle.closed == busy.closed == (1012, "the service restarts: resume with after=1")
     assert stuck.closed is None
     assert studio.hub.clients == 0
     late = await studio.tune_in()
@@ -213,8 +212,11 @@ async def test_a_log_that_cannot_be_read_ends_the_client_that_catches_up(studio:
 async def test_a_fault_of_ours_closes_the_client_and_is_logged(
     studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    async def broken(tellings: object) -> None:
+        raise ValueError(tellings)
+
     socket = await studio.tune_in()
-    monkeypatch.setattr(socket, "send", json.loads)
+    monkeypatch.setattr(socket, "send", broken)
     desk.place()
     await studio.air()
     assert (await closed(socket))[0] == 1011
