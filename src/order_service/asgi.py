@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 from msgspec import Struct
 
 from order_service.docs_pages import docs_handlers, openapi_config
+from order_service.encoded_slashes import encoded_slashes_kept
 from order_service.head_requests import head_as_get, methods_told
 from order_service.health import Health, health_router
 from order_service.metrics import Metrics, metrics_router
@@ -50,5 +51,5 @@ def create_app(parts: ApiParts) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.asgi_handler = head_as_get(parts.metrics.middleware(methods_told(app.asgi_handler)))
+    app.asgi_handler = encoded_slashes_kept(head_as_get(parts.metrics.middleware(methods_told(app.asgi_handler))))
     return app

@@ -9,6 +9,7 @@ MAX_ACCOUNT = 64  # characters of an account's name
 
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
 MAX_CURSOR = 256  # characters of a cursor; ours have 40
+MAX_NUMBER_DIGITS = 100  # of a whole number in a body: far more than any field takes
 MAX_WAIT_MS = 5_000  # how long a read waits for what it asks for, the contract's; then 503
 MAX_SYMBOL = 32  # characters of a symbol in a filter; the longest has 12
 MAX_ECHO = 100  # characters of what a client sent that an error shows again

@@ -19,6 +19,9 @@ from orders.request_errors import InvalidParameters
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
+ENCODED_SLASH = "%2F"
+"""How a slash within a segment of a path arrives here, undecoded: decoded it would part the path."""
+
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _SYMBOL = re.compile(rf"[A-Za-z0-9._/-]{{1,{MAX_SYMBOL}}}")
 _CLIENT_ORDER_ID = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
@@ -149,7 +152,7 @@ def existing_id(text: str) -> UUID:
     try:
         return parsed_id(text)
     except ValueError:
-        raise UnknownOrder(text) from None
+        raise UnknownOrder(text.replace(ENCODED_SLASH, "/")) from None
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import Any
 
-from orders.bounds import MAX_ECHO
+from orders.bounds import MAX_ECHO, MAX_NUMBER_DIGITS
 from orders.domain.errors import FieldError, InvalidOrder
 from orders.request_errors import MalformedBody
 
@@ -37,9 +37,6 @@ def decode_object(body: bytes) -> dict[str, Any]:
         raise MalformedBody("The body is nested too deep") from None
     except json.JSONDecodeError as error:
         raise MalformedBody(f"The body is not valid JSON: {shortened(str(error))}") from None
-    except (ValueError, InvalidOperation):
-        # More than the 4,300 digits or 18 digits of exponent that Python converts.
-        raise MalformedBody("The body has a number that is out of range") from None
     if not isinstance(decoded, dict):
         raise InvalidOrder((FieldError("", "The body must be a JSON object"),))
     return decoded
@@ -63,10 +60,19 @@ def _no_constant(name: str) -> Any:
     raise MalformedBody(f"The body is not valid JSON: {name} is no number")
 
 
+def _whole(text: str) -> int:
+    """No field takes a number of so many digits, so that its first ones are as wrong as all of them; Python converts
+    4,300 at the most."""
+    return int(text[:MAX_NUMBER_DIGITS])
+
+
 def _exact(text: str) -> Decimal:
-    """Raises InvalidOperation where the exponent is out of range, whatever the thread's own context does."""
+    """Exact, whatever the thread's own context does. What has an exponent of more digits than Python converts, no field
+    takes either: it is no number (NaN)."""
     return Decimal(text, _NUMBERS)
 
 
-_NUMBERS = Context(traps=[InvalidOperation])
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=_exact, parse_constant=_no_constant)
+_NUMBERS = Context(traps=[])
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_object, parse_float=_exact, parse_int=_whole, parse_constant=_no_constant
+)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import httpx
 from litestar import Litestar
 
+from order_service.encoded_slashes import encoded_slashes_kept
 from order_service.head_requests import head_as_get
 from order_service.problem_details import problem_handlers
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
@@ -125,5 +126,5 @@ def read_app(side: ReadSide, hub: FeedHub, reader: LogReader) -> Litestar:
     routers.append(events_router(hub, reader, BUILT_IN))
     handlers: dict[Any, Any] = problem_handlers(COMMAND_PROBLEMS, READ_PROBLEMS)
     app = Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
-    app.asgi_handler = head_as_get(app.asgi_handler)
+    app.asgi_handler = encoded_slashes_kept(head_as_get(app.asgi_handler))
     return app

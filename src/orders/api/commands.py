@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from msgspec import Struct
 
 from orders.api.errors import VenueRefused
-from orders.api.order_fields import Placing, read_new_terms, read_placing
+from orders.api.order_fields import Placing, named_as_given, read_new_terms, read_placing
 from orders.bounds import VENUE_WAIT_S
 from orders.domain.commands import CancelOrder, Command, PlaceOrder, ReplaceOrder
-from orders.domain.errors import OrderEnded, UnknownOrder
+from orders.domain.errors import InvalidOrder, OrderEnded, UnknownOrder
 from orders.domain.events import (
     AnyEvent,
     CancelRejected,
@@ -29,6 +30,8 @@ from orders.domain.values import Phase, Status, order_id_for_key
 from orders.eventstore.port import EventStoreError, Recorded
 from orders.handlers import CommandHandler, Done
 from orders.venue_reply import OrderChanges
+
+C = TypeVar("C", bound=Command)
 
 _REQUESTS = (CancelRequested, ReplaceRequested)
 _REPLIES = (OrderCanceled, CancelRejected, OrderReplaced, ReplaceRejected)
@@ -89,18 +92,13 @@ class OrderCommands:
 
     async def place(self, caller: Caller, order_id: UUID, placing: Placing) -> Accepted:
         """Raises: InvalidOrder, KeyReused, EventStoreError."""
-        placed = await self._handler.place(
-            PlaceOrder(
-                order_id=order_id,
-                command_id=self._new_id(),
-                at=self._now(),
-                by=caller.by,
-                trace_id=caller.trace_id,
-                account=caller.account,
-                terms=placing.terms,
-                client_order_id=placing.key,
-            )
+        command = self._command(
+            PlaceOrder, caller, order_id, account=caller.account, terms=placing.terms, client_order_id=placing.key
         )
+        try:
+            placed = await self._handler.place(command)
+        except InvalidOrder as refused:
+            raise named_as_given(refused, placing.price_name) from None
         return Accepted(self._resource(placed.last), repeated=placed.repeated)
 
     async def cancel(self, caller: Caller, order_id: UUID) -> Accepted:
@@ -113,7 +111,10 @@ class OrderCommands:
         await self._require_own(caller, order_id)
         new = read_new_terms(body)
         command = self._command(ReplaceOrder, caller, order_id, quantity=new.quantity, limit_price=new.limit_price)
-        return await self._carry_out(command)
+        try:
+            return await self._carry_out(command)
+        except InvalidOrder as refused:
+            raise named_as_given(refused, new.price_name) from None
 
     async def _require_own(self, caller: Caller, order_id: UUID) -> None:
         if (await self._handler.load(order_id)).account != caller.account:
@@ -157,7 +158,7 @@ class OrderCommands:
             raise VenueRefused(reply.reason)
         return Accepted(self._resource(last), pending=True)
 
-    def _command(self, kind: type[Command], caller: Caller, order_id: UUID, **terms: object) -> Command:
+    def _command(self, kind: type[C], caller: Caller, order_id: UUID, **terms: object) -> C:
         return kind(
             order_id=order_id,
             command_id=self._new_id(),

@@ -22,6 +22,7 @@ KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _SIDES: dict[str | int, Side] = {"buy": Side.BUY, "sell": Side.SELL, 1: Side.BUY, -1: Side.SELL}
+_PRICE = "limit_price"
 _TRADED = {"symbol", "instrument"}
 _PRICED = {"type", "limit_price", "price"}
 
@@ -55,15 +56,17 @@ class ReplaceBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Placing(Struct, frozen=True):
-    """What POST /orders asks for, after defaults and normalization."""
+    """What POST /orders asks for, after defaults and normalization; `price_name` is what the client calls the price."""
 
     terms: Terms
     key: str | None
+    price_name: str = _PRICE
 
 
 class NewTerms(Struct, frozen=True):
     quantity: int | None
     limit_price: Decimal | None
+    price_name: str = _PRICE
 
 
 def read_placing(body: bytes, key_header: str | None, rules: Rules, default_symbol: str | None) -> Placing:
@@ -98,7 +101,7 @@ def read_placing(body: bytes, key_header: str | None, rules: Rules, default_symb
     if fields.errors:
         fields.add_rules(refused_terms(terms, rules))
         raise fields.refusal()
-    return Placing(terms, key)
+    return Placing(terms, key, fields.price_name)
 
 
 def read_new_terms(body: bytes) -> NewTerms:
@@ -111,7 +114,18 @@ def read_new_terms(body: bytes) -> NewTerms:
     if fields.errors:
         fields.add_rules((*_errors_of(quantity, quantity_errors), *_errors_of(price, price_errors)))
         raise fields.refusal()
-    return NewTerms(quantity, price)
+    return NewTerms(quantity, price, fields.price_name)
+
+
+def named_as_given(refused: InvalidOrder, price_name: str) -> InvalidOrder:
+    """The refusal with the price's field under the name that the client used."""
+    return InvalidOrder(_named_as_given(refused.errors, price_name))
+
+
+def _named_as_given(errors: Iterable[FieldError], price_name: str) -> tuple[FieldError, ...]:
+    return tuple(
+        msgspec.structs.replace(error, field=price_name) if error.field == _PRICE else error for error in errors
+    )
 
 
 def _errors_of(value: Any, rule: Callable[[Any, None], Iterable[FieldError]]) -> Iterable[FieldError]:
@@ -119,12 +133,17 @@ def _errors_of(value: Any, rule: Callable[[Any, None], Iterable[FieldError]]) ->
 
 
 class _Fields(BodyFields):
+    price_name = _PRICE
+
     def read_price(self) -> Decimal | None:
         price: Decimal | None = self.read("price", _price)
         limit_price: Decimal | None = self.read("limit_price", _price)
         if price is not None and limit_price is not None:
             self.refuse("price", "Give either `price` or `limit_price`, not both")
-        return price if price is not None else limit_price
+        if price is None:
+            return limit_price
+        self.price_name = "price"
+        return price
 
     def add_rules(self, errors: tuple[FieldError, ...]) -> None:
         """What the rules say of fields that are right by themselves, and do not hang on one that is wrong."""
@@ -132,7 +151,7 @@ class _Fields(BodyFields):
         for together in (_TRADED, _PRICED):
             if wrong & together:
                 wrong |= together
-        self.errors += [error for error in errors if error.field not in wrong]
+        self.errors += [error for error in _named_as_given(errors, self.price_name) if error.field not in wrong]
 
     def refusal(self) -> InvalidOrder:
         return InvalidOrder(self.ordered_errors())

@@ -85,6 +85,17 @@ async def test_what_is_not_there_is_a_problem_and_no_page(service: CommandServic
     assert answer.json()["status"] == answer.status_code
 
 
+@pytest.mark.parametrize(
+    ("path", "order_id"), [("/orders/a%2Fb", "a/b"), ("/order/%2F%2F", "//"), ("/orders/%C3%BC%2f?x=1", "ü/")]
+)
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_slash_within_an_id_names_no_order_like_any_other_text(
+    service: CommandService, method: str, path: str, order_id: str
+) -> None:
+    answer = await service.http.request(method, path, content=b"{}")
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"Order with ID: {order_id} does not exist")
+
+
 async def test_what_is_not_taken_names_what_is(service: CommandService) -> None:
     answer = await service.http.request("PATCH", "/orders")
     assert answer.status_code == 405

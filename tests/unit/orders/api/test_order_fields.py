@@ -128,6 +128,36 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
         read(body)
 
 
+@pytest.mark.parametrize("digits", [19, 101, 4_301, 60_000])
+def test_a_number_of_any_length_is_a_wrong_field_and_no_malformed_body(digits: int) -> None:
+    number = "9" * digits
+    assert errors_of(f'{{"symbol": "EURUSD", "quantity": "1", "price": {number}}}') == {
+        "quantity": "Quantity must be an integer",
+        "price": "Limit price must have at most 18 digits",
+    }
+    assert errors_of(f'{{"symbol": "EURUSD", "quantity": -{number}, "other": {number}}}') == {
+        "quantity": "Quantity must be greater than zero",
+        "other": "Unknown field `other`",
+    }
+
+
+@pytest.mark.parametrize("exponent", [19, 101])
+def test_an_exponent_of_any_length_is_a_wrong_price(exponent: int) -> None:
+    number = "1e" + "9" * exponent
+    assert errors_of(f'{{"symbol": "EURUSD", "quantity": 1, "price": {number}}}') == {
+        "price": "Limit price must be a decimal number"
+    }
+
+
+def test_the_rules_name_the_price_as_the_client_does() -> None:
+    wrong = {**LEAST, "quantity": "1", "price": "0.000001"}
+    assert set(errors_of(wrong)) == {"quantity", "price"}
+    assert set(errors_of({**wrong, "limit_price": wrong["price"], "price": None})) == {"quantity", "limit_price"}
+    with pytest.raises(InvalidOrder) as refused:
+        read_new_terms(b'{"quantity": "1", "price": -1}')
+    assert [error.field for error in refused.value.errors] == ["quantity", "price"]
+
+
 @pytest.mark.parametrize("body", ["[]", "1", '"x"', "null"])
 def test_the_body_must_be_an_object(body: str) -> None:
     assert errors_of(body) == {"": "The body must be a JSON object"}

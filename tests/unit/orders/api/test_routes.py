@@ -246,3 +246,15 @@ async def test_answers_with_an_order_carry_its_tag_except_where_it_would_confirm
         assert answer.status_code == 200
     assert "etag" not in put.headers
     assert (patched.headers["etag"], canceled.headers["etag"]) == ('"3"', '"4"')
+
+
+@pytest.mark.parametrize("name", ["price", "limit_price"])
+async def test_a_wrong_price_is_reported_under_the_name_that_the_client_used(service: Service, name: str) -> None:
+    order_id = await service.resting()
+    placed = await service.post({**MARKET, name: "1.000001"})
+    market = await service.post({**MARKET, "type": "market", name: "1.1"})
+    replaced = await service.http.put(f"/orders/{order_id}", json={name: "1.000001"})
+    for answer in (placed, market, replaced):
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json()["errors"]] == [name]
+    assert market.json()["detail"] == "Providing a `limit_price` is prohibited for type `market`"
