@@ -1,7 +1,7 @@
 """The projector process: a follower in a thread of its own for each projection, under the projection's lock.
 
 A projection that fails stops alone and says where; the others go on. Of several projectors one keeps a projection, and
-another takes over when its connection ends.
+another takes over when its connection ends. The log's hash chain is kept beside them in the same way.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from orders.eventstore.connections import connect
 from orders.eventstore.port import EventStore, Recorded
 from orders.eventstore.subscription import Hints, PostgresHints
 from orders.follower import Follower
+from orders.hash_chain import HashChain
 from projections.bounds import STATUS_LOG_S, STOP_TIMEOUT_S
 from projections.projection import Projection
 from projections.registry import PROJECTIONS
@@ -46,12 +47,15 @@ def run_projector(
     heard = hints or PostgresHints(database_url, application_name="projector hints")
     followers = [_follower(projection, store, database_url, heard) for projection in projections]
     threads = [Thread(target=one.run, args=(stop,), name=f"projection {one.name}", daemon=True) for one in followers]
+    chain = HashChain(store, database_url)
+    threads.append(Thread(target=chain.run, args=(stop,), name="hash chain", daemon=True))
     for thread in threads:
         thread.start()
     ready()
     try:
         while not stop.wait(STATUS_LOG_S):
-            _log_failures(followers)
+            _log_failures([*followers, chain.follower])
+            chain.tell_when_due()
     finally:
         stop.set()
         if heard is not hints:
@@ -90,7 +94,7 @@ def _log_failures(followers: Sequence[Follower]) -> None:
     for follower in followers:
         if follower.failure is not None:
             log.error(
-                "projection %s stands at position %d: %s",
+                "follower %s stands at position %d: %s",
                 follower.name,
                 follower.failure.position,
                 follower.failure.reason,
