@@ -17,6 +17,7 @@ ROOMS = {
     "projections": ["api"],
     "exchange_adapter": ["api"],
     "simulated_exchange": [],
+    "order_client": [],
     "order_service": [],
 }
 # What stands where, in a tree that keeps every rule.
@@ -56,6 +57,9 @@ FORBIDDEN = [
     ("exchange_adapter/a.py", "import projections.api", {"query-api", "rooms"}),
     ("exchange_adapter/a.py", "import exchange_adapter.api", {"operators-api"}),
     ("simulated_exchange/a.py", "import orders.domain", {"simulated-exchange"}),
+    ("order_client/a.py", "import orders.domain", {"order-client"}),
+    ("order_client/a.py", "import projections", {"order-client", "rooms"}),
+    ("orders/handlers.py", "import order_client", {"rooms"}),
     ("orders/handlers.py", "import eventsourcing.postgres", {"eventsourcing"}),
     ("projections/a.py", "from eventsourcing import persistence", {"eventsourcing"}),
     ("orders/handlers.py", "import litestar", {"litestar"}),

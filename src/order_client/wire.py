@@ -1,0 +1,80 @@
+"""What both clients share at the network: httpx's and websockets' words, turned into those of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from order_client.answers import Answer
+from order_client.bounds import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, MAX_FRAMES_AHEAD, OPEN_TIMEOUT_S
+from order_client.conversation import Send, Unanswered
+from order_client.following import Ended, NotConnected
+
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_LOST = 1006  # no close frame came (RFC 6455, 7.1.5)
+
+CONNECT_ERRORS = (OSError, InvalidHandshake)
+"""What opening a WebSocket may raise; a timeout is an OSError."""
+
+
+def http_options(headers: Mapping[str, str] | None) -> dict[str, Any]:
+    """Proxies of the environment are left alone: the service is named by its address."""
+    return {"headers": dict(headers or {}), "trust_env": False, "follow_redirects": False}
+
+
+def socket_options(headers: Mapping[str, str] | None) -> dict[str, Any]:
+    """Pings are off: their answers stand in line behind frames that a slow reader has not taken, and would time out.
+    The service's heartbeats tell a dead connection instead. Frames are not compressed: on most networks that costs
+    more than it saves."""
+    return {
+        "additional_headers": dict(headers or {}),
+        "open_timeout": OPEN_TIMEOUT_S,
+        "close_timeout": CLOSE_TIMEOUT_S,
+        "ping_interval": None,
+        "max_size": MAX_FRAME_BYTES,
+        "max_queue": MAX_FRAMES_AHEAD,
+        "compression": None,
+        "proxy": None,
+    }
+
+
+def request_options(send: Send) -> dict[str, Any]:
+    request = send.request
+    return {
+        "method": request.method,
+        "url": send.url + request.target,
+        "content": request.body or None,
+        "headers": {"Content-Type": "application/json"} if request.body else {},
+        "timeout": send.timeout_s,
+    }
+
+
+def answer_of(response: httpx.Response) -> Answer:
+    next_page = response.links.get("next", {}).get("url")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, response.content, next_page)
+
+
+def unanswered(error: httpx.TransportError) -> Unanswered:
+    return Unanswered(_words(error), sent=not isinstance(error, _NOT_SENT))
+
+
+def not_connected(error: OSError | InvalidHandshake) -> NotConnected:
+    if not isinstance(error, InvalidStatus):
+        return NotConnected(_words(error))
+    response = error.response
+    headers = {name.lower(): value for name, value in response.headers.raw_items()}
+    return NotConnected(_words(error), Answer(response.status_code, headers, bytes(response.body or b"")))
+
+
+def ended(closed: ConnectionClosed) -> Ended:
+    return (
+        Ended(_LOST, "the connection was lost") if closed.rcvd is None else Ended(closed.rcvd.code, closed.rcvd.reason)
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
