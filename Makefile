@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi
 
-.PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-reports load chaos fmt lock clean help install-run install-dev
+.PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -51,11 +51,14 @@ bench: install-dev ## measure durable POST /orders against a bare echo on the sa
 bench-outage: install-dev ## orders at a steady rate while the exchange is down, then hangs; 50 minutes
 	@exec $(BIN)/python -m load.outage $(ARGS)
 
+bench-replay: install-dev ## measure projections that catch up with 1,000,000 events against raw COPY of the same rows
+	@exec $(BIN)/python -m load.catch_up $(ARGS)
+
 bench-reports: install-dev ## measure execution reports into the log against raw COPY of the same rows
 	@exec $(BIN)/python -m load.report_rate $(ARGS)
 
 load: ## not there yet: will send a realistic load to the service at BASE_URL
-	@echo "error: this version has no load script; make bench, bench-outage and bench-reports start their own service" >&2; exit 1
+	@echo "error: this version has no load script; make bench, bench-outage, bench-replay and bench-reports start their own service" >&2; exit 1
 
 chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was lost; the figures are in docs/reliability.md
 	@$(BIN)/python -m tests.campaigns.kills --kills 30

@@ -24,10 +24,12 @@ from orders.bounds import (
     MAX_BACKOFF_S,
     MAX_TEXT,
     POLL_INTERVAL_S,
+    READ_BATCH_EVENTS,
     STATEMENT_TIMEOUT_S,
 )
 from orders.eventstore.connections import BoundedConnection, connect, is_dead
-from orders.eventstore.port import BrokenLog, EventStore, EventStoreError, Recorded, UnknownEvent
+from orders.eventstore.port import BrokenLog, EventStoreError, Recorded, UnknownEvent
+from orders.eventstore.shared_reads import Log
 from orders.eventstore.sql import load
 from orders.eventstore.subscription import Hints, Subscription
 
@@ -85,7 +87,7 @@ class Follower:
     def __init__(
         self,
         name: str,
-        store: EventStore,
+        store: Log,
         direct_url: str,
         apply: Apply,
         hints: Hints,
@@ -142,7 +144,8 @@ class Follower:
         self.checkpoint = self._load(connection)
         self._look_up_failure(connection, self.checkpoint.position)
         connection.execute(_SQL["bound_transactions"], (str(round(STATEMENT_TIMEOUT_S * 1000)),))
-        subscription = Subscription(self._store, after=self.checkpoint.position, hints=self._hints)
+        most = max(self._most_events, READ_BATCH_EVENTS)
+        subscription = Subscription(self._store, after=self.checkpoint.position, hints=self._hints, limit=most)
         while not stop.is_set():
             batch = subscription.next_batch(POLL_INTERVAL_S)
             if not batch and is_dead(connection):
@@ -202,9 +205,12 @@ class Follower:
         return None
 
     def _judge(self, error: Exception, connection: BoundedConnection, part: list[Recorded]) -> None:
-        """Tries less at once; names the event where one alone fails. Raises where the connection is gone."""
+        """Tries less at once; names the event where one alone fails. Raises where the connection is gone, and where it
+        failed because other rows have taken the place of these."""
         timed_out = isinstance(error, psycopg.Error) and error.sqlstate in TIMEOUTS
         gone = connection.closed or is_dead(connection)
+        if not gone and read_checkpoint(connection, self.name) != self.checkpoint:
+            raise LostCheckpoint(f"it is no longer at {self.checkpoint}") from error
         if len(part) > 1:
             self._batch_events = max(1, len(part) // 2)
         elif timed_out or not gone:

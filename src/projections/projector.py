@@ -14,9 +14,10 @@ from typing import Any
 import psycopg
 from psycopg import Cursor
 
-from orders.bounds import FIRST_BACKOFF_S, MAX_BACKOFF_S
+from orders.bounds import CATCH_UP_BATCH_EVENTS, FIRST_BACKOFF_S, MAX_BACKOFF_S
 from orders.eventstore.connections import connect
 from orders.eventstore.port import EventStore, Recorded
+from orders.eventstore.shared_reads import SharedReads
 from orders.eventstore.subscription import Hints, PostgresHints
 from orders.follower import Follower
 from orders.hash_chain import HashChain
@@ -45,7 +46,8 @@ def run_projector(
     if not _make_all_tables(database_url, projections, stop):
         return
     heard = hints or PostgresHints(database_url, application_name="projector hints")
-    followers = [_follower(projection, store, database_url, heard) for projection in projections]
+    reads = SharedReads(store)
+    followers = [_follower(projection, reads, database_url, heard) for projection in projections]
     threads = [Thread(target=one.run, args=(stop,), name=f"projection {one.name}", daemon=True) for one in followers]
     chain = HashChain(store, database_url)
     threads.append(Thread(target=chain.run, args=(stop,), name="hash chain", daemon=True))
@@ -60,18 +62,22 @@ def run_projector(
         stop.set()
         if heard is not hints:
             heard.close()
+        reads.close()
         for thread in threads:
             thread.join(STOP_TIMEOUT_S)
 
 
-def _follower(projection: Projection, store: EventStore, database_url: str, hints: Hints) -> Follower:
+def _follower(projection: Projection, reads: SharedReads, database_url: str, hints: Hints) -> Follower:
     def check(cursor: Cursor[Any], position: int) -> None:
+        reads.forget()  # after a failover this is a new connection, to a log that may have lost its end
         check_tables(cursor, projection)
 
     def apply(cursor: Cursor[Any], batch: list[Recorded]) -> None:
         apply_to(cursor, projection, projection.schema, batch)
 
-    return Follower(projection.name, store, database_url, apply, hints, on_start=check)
+    return Follower(
+        projection.name, reads, database_url, apply, hints, on_start=check, batch_events=CATCH_UP_BATCH_EVENTS
+    )
 
 
 def _make_all_tables(database_url: str, projections: Sequence[Projection], stop: Event) -> bool:

@@ -118,7 +118,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         return self.resends_in_doubt and not (self.deduplicates or self.queries)
 
 
-class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OrderView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An order as clients see it after an event; each event of an order carries the one after it.
 
     `average_price` is rounded half-even to 8 places; the exact notional stays in the order. `executed_at` is the time

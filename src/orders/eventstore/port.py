@@ -92,7 +92,7 @@ class Conflict(msgspec.Struct, frozen=True):
     stream_id: UUID
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     position: int
     stream_id: UUID
     version: int

@@ -16,7 +16,8 @@ import psycopg
 
 from orders.bounds import FIRST_BACKOFF_S, MAX_BACKOFF_S, POLL_INTERVAL_S, READ_BATCH_EVENTS
 from orders.eventstore.connections import BoundedConnection, connect
-from orders.eventstore.port import BrokenLog, EventStore, Recorded, UnknownEvent
+from orders.eventstore.port import BrokenLog, Recorded, UnknownEvent
+from orders.eventstore.shared_reads import Log
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class PostgresHints:
 class Subscription:
     """One reader of the log, for one thread. `position`: everything up to here was handed out."""
 
-    def __init__(self, store: EventStore, *, after: int, hints: Hints, limit: int = READ_BATCH_EVENTS) -> None:
+    def __init__(self, store: Log, *, after: int, hints: Hints, limit: int = READ_BATCH_EVENTS) -> None:
         self.position = after
         self._store = store
         self._hints = hints
