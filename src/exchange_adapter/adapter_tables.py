@@ -131,6 +131,11 @@ class AdapterTables:
         shown = [_held(*row[1:]) for row in rows[: query.limit]]
         return HeldRows(shown, found[0][0], rows[query.limit - 1][0] if len(rows) > query.limit else None)
 
+    async def position(self) -> int:
+        """Up to where the log is in the tables of duties and alerts."""
+        ((position,),) = await self._rows("position", follower=FOLLOWER)
+        return int(position)
+
     async def workers(self) -> list[WorkerRow]:
         rows = await self._rows("workers", limit=MAX_WORKERS_SHOWN, **_LIVING)
         return [WorkerRow(**dict(zip(WorkerRow.__struct_fields__, row, strict=True))) for row in rows]

@@ -27,6 +27,9 @@ left join lateral (
 ) found on true
 order by found.since_position
 
+-- name: position
+select coalesce((select position from public.follower_checkpoint where name = %(follower)s), 0)
+
 -- name: workers
 -- Who lives is said as in `held`; `age_s` is how long ago each told of itself, by the database's clock.
 with holding as materialized (

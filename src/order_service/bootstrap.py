@@ -17,6 +17,7 @@ from exchange_adapter.api.problems import PROBLEMS as OPERATION_PROBLEMS
 from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
 from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
+from exchange_adapter.work.duties import FOLLOWER as DUTIES
 from order_service.adapter_metrics import AdapterMetrics
 from order_service.asgi import ApiParts, create_app
 from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
@@ -35,6 +36,7 @@ from orders.eventstore.live_log import LiveLog
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from orders.handlers import CommandHandler
+from orders.parameters import Asked
 from orders.venue_reply import OrderChanges
 from projections.api.feed_events import events_router
 from projections.api.feed_socket import feed_router
@@ -102,7 +104,7 @@ class _ApiProcess:
             *command_routes(self._commands, problem=Problem, position=self._position),
             feed_router(self._hub, log_reader, self._catalogue),
             events_router(self._hub, log_reader, self._catalogue, problem=Problem),
-            operations_router(self._operations, self._adapter, Facts(self._lags, self._position), problem=Problem),
+            operations_router(self._operations, self._adapter, self._facts(), problem=Problem),
         ]
         return ApiParts(
             handlers=handlers,
@@ -117,6 +119,12 @@ class _ApiProcess:
             lifespan=self._lifespan,
             position=self._position,
         )
+
+    def _facts(self) -> Facts:
+        async def caught_up(asked: Asked) -> None:
+            await self._reads.reads.follower_position(DUTIES, asked)
+
+        return Facts(self._lags, self._position, caught_up)
 
     async def _lags(self) -> list[ProjectionLag]:
         return [

@@ -37,6 +37,7 @@ from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from orders.follower import Follower, read_checkpoint
 from orders.handlers import CommandHandler
+from orders.parameters import Asked
 from tests.support.running_adapter import Client
 from tests.support.waiting import wait_until
 
@@ -127,9 +128,12 @@ async def operations_service(database_url: str, venue: Capabilities) -> AsyncIte
     async def lags() -> list[ProjectionLag]:
         return [LAG]
 
+    async def caught_up(asked: Asked) -> None:
+        """What reads ask for and get is tested with all reads of the service."""
+
     app = create_app(
         ApiParts(
-            handlers=[operations_router(operations, tables, Facts(lags, store.head), problem=Problem)],
+            handlers=[operations_router(operations, tables, Facts(lags, store.head, caught_up), problem=Problem)],
             problem_tables=[COMMAND_PROBLEMS, OPERATION_PROBLEMS],
             health=Health({}),
             metrics=Metrics(),

@@ -65,13 +65,13 @@ class ResolveOneBody(Struct, frozen=True, kw_only=True):
     dry_run: DryRun = False
 
 
-class Asked(Struct, frozen=True):
+class AskedAction(Struct, frozen=True):
     chosen: Chosen
     action: Action
     dry_run: bool
 
 
-def read_action(body: bytes, schema: type[Struct]) -> Asked:
+def read_action(body: bytes, schema: type[Struct]) -> AskedAction:
     """What a body of one of the structs above asks for. Raises: MalformedBody, InvalidOrder, WrongFields."""
     fields = BodyFields(decode_object(body), schema)
     known = schema.__struct_fields__
@@ -83,10 +83,10 @@ def read_action(body: bytes, schema: type[Struct]) -> Asked:
     if fields.errors:
         raise WrongFields(fields.ordered_errors())
     action = Retry(reason) if placed is None else Resolve(reason, placed)
-    return Asked(chosen, action, dry_run)
+    return AskedAction(chosen, action, dry_run)
 
 
-def cursor_after(place: int, asked: Asked) -> str:
+def cursor_after(place: int, asked: AskedAction) -> str:
     """What a body's `cursor` says for the orders after this place: for the same action, and worker or all."""
     return cursor_of(place, _shared_by_pages(type(asked.action), asked.chosen.worker))
 

@@ -21,6 +21,7 @@ from litestar.openapi.spec import (
 
 from exchange_adapter.bounds import DEFAULT_HELD_PAGE, MAX_HELD_PAGE
 from exchange_adapter.held_orders import HELD
+from orders.bounds import MAX_WAIT_MS
 
 TAG = "operations"
 
@@ -35,6 +36,8 @@ _TEXTS = {
 }
 _TEXT = Schema(type=OpenAPIType.STRING)
 _ID = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID)
+_POSITION = Schema(type=OpenAPIType.INTEGER, minimum=0)
+_MILLISECONDS = Schema(type=OpenAPIType.INTEGER, minimum=0, maximum=MAX_WAIT_MS, default=MAX_WAIT_MS)
 _DELIVERY = Schema(type=OpenAPIType.STRING, enum=[delivery.value for delivery in HELD])
 _PAGE = Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=MAX_HELD_PAGE, default=DEFAULT_HELD_PAGE)
 
@@ -45,6 +48,14 @@ def _query(name: str, schema: Schema, description: str) -> Parameter:
     return Parameter(name=name, param_in="query", schema=schema, description=description, required=False)
 
 
+FRESHNESS = (
+    _query(
+        "min_position",
+        _POSITION,
+        "The answer holds the log up to this position; beyond its end: 422. Without it nothing waits.",
+    ),
+    _query("wait_ms", _MILLISECONDS, "How long to wait for that; 0 takes what is there."),
+)
 HELD_FILTERS = (
     _query("delivery", _DELIVERY, "Only orders in doubt, or only parked ones."),
     _query("worker", _TEXT, "Only orders whose last attempt was this worker's."),

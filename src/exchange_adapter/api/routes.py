@@ -14,7 +14,7 @@ from msgspec import Struct
 from exchange_adapter.adapter_tables import AdapterTables, AlertKind, HeldQuery, WorkerRow
 from exchange_adapter.api import documentation as doc
 from exchange_adapter.api.bodies import (
-    Asked,
+    AskedAction,
     ResolveBody,
     ResolveOneBody,
     RetryBody,
@@ -29,7 +29,7 @@ from orders.bounds import MAX_BODY_BYTES, MAX_TEXT
 from orders.domain.values import Delivery
 from orders.http import POSITION_HEADER, json_body, local_account
 from orders.paging import cursor_of, next_link, place_of
-from orders.parameters import Parameters
+from orders.parameters import Asked, Parameters
 
 AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
@@ -57,10 +57,16 @@ class ActionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True):
-    """`projections` tells how far each is; `position` is the highest of the log that this process knows."""
+    """`projections` tells how far each is; `position` is the highest of the log that this process knows.
+
+    `caught_up` waits until the tables of duties and alerts hold the position that a read asks for; without one nothing
+    waits, so that what is held is seen also while their follower stands. It raises InvalidParameters for a position
+    beyond the log's head, and what says that the wait ran out.
+    """
 
     projections: Callable[[], Awaitable[Sequence[ProjectionLag]]]
     position: Callable[[], int]
+    caught_up: Callable[[Asked], Awaitable[object]]
 
 
 def operations_router(
@@ -74,7 +80,7 @@ def operations_router(
     """`problem` describes a problem's body in the OpenAPI document. The handlers raise what `problems.py` lists,
     request errors, UnknownOrder, NotApplicable, EventStoreError, and what `facts` raises."""
     handlers = [
-        _held(operations, problem),
+        _held(operations, facts, problem),
         *_actions(operations, facts, problem, account_of),
         *_one_action(operations, facts, problem, account_of),
         *_lists(tables, facts, problem),
@@ -82,15 +88,16 @@ def operations_router(
     return Router(path="/ops", route_handlers=handlers, tags=[doc.TAG])
 
 
-def _held(operations: Operations, problem: type[msgspec.Struct] | None) -> Any:
+def _held(operations: Operations, facts: Facts, problem: type[msgspec.Struct] | None) -> Any:
     @get(
         "/parked",
         summary="Orders in doubt and parked, oldest first",
         responses=doc.problems(problem, (422, 503)),
-        operation_class=doc.asking(*doc.HELD_FILTERS),
+        operation_class=doc.asking(*doc.HELD_FILTERS, *doc.FRESHNESS),
     )
     async def list_held(request: AnyRequest) -> Response[list[HeldOrder]]:
         given = Parameters(request.query_params.multi_items())
+        asked = given.asked()
         filters = HeldQuery(
             delivery=given.take("delivery", _held_delivery, f"one of {', '.join(HELD)}"),
             worker=given.take("worker", _worker, "the name of a worker"),
@@ -104,6 +111,7 @@ def _held(operations: Operations, problem: type[msgspec.Struct] | None) -> Any:
             "the cursor of a Link header, with the filters of that request",
         )
         given.check()
+        await facts.caught_up(asked)
         page = await operations.held(msgspec.structs.replace(filters, limit=limit, after=after))
         response = Response(page.orders, headers={POSITION_HEADER: str(page.position)})
         if page.next is not None:
@@ -190,31 +198,36 @@ def _one_action(
 
 
 def _lists(tables: AdapterTables, facts: Facts, problem: type[msgspec.Struct] | None) -> list[Any]:
-    refused = doc.problems(problem, (422, 503))
+    refused, fresh = doc.problems(problem, (422, 503)), doc.asking(*doc.FRESHNESS)
 
-    def headers(request: AnyRequest) -> dict[str, str]:
-        Parameters(request.query_params.multi_items()).check()
-        return {POSITION_HEADER: str(facts.position())}
+    async def caught_up(request: AnyRequest) -> int:
+        """The position that the log surely has."""
+        given = Parameters(request.query_params.multi_items())
+        asked = given.asked()
+        given.check()
+        await facts.caught_up(asked)
+        return max(facts.position(), asked.min_position or 0)
 
-    @get("/workers", summary="The adapter processes", responses=refused)
+    @get("/workers", summary="The adapter processes", responses=refused, operation_class=fresh)
     async def list_workers(request: AnyRequest) -> Response[list[WorkerRow]]:
-        told = headers(request)
-        return Response(await tables.workers(), headers=told)
+        position = await caught_up(request)
+        return Response(await tables.workers(), headers={POSITION_HEADER: str(position)})
 
-    @get("/alerts", summary="Open alerts by kind", responses=refused)
+    @get("/alerts", summary="Open alerts by kind", responses=refused, operation_class=fresh)
     async def list_alerts(request: AnyRequest) -> Response[list[AlertKind]]:
-        told = headers(request)
-        return Response(await tables.alerts(), headers=told)
+        await caught_up(request)
+        held = await tables.position()  # before the alerts: they hold that at least
+        return Response(await tables.alerts(), headers={POSITION_HEADER: str(held)})
 
-    @get("/projections", summary="How far each projection is behind the log", responses=refused)
+    @get("/projections", summary="How far each projection is behind the log", responses=refused, operation_class=fresh)
     async def list_projections(request: AnyRequest) -> Response[list[ProjectionLag]]:
-        told = headers(request)
-        return Response(list(await facts.projections()), headers=told)
+        position = await caught_up(request)
+        return Response(list(await facts.projections()), headers={POSITION_HEADER: str(position)})
 
     return [list_workers, list_alerts, list_projections]
 
 
-async def _asked(request: AnyRequest, schema: type[Struct]) -> Asked:
+async def _asked(request: AnyRequest, schema: type[Struct]) -> AskedAction:
     return read_action(await json_body(request, InternalServerException), schema)
 
 

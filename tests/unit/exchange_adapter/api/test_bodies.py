@@ -10,7 +10,7 @@ import pytest
 
 from exchange_adapter import refusals
 from exchange_adapter.api.bodies import (
-    Asked,
+    AskedAction,
     ResolveBody,
     ResolveOneBody,
     RetryBody,
@@ -22,7 +22,7 @@ from exchange_adapter.api.problems import PROBLEMS
 from exchange_adapter.operations import Chosen, Resolve, Retry
 from orders.request_errors import WrongFields
 
-NEXT = cursor_after(7, Asked(Chosen(), Resolve("r", placed=True), dry_run=False))
+NEXT = cursor_after(7, AskedAction(Chosen(), Resolve("r", placed=True), dry_run=False))
 """Of a request to resolve all."""
 GOOD: dict[str, object] = {"all": True, "reason": "r", "outcome": "placed"}
 WRONG: list[tuple[dict[str, object], str]] = [
