@@ -1,0 +1,34 @@
+-- name: try_lock
+-- Held by the session: whoever dies leaves it free.
+select pg_try_advisory_lock(hashtextextended('rebuild ' || %s, 0))
+
+-- name: holder
+select application_name, a.pid
+from pg_locks l
+join pg_stat_activity a on a.pid = l.pid
+where locktype = 'advisory' and granted and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended('rebuild ' || %s, 0)
+
+-- name: weaken_commits
+-- What is filled here can be filled again: its commits need not wait for the disk. A swap's do.
+select set_config('synchronous_commit', 'off', false)
+
+-- name: bound_digest
+select set_config('statement_timeout', %s, true)
+
+-- name: bound_drop
+select set_config('lock_timeout', %s, true)
+
+-- name: schemas
+-- The sets of tables that are there, with their fingerprint and their size in bytes.
+select
+    nspname,
+    obj_description(n.oid, 'pg_namespace'),
+    (
+        select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c
+        where c.relnamespace = n.oid and c.relkind = 'r'
+    )
+from pg_namespace n
+where nspname = any(%s)
+order by nspname
