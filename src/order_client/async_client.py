@@ -105,6 +105,10 @@ class AsyncOrderClient:
         """What can be traded."""
         return await self._run(self._desk.instruments())
 
+    async def present_position(self) -> int:
+        """How far the service's feed is: a stream after it begins now."""
+        return await self._run(self._desk.present_position())
+
     def stream(self, *, after: int | None = None, **options: Unpack[StreamOptions]) -> AsyncStream[Message]:
         """What happens after a position, then live; without `after` from now on. It resumes by itself, and neither
         loses nor repeats a message (snapshots of books come anew). Raises Invalid, Unreachable, StreamLost."""
@@ -118,7 +122,7 @@ class AsyncOrderClient:
         desk, what = self._desk, wanted(options)
 
         async def begin() -> Follower[T]:
-            start = await self._run(desk.present_position()) if after is None else after
+            start = await self.present_position() if after is None else after
             return Follower(desk, what, start, read)
 
         return AsyncStream(begin, self._headers)

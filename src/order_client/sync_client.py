@@ -105,6 +105,10 @@ class OrderClient:
         """What can be traded."""
         return self._run(self._desk.instruments())
 
+    def present_position(self) -> int:
+        """How far the service's feed is: a stream after it begins now."""
+        return self._run(self._desk.present_position())
+
     def stream(self, *, after: int | None = None, **options: Unpack[StreamOptions]) -> Stream[Message]:
         """What happens after a position, then live; without `after` from now on. It resumes by itself, and neither
         loses nor repeats a message (snapshots of books come anew). Raises Invalid, Unreachable, StreamLost."""
@@ -118,7 +122,7 @@ class OrderClient:
         desk, what = self._desk, wanted(options)
 
         def begin() -> Follower[T]:
-            start = self._run(desk.present_position()) if after is None else after
+            start = self.present_position() if after is None else after
             return Follower(desk, what, start, read)
 
         return Stream(begin, self._headers)

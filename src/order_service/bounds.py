@@ -3,7 +3,7 @@
 MAX_SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; PostgreSQL adds a name of its own
 MAX_DECIMALS = 12  # of prices in a catalogue: past it their sums outgrow what is stored exactly
 CLIENT_TIMEOUT_S = 15.0  # a command's wait for the API: above its 8 s of a commit and its 5 s of a read
-FEED_CLOSE_S = 1.0  # what `orders watch` waits at its end for the service's goodbye
+WATCH_START_S = 3.0  # `orders watch` looks for a service that long before it says that there is none
 DOCTOR_CHECK_S = 5.0  # a check of `orders doctor`; they run together, so this is about all that it takes
 LOW_DISK_BYTES = 512 * 1024**2  # PostgreSQL alone may need this for its log between two checkpoints
 OLDEST_POSTGRESQL = 14  # the oldest that its community maintains, and the tests' oldest SQL

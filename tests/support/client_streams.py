@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
 from order_client.conversation import Pause
@@ -41,7 +41,7 @@ class Follow:
     def __init__(self, after: int = 0, *, servers: Sequence[str] = ("http://a",), **options: Any) -> None:
         self.talk = Talk(servers=servers)
         self.lost: list[str] = []
-        given = StreamOptions(on_lost=self.lost.append, **options)
+        given = cast(StreamOptions, {"on_lost": self.lost.append, **options})
         self.follower: Follower[dict[str, Any]] = Follower(self.talk.desk, wanted(given), after, _shown)
         self.pauses: list[float] = []
 

@@ -11,12 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
-SILENT = "silent"
+SILENT, DROPPED = "silent", "dropped"
 
 
 @dataclass
 class ScriptedApi:
-    """Answers are taken in turn: (status, body, headers); a body of text goes out as it is, SILENT never."""
+    """Answers are taken in turn: (status, body, headers); a body of text goes out as it is, SILENT never, and with
+    DROPPED the connection is closed in place of an answer."""
 
     url: str = ""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -41,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status, content, headers = self.script.next(self.command, self.path, body)
+        if content == DROPPED.encode():
+            return
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
@@ -61,9 +64,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def scripted_api() -> Iterator[ScriptedApi]:
+def scripted_api(port: int = 0) -> Iterator[ScriptedApi]:
     script = ScriptedApi()
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"script": script}))
+    server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"script": script}))
     script.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlencode
 
 import click
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.frames import Close
-from websockets.sync.client import ClientConnection, connect
 
-from order_service.bounds import CLIENT_TIMEOUT_S, FEED_CLOSE_S
+from order_client import Invalid, OrderClient, OrderClientError
+from order_client.sync_stream import Stream
+from order_service.bounds import WATCH_START_S
 from order_service.cli.output import print_line
-from order_service.errors import ServiceError, UnreachableError, WrongRequestError
-from order_service.settings import Settings, load_settings
+from order_service.errors import UnreachableError, WrongRequestError
+from order_service.settings import load_settings
 
 _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Rejected": "red", "Expired": "yellow"}
 _COLUMNS = {
@@ -32,56 +31,50 @@ _COLUMNS = {
 }
 """What a line shows, and how wide it is at least on a terminal."""
 
-_WRONG_PARAMETER = 4422
-
 
 @click.command()
 @click.option("--symbol", help="Only this symbol's orders.")
 @click.option("--order", "order_id", metavar="ID", help="Only this order.")
 @click.option("--detail", is_flag=True, help="Also what is between: accepted, pending, in doubt, parked.")
+@click.option("--after", type=click.IntRange(0), metavar="N", help="First everything after this position of the log.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
-def watch(as_json: bool, detail: bool, **filters: str | None) -> None:
-    """Follow what happens to orders, live, until Ctrl-C, which is its normal end (exit code 0)."""
-    settings = load_settings()
-    params = {name: value for name, value in filters.items() if value}
-    if detail:
-        params["detail"] = "true"
+def watch(as_json: bool, **asked: Any) -> None:
+    """Follow what happens to orders, live, until Ctrl-C, which is its normal end (exit code 0).
+
+    Where the connection is lost it goes on as soon as the service is back, and neither misses nor repeats anything.
+    """
+    url = load_settings().base_url
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), ExitStack() as stack:
-        for message in _messages(_connect(settings, params, stack)):
+    with suppress(KeyboardInterrupt), _messages(url, **asked) as messages:
+        click.echo(f"watching {url.replace('http', 'ws', 1)}/ws; Ctrl-C ends it", err=True)
+        for message in messages:
             click.echo(message) if as_json else _print(json.loads(message))
 
 
-def _connect(settings: Settings, params: dict[str, str], stack: ExitStack) -> ClientConnection:
-    url = settings.base_url.replace("http", "ws", 1) + "/ws" + (f"?{urlencode(params)}" if params else "")
+@contextmanager
+def _messages(url: str, after: int | None, **asked: Any) -> Iterator[Stream[bytes]]:
+    """Raises UnreachableError where there is no service now, and WrongRequestError."""
     try:
-        connecting = connect(url, open_timeout=CLIENT_TIMEOUT_S, close_timeout=FEED_CLOSE_S, proxy=None)
-        socket = stack.enter_context(connecting)
-    except (OSError, InvalidHandshake) as error:
-        reason = str(error) or type(error).__name__
-        raise UnreachableError(f"no feed at {url} ({reason}). Start the service with `orders up`") from None
-    click.echo(f"watching {url}; Ctrl-C ends it", err=True)
-    return socket
+        with OrderClient(url, timeout_s=WATCH_START_S) as client:
+            start = client.present_position()
+            with client.stream_json(after=start if after is None else after, on_lost=_Told(), **asked) as messages:
+                yield messages
+    except Invalid as wrong:
+        raise WrongRequestError(str(wrong)) from None
+    except OrderClientError as error:
+        raise UnreachableError(f"no feed: {error}. Start the service with `orders up`, or set BASE_URL") from None
 
 
-def _messages(socket: ClientConnection) -> Any:
-    """Until the service ends it, which raises WrongRequestError or UnreachableError."""
-    try:
-        while True:
-            yield socket.recv()
-    except ConnectionClosed as closed:
-        raise _ended(closed.rcvd) from None
+class _Told:
+    """Says why the connection was lost, each reason once while it stays the same."""
 
+    def __init__(self) -> None:
+        self._last = ""
 
-def _ended(said: Close | None) -> ServiceError:
-    if said is None:
-        return UnreachableError(
-            "the connection to the feed was lost: start again, with `orders list` for what was missed"
-        )
-    if said.code == _WRONG_PARAMETER:
-        return WrongRequestError(said.reason)
-    reason = said.reason or f"close code {said.code}"
-    return UnreachableError(f"the service has closed the feed: {reason}")
+    def __call__(self, reason: str) -> None:
+        if reason != self._last:
+            click.echo(f"{reason}; trying again", err=True)
+        self._last = reason
 
 
 def _print(message: dict[str, Any]) -> None:
