@@ -64,7 +64,10 @@ chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was
 	@$(BIN)/python -m tests.campaigns.kills --kills 30
 	@$(BIN)/python -m tests.campaigns.faults --orders 100000 --kills 100
 	@$(BIN)/python -m tests.campaigns.doubt --kills 30
-	@exec $(BIN)/python -m tests.campaigns.log_readers --events 200000
+	@$(BIN)/python -m tests.campaigns.log_readers --events 200000
+	@$(BIN)/python -m tests.campaigns.sockets --sockets 1000 --cuts 20 --events 100000
+	@$(BIN)/python -m tests.campaigns.projectors --kills 100
+	@exec $(BIN)/python -m tests.campaigns.alternations --alternations 10000
 
 fmt: install-dev ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .

@@ -1,0 +1,193 @@
+"""A thousand sockets of the feed, each cut and resumed at random over two API processes, while messages flow.
+
+    python -m tests.campaigns.sockets --sockets 1000 --cuts 20 --events 100000 --seed 7
+
+Every client wants one of a hundred instruments. It is cut hard, also while it connects or catches up, resumes at the
+other API process with the position of the last message it has, and must have seen each message of its filter exactly
+once, in order, as the log has them in the end. Some want trades beside orders, some frames of several messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+from msgspec import Struct
+
+from load.balance import Findings
+from load.servers import embedded_database, order_api, temporary_folder
+from orders.domain import events as e
+from orders.eventstore.postgres import PostgresEventStore
+from tests.campaigns.feed_listener import Listener
+from tests.campaigns.order_writer import codes
+
+API_PROCESSES = 2
+INSTRUMENTS = 100
+WAYS = ("", "&batch=true", "&channels=orders,trades", "&channels=orders,trades&batch=true")
+TOLD = {
+    *("OrderPlaced", "OrderExecuted", "OrderReplaced", "OrderCanceled", "OrderRejected", "OrderExpired"),
+    *("ExecutionBusted", "ExecutionCorrected"),
+}
+"""The events that the contract names for /ws without detail=true."""
+TRADED = {"OrderExecuted", "ExecutionBusted", "ExecutionCorrected"}
+END_S = 300.0  # for everybody to have everything once nothing flows any more
+LOG_PAGE = 10_000
+
+
+class Outcome(Struct):
+    """`findings` is empty where every client saw what it should."""
+
+    sockets: int
+    messages: int
+    cuts: int
+    ends: Counter[str]
+    flow_s: float
+    seconds: float
+    findings: Findings
+
+    def __str__(self) -> str:
+        closed = ", ".join(f"{count} {name}" for name, count in self.ends.items()) or "nothing"
+        return (
+            f"{self.sockets} sockets, cut {self.cuts:,} times, saw {self.messages:,} messages;"
+            f" the log grew for {self.flow_s:.0f} s, all was seen after {self.seconds:.0f} s;"
+            f" ended by the server or refused: {closed}\n{self.findings}"
+        ).rstrip()
+
+
+def run(url: str, *, sockets: int, cuts: int, events: int, per_second: float, seed: int) -> Outcome:
+    """Over a migrated database with an empty log."""
+    with temporary_folder() as folder, ExitStack() as stack:
+        ports = [stack.enter_context(order_api(_made(folder / str(n)), url)).port for n in range(API_PROCESSES)]
+        rng = random.Random(seed)
+        instruments = codes(INSTRUMENTS)
+        mean = events // INSTRUMENTS // (cuts + 1)
+        listeners = [
+            Listener(
+                f"symbol={instruments[number % INSTRUMENTS]}{WAYS[number // INSTRUMENTS % len(WAYS)]}",
+                ports[number % 2 :] + ports[: number % 2],
+                random.Random(rng.random()),
+                cuts=cuts,
+                mean=mean,
+            )
+            for number in range(sockets)
+        ]
+        began_at = time.monotonic()
+        flow_s = asyncio.run(_listen(url, listeners, events, per_second, seed))
+        seconds = time.monotonic() - began_at
+    outcome = Outcome(
+        sockets=sockets,
+        messages=sum(len(one.seen) for one in listeners),
+        cuts=sum(one.cuts for one in listeners),
+        ends=sum((one.ends for one in listeners), Counter()),
+        flow_s=flow_s,
+        seconds=seconds,
+        findings=Findings(),
+    )
+    told = told_of(url)
+    for listener in listeners:
+        judge(listener.query, listener.seen, told, outcome.findings)
+    return outcome
+
+
+async def _listen(url: str, listeners: list[Listener], events: int, per_second: float, seed: int) -> float:
+    """How long messages flowed."""
+    flowed = asyncio.Event()
+    head: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    listening = asyncio.gather(*(listener.run(flowed, head) for listener in listeners))
+    began_at = time.monotonic()
+    with flow(url, events=events, per_second=per_second, seed=seed) as writer:
+        while writer.poll() is None:
+            await asyncio.wait((listening,), timeout=0.05)
+            if listening.done():
+                break
+        assert writer.wait() == 0, "the writer failed"
+    flow_s = time.monotonic() - began_at
+    flowed.set()
+    head.set_result(head_of(url))
+    async with asyncio.timeout(END_S):
+        await listening
+    return flow_s
+
+
+@contextmanager
+def flow(url: str, *, events: int, per_second: float, seed: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A writer in a process of its own; ended at the end."""
+    arguments = [url, str(seed), str(events), str(per_second), str(INSTRUMENTS)]
+    process = subprocess.Popen([sys.executable, "-m", "tests.campaigns.order_writer", *arguments])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def head_of(url: str) -> int:
+    store = PostgresEventStore(url)
+    try:
+        return store.head()
+    finally:
+        store.close()
+
+
+def told_of(url: str) -> dict[str, list[tuple[int, bool]]]:
+    """By instrument, the positions that the feed tells of, and whether trades are told there, too."""
+    store = PostgresEventStore(url)
+    told: dict[str, list[tuple[int, bool]]] = {}
+    after = 0
+    while page := store.read_log(after=after, limit=LOG_PAGE):
+        for recorded in page:
+            event = recorded.event
+            if isinstance(event, e.OrderEvent) and (name := e.event_name(event)) in TOLD:
+                told.setdefault(event.after.symbol, []).append((recorded.position, name in TRADED))
+        after = page[-1].position
+    store.close()
+    return told
+
+
+def judge(query: str, seen: Sequence[int], told: dict[str, list[tuple[int, bool]]], findings: Findings) -> None:
+    """Adds what a client with this query saw too much, or not at all, or in another order."""
+    symbol = query.removeprefix("symbol=").split("&")[0]
+    with_trades = "trades" in query
+    wanted = [position for position, trade in told.get(symbol, []) for _ in range(1 + (trade and with_trades))]
+    if list(seen) == wanted:
+        return
+    lost, again = Counter(wanted) - Counter(seen), Counter(seen) - Counter(wanted)
+    if lost:
+        findings.add("lost", f"{query} lacks {len(lost)} positions, {min(lost)} first")
+    if again:
+        findings.add("repeated", f"{query} saw {len(again)} positions too often, {min(again)} first")
+    if not lost and not again:
+        place = next(n for n, (one, other) in enumerate(zip(seen, wanted, strict=True)) if one != other)
+        findings.add("disorder", f"{query} saw {seen[place]} where {wanted[place]} belongs")
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@click.command(help=__doc__)
+@click.option("--sockets", default=1_000, show_default=True)
+@click.option("--cuts", default=20, show_default=True, help="Of each socket.")
+@click.option("--events", default=100_000, show_default=True)
+@click.option("--rate", default=800.0, show_default=True, help="Events a second.")
+@click.option("--seed", default=None, type=int, help="Of the orders and the cuts.  [default: the clock's]")
+def main(sockets: int, cuts: int, events: int, rate: float, seed: int | None) -> None:
+    seed = int(time.time()) if seed is None else seed
+    print(f"seed {seed}")
+    with temporary_folder() as folder, embedded_database(folder) as url:
+        outcome = run(url, sockets=sockets, cuts=cuts, events=events, per_second=rate, seed=seed)
+    print(outcome)
+    raise SystemExit(1 if outcome.findings else 0)
+
+
+if __name__ == "__main__":
+    main()

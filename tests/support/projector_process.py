@@ -1,0 +1,81 @@
+"""`orders projector` over a database, to be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from order_service.supervisor import READY_FD
+
+STOP_S = 10.0  # the contract's bound
+
+
+class ProjectorProcess:
+    """`start` returns at once; what it says goes to `log`."""
+
+    def __init__(self, database_url: str, log: Path) -> None:
+        self._url = database_url
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = -1
+        self._is_ready = False
+
+    def start(self) -> None:
+        self._is_ready = False
+        self._ready, told = os.pipe()
+        settings = {"DATABASE_URL": self._url, "ORDERS_DATA_DIR": str(self._log.parent), READY_FD: str(told)}
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "order_service", "projector"],
+                env={**os.environ, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=[told],
+            )
+        os.close(told)
+
+    def wait_ready(self) -> None:
+        """Until its tables are there and all are followed."""
+        self._is_ready = self._is_ready or bool(os.read(self._ready, 16))
+        assert self._is_ready, f"the projector did not start: {self._log.read_text()[-2000:]}"
+
+    def kill(self) -> None:
+        """kill -9; returns when it is gone."""
+        assert self._process is not None
+        self._process.kill()
+        self._ended()
+
+    def stop(self) -> int:
+        """Its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._ended()
+
+    def _ended(self) -> int:
+        assert self._process is not None
+        code = self._process.wait(STOP_S)
+        os.close(self._ready)
+        self._process = None
+        return code
+
+    def close(self) -> None:
+        if self._process is not None:
+            self.kill()
+
+
+@contextmanager
+def running_projector(database_url: str, log: Path) -> Iterator[ProjectorProcess]:
+    """One that is ready; stopped at the end."""
+    projector = ProjectorProcess(database_url, log)
+    projector.start()
+    try:
+        projector.wait_ready()
+        yield projector
+        projector.stop()
+    finally:
+        projector.close()

@@ -1,0 +1,55 @@
+"""What the campaigns on the read side find in what clients saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from load.balance import Findings
+from load.http_client import Answer
+from tests.campaigns import alternations, sockets
+
+TOLD = {"AAAA": [(1, False), (3, True), (4, False)]}
+LEFT = {"id": "a", "version": 2, "status": "Placed", "quantity": 10, "position": 7}
+
+
+@pytest.mark.parametrize(
+    ("query", "seen", "found"),
+    [
+        ("symbol=AAAA&batch=true", [1, 3, 4], None),
+        ("symbol=AAAA&channels=orders,trades", [1, 3, 3, 4], None),
+        ("symbol=BBBB", [], None),
+        ("symbol=AAAA", [1, 4], "lost"),
+        ("symbol=AAAA", [1, 3, 3, 4], "repeated"),
+        ("symbol=AAAA&channels=orders,trades", [1, 3, 4], "lost"),
+        ("symbol=AAAA", [1, 4, 3], "disorder"),
+        ("symbol=BBBB", [3], "repeated"),
+    ],
+)
+def test_a_client_saw_the_positions_of_its_filter_once_and_in_order(
+    query: str, seen: list[int], found: str | None
+) -> None:
+    findings = Findings()
+    sockets.judge(query, seen, TOLD, findings)
+    assert list(findings.counts) == ([] if found is None else [found])
+
+
+@pytest.mark.parametrize(
+    ("status", "position", "read", "found"),
+    [
+        (200, 7, LEFT, []),
+        (200, 9, [{"id": "b"}, LEFT], []),
+        (200, 7, [], ["missing"]),
+        (200, 7, {**LEFT, "version": 1}, ["older"]),
+        (200, 7, {**LEFT, "status": "Canceled"}, ["older"]),
+        (200, 6, LEFT, ["behind"]),
+        (404, 7, {}, ["refused"]),
+    ],
+)
+def test_what_is_read_is_as_it_was_left(status: int, position: int, read: Any, found: list[str]) -> None:
+    findings = Findings()
+    answer = Answer(status, f"HTTP/1.1 {status} x\r\nOrders-Position: {position}".encode(), msgspec.json.encode(read))
+    alternations.judge(LEFT, "/orders", answer, findings)
+    assert list(findings.counts) == found
