@@ -5,12 +5,14 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
 from orders.bounds import MAX_CURSOR
+
+C = TypeVar("C", bound="_Cursor | _TextCursor")
 
 _FINGERPRINT = 12  # hexadecimal digits: against mistakes, not against malice
 
@@ -20,27 +22,43 @@ class _Cursor(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_field
     filters: str
 
 
+class _TextCursor(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    place: str
+    filters: str
+
+
 _decoder = msgspec.json.Decoder(_Cursor)
+_text_decoder = msgspec.json.Decoder(_TextCursor)
 
 
-def cursor_of(place: int, filters: object) -> str:
-    """The cursor of the page after `place`; `filters` is what must be the same for the next page."""
-    encoded = urlsafe_b64encode(msgspec.json.encode(_Cursor(place, _fingerprint(filters))))
+def cursor_of(place: int | str, filters: object) -> str:
+    """The cursor of the page after `place`, a number or a short text; `filters` is what must be the same for the next
+    page."""
+    encoded = urlsafe_b64encode(msgspec.json.encode([place, _fingerprint(filters)]))
     return encoded.rstrip(b"=").decode("ascii")
 
 
 def place_of(cursor: str, filters: object) -> int:
-    """Raises ValueError where the text is no cursor of ours, or one of other filters."""
+    """The place, a number. Raises ValueError where the text is no cursor of ours, or one of other filters."""
+    return _checked(cursor, filters, _decoder).place
+
+
+def text_place_of(cursor: str, filters: object) -> str:
+    """As `place_of`, of a list whose places are texts."""
+    return _checked(cursor, filters, _text_decoder).place
+
+
+def _checked(cursor: str, filters: object, decoder: msgspec.json.Decoder[C]) -> C:
     if len(cursor) > MAX_CURSOR or not cursor.isascii():
         raise ValueError("no cursor")
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
-        found = _decoder.decode(urlsafe_b64decode(padded))
+        found = decoder.decode(urlsafe_b64decode(padded))
     except msgspec.DecodeError:
         raise ValueError("no cursor") from None
     if found.filters != _fingerprint(filters):
         raise ValueError("a cursor of other filters")
-    return found.place
+    return found
 
 
 def next_link(path: str, params: Iterable[tuple[str, str]], cursor: str) -> str:

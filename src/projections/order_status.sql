@@ -29,8 +29,6 @@ create index orders_by_status on orders (account, status, placed_position);
 create index orders_by_symbol on orders (account, symbol, placed_position);
 create index orders_by_key on orders (account, client_order_id) where client_order_id is not null;
 create index orders_by_time on orders (account, created_at);
--- The order book: see order_book.py.
-create index orders_resting on orders (account, symbol, side, limit_price) where status = 'Placed' and type = 'limit';
 
 -- name: place
 insert into orders (

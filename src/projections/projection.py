@@ -15,12 +15,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from orders.domain.instruments import Catalogue
 from orders.eventstore.port import Recorded
 
 Row = tuple[Any, ...]
 
 LAYOUT = 2
 """Raised when `tables.py` puts something else beside a projection's own tables."""
+
+
+LISTED = "listed"
+"""The name of the statement that a projection's `Listing` reads with."""
 
 
 class Change(Struct, frozen=True):
@@ -35,6 +40,20 @@ class Change(Struct, frozen=True):
     every_row: bool = False
 
 
+class Listing(Struct, frozen=True, kw_only=True):
+    """A list over HTTP of what a projection holds: GET `path`, with the parameters and headers of every list.
+
+    The projection's statement `listed` selects a page: at most %(limit)s rows of %(account)s, from tables of {schema},
+    of one %(symbol)s where that is not null. Its first column, a text, is the row's place in the order of the list;
+    where %(after)s is not null, the page begins behind it. `shown` makes a `row` of the other columns.
+    """
+
+    path: str
+    summary: str
+    row: type[Struct]
+    shown: Callable[[tuple[Any, ...], Catalogue], Struct]
+
+
 class Projection(Struct, frozen=True, kw_only=True):
     """`step(batch)` says what a batch of the log changes, in the order in which it is to be done. It is a pure function
     of the batch, and every cutting of the log into batches makes the same rows in the end: a rebuild takes larger ones.
@@ -47,6 +66,7 @@ class Projection(Struct, frozen=True, kw_only=True):
     sql: Mapping[str, str]
     step: Callable[[Sequence[Recorded]], Sequence[Change]]
     revision: int = 1
+    listing: Listing | None = None
 
     @property
     def schema(self) -> str:
@@ -55,5 +75,7 @@ class Projection(Struct, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        content = msgspec.json.encode([LAYOUT, self.revision, sorted(self.sql.items())])
+        # How rows are listed is no part of what they are.
+        statements = sorted(statement for statement in self.sql.items() if statement[0] != LISTED)
+        content = msgspec.json.encode([LAYOUT, self.revision, statements])
         return sha256(content).hexdigest()[:32]

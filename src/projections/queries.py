@@ -38,6 +38,15 @@ class TradesQuery(Struct, frozen=True, kw_only=True):
     before: int | None = None
 
 
+class ListQuery(Struct, frozen=True, kw_only=True):
+    """Rows of a projection's own list; `after` is the place behind which the page begins."""
+
+    account: str
+    symbol: str | None = None
+    limit: int = MAX_PAGE
+    after: str | None = None
+
+
 class BookQuery(Struct, frozen=True, kw_only=True):
     account: str
     symbol: str
@@ -67,11 +76,12 @@ class Answer(Struct, Generic[T], frozen=True, kw_only=True):
 
     content: T
     position: int
-    next: int | None = None
+    next: int | str | None = None
 
 
 class Trade(Struct, frozen=True, kw_only=True):
-    """A fill that counts. `corrects` is the exec_id of the fill whose place it took."""
+    """A fill that counts. `corrects` is the exec_id of the fill whose place it took. What its order has traded in all,
+    fills of other pages included, stands beside it: quantity, and average price rounded half-even to 8 places."""
 
     exec_id: str
     order_id: UUID
@@ -83,12 +93,23 @@ class Trade(Struct, frozen=True, kw_only=True):
     time: datetime
     position: int
     corrects: str | None
+    order_traded_quantity: int
+    order_average_price: str | None
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    """Where a follower stands, since when, and why. It tries again and again, and goes on once it can."""
+
+    position: int
+    reason: str
+    since: datetime
 
 
 class Lag(Struct, frozen=True, kw_only=True):
-    """How far a projection is behind the log, in events, and whether a projector keeps it just now."""
+    """How far a projection is behind the log, in events, whether a projector keeps it just now, and what stops it."""
 
     projection: str
     position: int
     lag_events: int
     followed: bool
+    failed: Failed | None = None

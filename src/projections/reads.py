@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource, printed, resource
-from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce
+from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce, rounded_average
 from orders.parameters import Asked
-from projections import order_status, trades
+from projections import order_book, order_status, trades
 from projections.errors import TablesMissing, UnknownBook
 from projections.freshness import Freshness
 from projections.order_book import Book, book_of
 from projections.orders_as_of import PastOrders
-from projections.queries import Answer, BookQuery, Lag, OrdersQuery, Trade, TradesQuery
+from projections.projection import LISTED, Listing, Projection
+from projections.queries import Answer, BookQuery, Failed, Lag, ListQuery, OrdersQuery, Trade, TradesQuery
 from projections.read_pool import SQL, ReadPool
 from projections.registry import PROJECTIONS
 
@@ -68,7 +70,22 @@ class Reads:
             position, rows = await self._rows(SQL["book"], msgspec.structs.asdict(query))
             return Answer(content=book_of(instrument, position, rows), position=position)
 
-        return await self._freshness.read(order_status.NAME, asked, read)
+        return await self._freshness.read(order_book.NAME, asked, read)
+
+    async def listed(
+        self, projection: Projection, listing: Listing, query: ListQuery, asked: Asked
+    ) -> Answer[list[Struct]]:
+        """The projection's own list."""
+        listed = projection.sql[LISTED].replace("{schema}", projection.schema)
+        statement = SQL["listing"].replace("{schema}", projection.schema).replace("{listed}", listed)
+        params = {**msgspec.structs.asdict(query), "limit": query.limit + 1}
+
+        async def read() -> Answer[list[Struct]]:
+            position, rows = await self._rows(statement, params)
+            shown = [listing.shown(row[1:], self._catalogue) for row in rows[: query.limit]]
+            return Answer(content=shown, position=position, next=_next(rows, query.limit))
+
+        return await self._freshness.read(projection.name, asked, read)
 
     async def position(self, asked: Asked) -> int:
         """What an answer that needs no table may claim to hold."""
@@ -82,8 +99,14 @@ class Reads:
         """How far each projection is. For health: it waits for nothing but the query."""
         rows = await self._pool.rows(SQL["lags"], {"names": [one.name for one in PROJECTIONS]})
         return [
-            Lag(projection=name, position=position, lag_events=max(0, head - position), followed=followed)
-            for name, position, head, followed in rows
+            Lag(
+                projection=name,
+                position=position,
+                lag_events=max(0, head - position),
+                followed=followed,
+                failed=Failed(position=at, reason=reason, since=since) if at is not None else None,
+            )
+            for name, position, head, followed, at, reason, since in rows
         ]
 
     async def _page(self, statement: str, query: OrdersQuery | TradesQuery) -> tuple[int, list[tuple[Any, ...]]]:
@@ -130,7 +153,8 @@ def shown_order(row: tuple[Any, ...], catalogue: Catalogue) -> OrderResource:
 
 def shown_trade(row: tuple[Any, ...], catalogue: Catalogue) -> Trade:
     """From a row of `trades` in reads.sql."""
-    position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects = row
+    position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects, traded, notional = row
+    average = rounded_average(notional, traded)
     return Trade(
         exec_id=exec_id,
         order_id=order_id,
@@ -142,9 +166,11 @@ def shown_trade(row: tuple[Any, ...], catalogue: Catalogue) -> Trade:
         time=at,
         position=position,
         corrects=corrects,
+        order_traded_quantity=traded,
+        order_average_price=None if average is None else f"{average:f}",
     )
 
 
-def _next(rows: list[tuple[Any, ...]], limit: int) -> int | None:
-    """Where the page after these rows begins: both lists have what they are sorted by in front."""
+def _next(rows: list[tuple[Any, ...]], limit: int) -> Any:
+    """Where the page after these rows begins: all lists have what they are sorted by in front."""
     return rows[limit - 1][0] if len(rows) > limit else None

@@ -10,7 +10,8 @@ select
 select name, position from public.follower_checkpoint
 
 -- name: lags
--- How far each projection has come, and whether a projector holds its lock (taken as orders/follower.sql does).
+-- How far each projection has come, whether a projector holds its lock (taken as orders/follower.sql does), and where it
+-- fails, if it does.
 select
     asked.name,
     coalesce(reached.position, 0),
@@ -20,9 +21,11 @@ select
         where locktype = 'advisory' and granted and objsubid = 1
             and database = (select oid from pg_database where datname = current_database())
             and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
-    )
+    ),
+    failure.position, failure.reason, failure.since
 from unnest(%(names)s::text[]) with ordinality as asked (name, place)
 left join public.follower_checkpoint reached on reached.name = asked.name
+left join public.follower_failure failure on failure.name = asked.name
 order by asked.place
 
 -- name: orders
@@ -58,7 +61,7 @@ and created_at > %(placed_after)s
 and created_at < %(placed_before)s
 
 -- name: trades
-select reached.position, found.*
+select reached.position, found.*, traded.quantity, traded.notional
 from (values ((select position from projection_trades.reached))) as reached (position)
 left join lateral (
     select position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects
@@ -67,6 +70,7 @@ left join lateral (
     order by position desc
     limit %(limit)s
 ) found on true
+left join projection_trades.order_trades traded on traded.order_id = found.order_id
 order by found.position desc
 
 -- name: trades_before
@@ -77,30 +81,28 @@ and order_id = %(order_id)s
 and symbol = %(symbol)s
 
 -- name: book
--- The best levels of each side: the index gives the orders by price, so no more of them are read than are in those.
+-- The best levels of each side.
 select reached.position, found.*
-from (values ((select position from projection_order_status.reached))) as reached (position)
+from (values ((select position from projection_order_book.reached))) as reached (position)
 left join lateral (
     (
-        select side, limit_price, sum(greatest(quantity - filled_quantity, 0))::bigint, count(*)
-        from projection_order_status.orders
+        select side, price, quantity, orders from projection_order_book.levels
         where account = %(account)s and symbol = %(symbol)s and side = 'buy'
-            and status = 'Placed' and type = 'limit'
-        group by side, limit_price
-        having sum(greatest(quantity - filled_quantity, 0)) > 0
-        order by limit_price desc
+        order by price desc
         limit %(levels)s
     )
     union all
     (
-        select side, limit_price, sum(greatest(quantity - filled_quantity, 0))::bigint, count(*)
-        from projection_order_status.orders
+        select side, price, quantity, orders from projection_order_book.levels
         where account = %(account)s and symbol = %(symbol)s and side = 'sell'
-            and status = 'Placed' and type = 'limit'
-        group by side, limit_price
-        having sum(greatest(quantity - filled_quantity, 0)) > 0
-        order by limit_price
+        order by price
         limit %(levels)s
     )
-) as found (side, price, quantity, orders) on true
+) as found on true
 order by found.side, case found.side when 'buy' then -found.price else found.price end
+
+-- name: listing
+-- A projection's own list ({listed}), with the position of its tables: one row joined to others keeps their order.
+select reached.position, found.*
+from (values ((select position from {schema}.reached))) as reached (position)
+left join lateral ({listed}) as found on true

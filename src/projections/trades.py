@@ -1,4 +1,5 @@
-"""The fills, each counted once, with busts and corrections: the rules of `orders.domain.executions`, as rows.
+"""The fills, each counted once, with busts and corrections: the rules of `orders.domain.executions`, as rows. And what
+was traded of each order: the sums over its fills.
 
 Whether a report counts does not depend on the order in which reports come, so a batch is applied in two steps: first
 all reports, then all references of those that were new.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,20 +14,25 @@ from hypothesis import strategies as st
 from psycopg import Cursor
 
 from orders.domain import commands as c
-from orders.domain.values import Side
+from orders.domain.order import view
+from orders.domain.values import Side, rounded_average
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
 from projections.errors import MisplacedBatch, MissingRow
 from projections.order_status import ORDER_STATUS
+from projections.projection import Projection
 from projections.registry import PROJECTIONS
 from projections.tables import apply_to, create_schema
 from projections.trades import TRADES
+from tests.support import naive_projections as naive
 from tests.support.projection_rows import (
     all_rows,
     counted_fills,
     folded_fills,
     folded_orders,
     listed_orders,
+    rows_in,
+    tables_in,
 )
 from tests.support.trading_desk import Step, TradingDesk, sides, steps
 
@@ -42,11 +48,17 @@ def cut(log: list[Recorded], sizes: Sequence[int]) -> Iterator[list[Recorded]]:
 
 @contextmanager
 def tables_of_their_own(connection: psycopg.Connection[Any], schema: str) -> Iterator[Cursor[Any]]:
-    """Empty tables of both projections, gone afterwards."""
+    """Empty tables of all projections, gone afterwards."""
     with connection.transaction(force_rollback=True), connection.cursor() as cursor:
         for projection in PROJECTIONS:
             create_schema(cursor, projection, f"{schema}_{projection.name}")
         yield cursor
+
+
+def look_at(cursor: Cursor[Any], schema: str, projection: Projection) -> Cursor[Any]:
+    """Unqualified names mean this projection's tables."""
+    cursor.execute(f"set search_path = {schema}_{projection.name}")
+    return cursor
 
 
 def apply_all(cursor: Cursor[Any], schema: str, log: list[Recorded], sizes: Sequence[int]) -> None:
@@ -55,29 +67,69 @@ def apply_all(cursor: Cursor[Any], schema: str, log: list[Recorded], sizes: Sequ
             apply_to(cursor, projection, f"{schema}_{projection.name}", batch)
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     terms=st.lists(
         st.tuples(sides, st.integers(1, 100), st.sampled_from([None, "1.1", "1.10", "2E+1"])), min_size=1, max_size=4
     ),
     steps=steps,
     sizes=st.lists(st.integers(0, 9), max_size=8),
+    pace=st.sampled_from([timedelta(seconds=1), timedelta(hours=7)]),
 )
-def test_rows_are_the_orders_folded_from_the_log_however_it_is_cut(
-    module_database_url: str, terms: list[tuple[Side, int, str | None]], steps: list[Step], sizes: list[int]
+def test_rows_are_what_the_log_says_one_event_after_the_other_however_it_is_cut(
+    module_database_url: str,
+    terms: list[tuple[Side, int, str | None]],
+    steps: list[Step],
+    sizes: list[int],
+    pace: timedelta,
 ) -> None:
-    desk = TradingDesk(MemoryEventStore())
+    desk = TradingDesk(MemoryEventStore(), pace=pace)
     orders = [desk.place(side=side, quantity=quantity, price=price) for side, quantity, price in terms]
     desk.play(steps, orders)
+    log = desk.log()
     with psycopg.connect(module_database_url) as connection:
         with tables_of_their_own(connection, "cut") as cursor:
-            apply_all(cursor, "cut", desk.log(), sizes)
-            assert listed_orders(cursor) == folded_orders(desk.log())
-            assert counted_fills(cursor) == folded_fills(desk)
-            cut_rows = all_rows(cursor)
+            apply_all(cursor, "cut", log, sizes)
+            check_rows(cursor, "cut", desk)
+            cut_rows = all_rows(cursor, "cut")
         with tables_of_their_own(connection, "whole") as cursor:
-            apply_all(cursor, "whole", desk.log(), [])
-            assert all_rows(cursor) == cut_rows
+            apply_all(cursor, "whole", log, [])
+            assert all_rows(cursor, "whole") == cut_rows
+
+
+def check_rows(cursor: Cursor[Any], schema: str, desk: TradingDesk) -> None:
+    log = desk.log()
+    assert listed_orders(look_at(cursor, schema, ORDER_STATUS)) == folded_orders(log)
+    assert counted_fills(look_at(cursor, schema, TRADES)) == folded_fills(desk)
+    assert rows_in(cursor, f"{schema}_trades", "order_trades") == naive.naive_order_trades(log)
+    for table, rows in naive.naive_book(log).items():
+        assert rows_in(cursor, f"{schema}_order_book", table) == rows
+    assert rows_in(cursor, f"{schema}_positions", "positions") == naive.naive_positions(log)
+    assert rows_in(cursor, f"{schema}_daily_summary", "days") == {
+        (*key, *(sums[name] for name in DAY_COLUMNS)) for key, sums in naive.naive_days(log).items()
+    }
+
+
+DAY_COLUMNS = (
+    *("position", "placed", "Executed", "Canceled", "Rejected", "Expired"),
+    *("fills", "quantity", "notional"),
+)
+
+
+def test_what_was_traded_of_an_order_is_what_the_order_says(module_database_url: str) -> None:
+    desk = TradingDesk(MemoryEventStore())
+    order_id = desk.place(quantity=100)
+    desk.fill(order_id, 30, "1.10001", "e1")
+    desk.fill(order_id, 3, "1.2", "e2")
+    desk.do(order_id, c.RecordCorrection, exec_id="c1", ref_exec_id="e1", quantity=7, price=Decimal("1.10007"))
+    desk.do(order_id, c.RecordBust, exec_id="b1", ref_exec_id="e2")
+    desk.fill(order_id, 4, "1.3", "e3")
+    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "sum") as cursor:
+        apply_all(cursor, "sum", desk.log(), [2, 1])
+        ((_, _, _, _, quantity, notional),) = rows_in(cursor, "sum_trades", "order_trades")
+    after = view(desk.orders[order_id])
+    assert (quantity, rounded_average(notional, quantity)) == (after.filled_quantity, after.average_price)
+    assert notional == Decimal("7") * Decimal("1.10007") + 4 * Decimal("1.3")
 
 
 def test_an_order_that_was_never_placed_has_no_row_to_change(module_database_url: str) -> None:
@@ -109,7 +161,7 @@ def test_a_batch_of_thousands_is_written_whole(module_database_url: str) -> None
         desk.place()
     with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "big") as cursor:
         apply_all(cursor, "big", desk.log(), [])
-        assert listed_orders(cursor) == folded_orders(desk.log())
+        assert listed_orders(look_at(cursor, "big", ORDER_STATUS)) == folded_orders(desk.log())
 
 
 def test_a_report_counts_once_however_often_it_is_in_the_log(module_database_url: str) -> None:
@@ -142,5 +194,21 @@ def test_a_fill_that_was_only_referred_to_is_the_same_row_in_one_batch_and_in_tw
         for schema, sizes in (("one", []), ("two", [2])):
             with tables_of_their_own(connection, schema) as cursor:
                 apply_all(cursor, schema, desk.log(), sizes)
-                found.append(all_rows(cursor))
+                found.append(all_rows(cursor, schema))
     assert found[0] == found[1]
+
+
+def test_every_table_has_a_primary_key_and_says_from_which_event_a_row_is_as_it_is(module_database_url: str) -> None:
+    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "key") as cursor:
+        tables = {(f"key_{one.name}", table) for one in PROJECTIONS for table in tables_in(cursor, f"key_{one.name}")}
+        keyed = cursor.execute(
+            "select table_schema, table_name from information_schema.table_constraints"
+            " where constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
+        placed = cursor.execute(
+            "select table_schema, table_name from information_schema.columns"
+            " where column_name = 'position' and data_type = 'bigint' and is_nullable = 'NO'"
+        ).fetchall()
+    assert {schema for schema, _ in tables} == {f"key_{one.name}" for one in PROJECTIONS}
+    assert tables <= set(keyed)
+    assert tables <= set(placed)

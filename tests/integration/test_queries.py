@@ -203,7 +203,12 @@ async def test_trades_are_the_fills_that_count(service: ReadService) -> None:
     assert trades[0]["client_order_id"] == "k"
     assert [one["exec_id"] for one in (await service.get("/trades", order_id=first)).json()] == ["c1"]
     assert [one["exec_id"] for one in (await service.get("/trades", symbol="USDCAD")).json()] == ["e1"]
-    page = await service.get("/trades", limit=1)
+    desk.fill(first, 7, "1.5", "e3")
+    (newest, _) = (await service.get("/trades", order_id=first, min_position=service.store.head())).json()
+    order = (await service.get(f"/orders/{first}")).json()
+    assert (newest["order_traded_quantity"], newest["order_average_price"]) == (28, "1.28250000")
+    assert (order["filled_quantity"], order["average_price"]) == (28, "1.28250000")
+    page = await service.get("/trades", limit=2)
     assert [one["exec_id"] for one in (await service.client.get(page.links["next"]["url"])).json()] == ["e1"]
 
 

@@ -16,10 +16,9 @@ from orders.eventstore.port import Recorded
 from orders.follower import read_checkpoint
 from projections.projection import Projection
 from projections.reads import shown_order
+from projections.registry import PROJECTIONS
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until
-
-Rows = list[tuple[Any, ...]]
 
 
 def position_of(url: str, projection: Projection) -> int:
@@ -32,11 +31,25 @@ def wait_for_rows(url: str, projection: Projection, position: int) -> None:
     wait_until(lambda: position_of(url, projection) >= position, what=f"{projection.name} at {position}")
 
 
-def all_rows(cursor: Cursor[Any]) -> tuple[Rows, Rows]:
-    """Everything in the tables of both projections, wherever the search path finds them."""
-    orders = cursor.execute("select * from orders order by order_id").fetchall()
-    fills = cursor.execute("select * from fills order by order_id, exec_id").fetchall()
-    return orders, fills
+def tables_in(cursor: Cursor[Any], schema: str) -> list[str]:
+    """The tables of a projection's schema, `reached` left out."""
+    tables = cursor.execute("select tablename from pg_tables where schemaname = %s order by 1", [schema]).fetchall()
+    return [name for (name,) in tables if name != "reached"]
+
+
+def rows_in(cursor: Cursor[Any], schema: str, table: str) -> set[tuple[Any, ...]]:
+    return set(cursor.execute(f"select * from {schema}.{table}").fetchall())
+
+
+def all_rows(cursor: Cursor[Any], schema: str) -> dict[str, list[str]]:
+    """Everything in the tables of all projections, whose schemas are named `schema` and their names, as texts: a price
+    with other zeros at its end is another row, as it is to a digest."""
+    found = {}
+    for projection in PROJECTIONS:
+        for table in tables_in(cursor, f"{schema}_{projection.name}"):
+            rows = cursor.execute(f"select one::text from {schema}_{projection.name}.{table} as one order by 1")
+            found[f"{projection.name}.{table}"] = [text for (text,) in rows.fetchall()]
+    return found
 
 
 def listed_orders(cursor: Cursor[Any]) -> list[OrderResource]:

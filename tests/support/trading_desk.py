@@ -23,14 +23,15 @@ Step = tuple[int, type[c.Command], dict[str, Any]]
 
 
 class TradingDesk:
-    """Every command comes a second after the one before. `orders` are the orders as they are, in order of placing."""
+    """Every command comes `pace` after the one before. `orders` are the orders as they are, in order of placing."""
 
-    def __init__(self, store: EventStore, *, account: str = "local") -> None:
+    def __init__(self, store: EventStore, *, account: str = "local", pace: timedelta = timedelta(seconds=1)) -> None:
         self.store = store
         self.orders: dict[UUID, Order] = {}
         self._account = account
         self._rules = Rules(venue=CAPABLE)
         self._now = OPENING
+        self._pace = pace
 
     def place(self, symbol: str = "EURUSD", quantity: int = 100, price: str | None = None, **more: Any) -> UUID:
         """A market order, or a limit order where there is a price."""
@@ -62,7 +63,7 @@ class TradingDesk:
         return self.store.read_log(after=0, limit=1_000_000)
 
     def _who(self, order_id: UUID) -> dict[str, Any]:
-        self._now += timedelta(seconds=1)
+        self._now += self._pace
         return {"order_id": order_id, "command_id": uuid4(), "at": self._now, "by": "tests"}
 
     def _give(self, order: Order | None, command: c.Command) -> None:

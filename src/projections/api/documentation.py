@@ -9,6 +9,7 @@ from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Operation, Paramet
 
 from orders.bounds import MAX_WAIT_MS
 from orders.domain.values import Side, Status
+from orders.http import IF_NONE_MATCH_HEADER
 from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE, MAX_PAST_CANDIDATES
 
 _POSITION = Schema(type=OpenAPIType.INTEGER, minimum=0)
@@ -30,6 +31,13 @@ FRESHNESS = [
     _query("min_position", _POSITION, "The answer holds the log up to this position; beyond its end: 422."),
     _query("wait_ms", _MILLISECONDS, "How long to wait for that; 0 takes what is there."),
 ]
+IF_NONE_MATCH = Parameter(
+    name=IF_NONE_MATCH_HEADER,
+    param_in="header",
+    schema=_TEXT,
+    description="The ETag of an answer before, several of them, or *.",
+    required=False,
+)
 PAGING = [
     _query("limit", _PAGE, "How many at most."),
     _query("cursor", _TEXT, "From the Link header (rel=next) of the page before."),
@@ -55,6 +63,7 @@ TRADES = [
     _query("order_id", _ID, "Only fills of this order."),
     _query("symbol", _TEXT, "Only fills of this symbol or instrument."),
 ]
+LISTING = [_query("symbol", _TEXT, "Only this symbol or instrument.")]
 BOOK = [_query("levels", _LEVELS, "How many price levels a side, the best ones.")]
 
 POSITION_ONLY = (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.domain.values import Side, Status
-from orders.paging import cursor_of, place_of
+from orders.paging import cursor_of, place_of, text_place_of
 from projections.queries import OrdersQuery, TradesQuery
 
 FILTERS = OrdersQuery(account="local", status=Status.PLACED)
@@ -18,6 +18,16 @@ def test_a_cursor_leads_back_to_its_place(place: int) -> None:
     cursor = cursor_of(place, FILTERS)
     assert place_of(cursor, OrdersQuery(account="local", status=Status.PLACED)) == place
     assert cursor.replace("-", "").replace("_", "").isalnum()
+
+
+@given(st.text(max_size=40))
+def test_a_place_may_be_a_text(place: str) -> None:
+    cursor = cursor_of(place, FILTERS)
+    assert text_place_of(cursor, FILTERS) == place
+    with pytest.raises(ValueError, match="no cursor"):
+        place_of(cursor, FILTERS)
+    with pytest.raises(ValueError, match="no cursor"):
+        text_place_of(cursor_of(7, FILTERS), FILTERS)
 
 
 @pytest.mark.parametrize(

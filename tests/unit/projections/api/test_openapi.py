@@ -14,11 +14,16 @@ from projections.api.routes import query_router
 from projections.read_side import read_side
 
 ROUTES = {
-    "/orders": {"status", "symbol", "side", "client_order_id", "placed_after", "placed_before", "limit", "cursor"},
-    "/orders/{order_id}": {"order_id", "as_of"},
+    "/orders": {
+        *("status", "symbol", "side", "client_order_id", "placed_after", "placed_before", "limit", "cursor"),
+        "as_of",
+    },
+    "/orders/{order_id}": {"order_id", "as_of", "If-None-Match"},
     "/orders/{order_id}/events": {"order_id", "as_of", "limit", "cursor"},
     "/trades": {"order_id", "symbol", "limit", "cursor"},
     "/books/{symbol}": {"symbol", "levels"},
+    "/positions": {"symbol", "limit", "cursor"},
+    "/daily-summaries": {"symbol", "limit", "cursor"},
     "/instruments": set(),
 }
 
@@ -42,6 +47,12 @@ def test_a_route_shows_its_parameters_and_refusals(document: dict[str, Any], pat
     assert {"200", "422"} <= set(operation["responses"])
     problem = operation["responses"]["422"]["content"]["application/problem+json"]["schema"]
     assert problem == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_a_projections_own_list_shows_its_rows(document: dict[str, Any]) -> None:
+    schema = document["paths"]["/positions"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"type": "array", "items": {"$ref": "#/components/schemas/Position"}}
+    assert "net_quantity" in document["components"]["schemas"]["Position"]["properties"]
 
 
 def test_the_singular_is_shown_too(document: dict[str, Any]) -> None:
