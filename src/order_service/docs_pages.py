@@ -17,6 +17,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
+from order_service.documented_headers import DocumentedConfig
 from projections.api.feed_document import as_text, feed_document
 
 DOCS_PATH = "/docs"
@@ -33,7 +34,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
         path="/",
         favicon=_FAVICON,
     )
-    return OpenAPIConfig(
+    return DocumentedConfig(
         title="Order service",
         version=version,
         description="Durable orders over REST, placed at an unreliable stock exchange.",

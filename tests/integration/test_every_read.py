@@ -32,16 +32,17 @@ class Service:
         self._order_id = order_id
 
     def reads(self) -> list[str]:
-        """The paths of all reads, with an order and a symbol that there are."""
+        """The paths of all reads."""
         templates = {
             route.path_format
             for route in self.app.routes
             if isinstance(route, HTTPRoute) and "GET" in route.methods and not route.path.startswith("/docs")
         }
-        return sorted(
-            path.replace("{order_id}", str(self._order_id)).replace("{symbol}", "EURUSD")
-            for path in templates - NO_READS
-        )
+        return sorted(map(self.named, templates - NO_READS))
+
+    def named(self, path: str) -> str:
+        """The path with an order and a symbol that there are."""
+        return path.replace("{order_id}", str(self._order_id)).replace("{symbol}", "EURUSD")
 
     async def get(self, path: str, **params: object) -> httpx.Response:
         return await self.http.get(path, params={name: str(value) for name, value in params.items()})
@@ -68,7 +69,7 @@ async def service(module_database_url: str) -> AsyncIterator[Service]:
 
 
 async def test_the_reads_are_those_of_the_contract_at_least(service: Service) -> None:
-    shown = {path.replace(str(service._order_id), "{id}") for path in service.reads()}
+    shown = {path.replace(service.named("{order_id}"), "{id}") for path in service.reads()}
     assert shown >= {
         *("/orders", "/order", "/orders/{id}", "/order/{id}", "/orders/{id}/events", "/order/{id}/events"),
         *("/trades", "/books/EURUSD", "/instruments"),
@@ -124,3 +125,54 @@ async def test_the_document_shows_both_parameters_on_every_read(service: Service
     assert len(shown) >= 13
     for path, names in shown.items():
         assert {one.name for one in doc.FRESHNESS} <= names, path
+
+
+async def test_the_document_names_the_headers_of_every_read(service: Service) -> None:
+    document = (await service.http.get("/openapi.json")).json()
+    templates = {path: service.named(path) for path in document["paths"]}
+    for template, path in templates.items():
+        if path not in service.reads():
+            continue
+        answers = document["paths"][template]["get"]["responses"]
+        for params in ({"wait_ms": 0}, {"wait_ms": 0, "limit": 1}, {"min_position": 3, "wait_ms": 20}, {"sort": "up"}):
+            assert_named(answers, await service.get(path, **params))
+
+
+@pytest.mark.parametrize(
+    ("condition", "as_of", "status"), [('"3"', {}, 304), ('"2"', {}, 200), ('"2"', {"as_of": 2}, 304)]
+)
+async def test_the_document_names_the_headers_of_a_conditional_read(
+    service: Service, condition: str, as_of: dict[str, int], status: int
+) -> None:
+    document = (await service.http.get("/openapi.json")).json()
+    answers = document["paths"]["/orders/{order_id}"]["get"]["responses"]
+    path = service.named("/orders/{order_id}")
+    answer = await service.http.get(path, params=as_of, headers={"If-None-Match": condition})
+    assert answer.status_code == status
+    assert_named(answers, answer)
+
+
+async def test_the_document_names_the_headers_of_every_write(service: Service) -> None:
+    paths = (await service.http.get("/openapi.json")).json()["paths"]
+    market = {"symbol": "EURUSD", "quantity": 10, "client_order_id": "k"}
+    placing = [await service.http.post("/orders", json=body) for body in (market, market, {**market, "quantity": 9})]
+    assert [answer.status_code for answer in placing] == [201, 200, 409]
+    for answer in placing:
+        assert_named(paths["/orders"]["post"]["responses"], answer)
+    path = placing[0].headers["Location"]
+    for method, status in (("PUT", 200), ("PATCH", 200), ("DELETE", 200), ("DELETE", 400)):
+        answer = await service.http.request(method, path, json={"quantity": 20} if method.startswith("P") else None)
+        assert answer.status_code == status, answer.text
+        assert_named(paths["/orders/{order_id}"][method.lower()]["responses"], answer)
+
+
+TOLD = {"Orders-Position", "ETag", "Link", "Location", "Idempotent-Replayed", "Retry-After", "X-Trace-Id"}
+
+
+def assert_named(answers: dict[str, Any], answer: httpx.Response) -> None:
+    """The answer has the headers that its status must have by the document, and of TOLD no others."""
+    named = answers[str(answer.status_code)]["headers"]
+    has = {name for name in TOLD if name in answer.headers}
+    assert has <= set(named), f"{answer.request.url}: {has - set(named)} of {answer.status_code}"
+    must = {name for name, header in named.items() if header.get("required")}
+    assert must <= has, f"{answer.request.url}: no {must - has} with {answer.status_code}"

@@ -1,0 +1,85 @@
+"""The headers of our answers in the OpenAPI document, by what each answer is: Litestar declares those of one answer of
+a route only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import OpenAPI
+
+from order_service.problem_details import MEDIA_TYPE
+from orders.api.tracing import TRACE_HEADER
+from orders.http import ETAG_HEADER, POSITION_HEADER
+
+_TEXT = {"type": "string"}
+_WHOLE = {"type": "integer", "minimum": 0}
+_HEADERS: dict[str, dict[str, Any]] = {
+    POSITION_HEADER: {
+        "description": "The position of the log that the answer holds: as `min_position` no later read is older.",
+        "schema": _WHOLE,
+    },
+    ETAG_HEADER: {"description": "The order's version, strong, for `If-None-Match`.", "schema": _TEXT},
+    "Link": {"description": "Where there are more: the next page (rel=next).", "schema": _TEXT},
+    "Location": {"description": "Where the order is.", "schema": _TEXT},
+    "Idempotent-Replayed": {"description": "true: the key named this order before.", "schema": _TEXT},
+    "Retry-After": {"description": "In so many seconds.", "schema": _WHOLE},
+    TRACE_HEADER: {"description": "The caller's own trace id, or one that finds the log lines.", "schema": _TEXT},
+}
+_ALWAYS = {POSITION_HEADER, ETAG_HEADER, "Retry-After", TRACE_HEADER, "Idempotent-Replayed"}
+"""Present wherever they are declared; `Link` where there is more, `Location` of a 500 where the order may exist."""
+
+_ORDER = {"$ref": "#/components/schemas/OrderResource"}
+_OF_THE_PROCESS = "/health/"
+
+
+@dataclass
+class DocumentedConfig(OpenAPIConfig):
+    def to_openapi_schema(self) -> OpenAPI:
+        plain = super().to_openapi_schema()
+        return _Documented(**{field.name: getattr(plain, field.name) for field in fields(plain)})
+
+
+@dataclass
+class _Documented(OpenAPI):
+    def to_schema(self) -> dict[str, Any]:
+        return with_headers(super().to_schema())
+
+
+def with_headers(document: dict[str, Any]) -> dict[str, Any]:
+    """The document, in which every answer of the API names its headers."""
+    for path, operations in document["paths"].items():
+        if path.startswith(_OF_THE_PROCESS):
+            continue
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                named = {name: _header(name, int(status)) for name in _names(method, operation, int(status), response)}
+                response["headers"] = response.get("headers", {}) | named
+    return document
+
+
+def _names(method: str, operation: dict[str, Any], status: int, response: dict[str, Any]) -> Iterator[str]:
+    yield POSITION_HEADER
+    content: dict[str, Any] = response.get("content", {})
+    shown = content.get("application/json", {}).get("schema")
+    places = method == "post" and 201 in map(int, operation["responses"])
+    # Not of a PUT: see orders/api/routes.py.
+    if status == 304 or (shown == _ORDER and method != "put"):
+        yield ETAG_HEADER
+    if status == 200 and any(one.get("name") == "cursor" for one in operation.get("parameters", ())):
+        yield "Link"
+    if places and status in (200, 201, 500):
+        yield "Location"
+    if places and status == 200:
+        yield "Idempotent-Replayed"
+    if status == 503 or (places and status == 500):
+        yield "Retry-After"
+    if MEDIA_TYPE in content or (places and status == 500):
+        yield TRACE_HEADER
+
+
+def _header(name: str, status: int) -> dict[str, Any]:
+    required = name in _ALWAYS or (name == "Location" and status < 300)
+    return {**_HEADERS[name], "required": True} if required else _HEADERS[name]
