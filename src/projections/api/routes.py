@@ -1,12 +1,12 @@
-"""GET routes: orders, one order and its history, trades, books, the catalogue."""
+"""GET routes: orders, one order and its history, trades, books, the catalogue, and the projections' own lists."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from litestar import Request, Response, Router, get
+from litestar import Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
@@ -14,19 +14,19 @@ from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource
 from orders.domain.values import Status
 from orders.http import ETAG_HEADER, IF_NONE_MATCH_HEADER, POSITION_HEADER, etag_of, holds, local_account
-from orders.paging import cursor_of, next_link, place_of
 from orders.parameters import Parameters, existing_id, whole_number
 from projections.api import documentation as doc
 from projections.api.listed_instruments import ListedInstrument, listed
-from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS, MAX_PAGE
+from projections.api.listings import listing_routes
+from projections.api.pages import AnyRequest, answered, page, paged
+from projections.bounds import DEFAULT_BOOK_LEVELS, MAX_BOOK_LEVELS
 from projections.history import HistoryEvent
 from projections.order_book import Book
 from projections.order_reads import OrderReads
 from projections.queries import Answer, BookQuery, HistoryQuery, OrderQuery, OrdersQuery, Trade, TradesQuery
 from projections.reads import Reads
+from projections.registry import PROJECTIONS
 
-T = TypeVar("T")
-AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
 
 
@@ -42,6 +42,7 @@ def query_router(
     UnknownOrder and EventStoreError."""
     handlers = [
         *_lists(reads, account_of, _problems(problem, 422, 503)),
+        *listing_routes(reads, PROJECTIONS, account_of, _problems(problem, 422, 503)),
         *_one_order(order_reads, account_of, _problems(problem, 404, 422, 503)),
         _book(reads, account_of, _problems(problem, 404, 422, 503)),
         _instruments(reads, catalogue, _problems(problem, 422, 503)),
@@ -85,9 +86,9 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
             placed_before=given.time("placed_before"),
             as_of=given.take("as_of", whole_number, doc.POSITION_ONLY),
         )
-        limit, before = _page(given, query)
+        limit, before = page(given, query)
         answer = await reads.orders(msgspec.structs.replace(query, limit=limit, before=before), asked)
-        return _paged(request, answer, query)
+        return paged(request, answer, query)
 
     @get(
         "/trades",
@@ -102,9 +103,9 @@ def _lists(reads: Reads, account_of: AccountOf, problems: _Problems) -> list[Any
         query = TradesQuery(
             account=account_of(request), order_id=given.order_id("order_id"), symbol=given.symbol("symbol")
         )
-        limit, before = _page(given, query)
+        limit, before = page(given, query)
         answer = await reads.trades(msgspec.structs.replace(query, limit=limit, before=before), asked)
-        return _paged(request, answer, query)
+        return paged(request, answer, query)
 
     return [list_orders, list_trades]
 
@@ -138,9 +139,9 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         given = Parameters(request.query_params.multi_items())
         asked, as_of = given.asked(), given.position_or_time("as_of")
         query = HistoryQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
-        limit, after = _page(given, query)
+        limit, after = page(given, query)
         answer = await order_reads.history(msgspec.structs.replace(query, limit=limit, after_version=after or 0), asked)
-        return _paged(request, answer, query)
+        return paged(request, answer, query)
 
     return [show_order, show_history]
 
@@ -158,7 +159,7 @@ def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:
         given.absent("as_of", doc.NO_PAST_BOOK)
         given.check()
         query = BookQuery(account=account_of(request), symbol=symbol, levels=levels or DEFAULT_BOOK_LEVELS)
-        return _answered(await reads.book(query, asked))
+        return answered(await reads.book(query, asked))
 
     return show_book
 
@@ -176,34 +177,12 @@ def _instruments(reads: Reads, catalogue: Catalogue, problems: _Problems) -> Any
         given = Parameters(request.query_params.multi_items())
         asked = given.asked()
         given.check()
-        return _answered(Answer(content=content, position=await reads.position(asked)))
+        return answered(Answer(content=content, position=await reads.position(asked)))
 
     return list_instruments
-
-
-def _page(given: Parameters, filters: msgspec.Struct) -> tuple[int, int | None]:
-    """`limit` and `cursor`, the last parameters to take. Raises InvalidParameters for all that is wrong."""
-    limit = given.number("limit", 1, MAX_PAGE)
-    place = given.take(
-        "cursor", lambda text: place_of(text, filters), "the cursor of a Link header, with the filters of that request"
-    )
-    given.check()
-    return limit or MAX_PAGE, place
-
-
-def _answered(answer: Answer[T]) -> Response[T]:
-    return Response(answer.content, headers={POSITION_HEADER: str(answer.position)})
 
 
 def _tagged(response: Response[Any], etag: str, position: int) -> Response[Any]:
     """A cache may keep it, and asks each time whether it is still so (RFC 9111, 5.2.2.4): it is never stale."""
     response.headers.update({POSITION_HEADER: str(position), ETAG_HEADER: etag, "Cache-Control": "no-cache"})
-    return response
-
-
-def _paged(request: AnyRequest, answer: Answer[T], filters: msgspec.Struct) -> Response[T]:
-    response = _answered(answer)
-    if answer.next is not None:
-        cursor = cursor_of(answer.next, filters)
-        response.headers["Link"] = next_link(request.url.path, request.query_params.multi_items(), cursor)
     return response

@@ -22,6 +22,8 @@ ROUTES = {
     "/orders/{order_id}/events": {"order_id", "as_of", "limit", "cursor"},
     "/trades": {"order_id", "symbol", "limit", "cursor"},
     "/books/{symbol}": {"symbol", "levels"},
+    "/positions": {"symbol", "limit", "cursor"},
+    "/daily-summaries": {"symbol", "limit", "cursor"},
     "/instruments": set(),
 }
 
@@ -45,6 +47,12 @@ def test_a_route_shows_its_parameters_and_refusals(document: dict[str, Any], pat
     assert {"200", "422"} <= set(operation["responses"])
     problem = operation["responses"]["422"]["content"]["application/problem+json"]["schema"]
     assert problem == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_a_projections_own_list_shows_its_rows(document: dict[str, Any]) -> None:
+    schema = document["paths"]["/positions"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert schema == {"type": "array", "items": {"$ref": "#/components/schemas/Position"}}
+    assert "net_quantity" in document["components"]["schemas"]["Position"]["properties"]
 
 
 def test_the_singular_is_shown_too(document: dict[str, Any]) -> None:
