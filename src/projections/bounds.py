@@ -32,6 +32,10 @@ SWAP_TRIES = 60
 SWAP_PAUSE_S = 0.25  # between two of them
 DROP_TRIES = 40  # for tables that a query still reads: 30 s, six times what a query may take
 
+MAX_ROW_FINDINGS = 100  # differing rows of a projection that a verification keeps; all are counted
+VERIFY_NEAR_EVENTS = 5_000  # behind the live tables: the rest is folded in the snapshot that compares, within a second
+VERIFY_TRIES = 5  # of a verification whose live tables are swapped meanwhile: a rebuild takes longer than that
+
 # The feed.
 MAX_FEED_CLIENTS = 4_000  # clients of one API process: a fifth of the open files that a process may have
 MAX_CLIENT_QUEUE = 10_000  # events a client may be behind: the live log hands out up to 4,000 at once

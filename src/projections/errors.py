@@ -17,6 +17,7 @@ RebuildError               a rebuild ends; the live tables are as they were
 ├── TablesInUse            queries read the tables that are to go, or others hold what a swap needs, for too long
 ├── NothingKept            there are no tables that could come back
 └── KeptForeign            the kept tables are those of another release
+VerifyRunning              another verification runs
 """
 
 from __future__ import annotations
@@ -106,3 +107,8 @@ class NothingKept(RebuildError):
 class KeptForeign(RebuildError):
     def __init__(self, projection: str) -> None:
         super().__init__(f"the kept tables of {projection} are those of another release, which can take them back")
+
+
+class VerifyRunning(Exception):
+    def __init__(self) -> None:
+        super().__init__("another `orders verify` compares query tables; wait for its end")

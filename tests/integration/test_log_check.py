@@ -12,14 +12,9 @@ from orders.hash_chain import ChainHead, parse_head
 from orders.log_check.check import LogReport, check_log
 from orders.log_check.finding import LogFinding, LogFindings
 from tests.support.hash_chain import chain_log, chaining, head_of, link
+from tests.support.silent_progress import Silent
 from tests.support.tampering import tamper, tampering
 from tests.support.trading_desk import TradingDesk
-
-
-class Silent:
-    def begin(self, doing: str, total: int) -> None: ...
-
-    def at(self, done: int) -> None: ...
 
 
 @pytest.fixture

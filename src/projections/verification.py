@@ -1,0 +1,188 @@
+"""The live query tables against a fresh fold of the log up to the same position, row by row.
+
+The log is folded into tables of their own, by the projection's own step, to close behind the live tables. Then one
+snapshot holds both: its transaction reads where the live tables are, folds the few events up to there, and compares. It
+takes long where the tables are large, which is no harm: it writes nothing that anybody else has, and it takes no lock
+that a follower, a query or a swap waits for. (The bound of 5 s is for transactions that others wait for.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from threading import Event
+from typing import Any
+
+import psycopg
+from msgspec import Struct
+from psycopg import Cursor, IsolationLevel
+
+from orders.eventstore.connections import BoundedConnection, connect
+from orders.eventstore.port import BrokenLog, EventStore, UnknownEvent
+from orders.eventstore.sql import load
+from orders.log_check.progress import Progress
+from projections.bounds import VERIFY_NEAR_EVENTS, VERIFY_TRIES
+from projections.errors import ProjectionError, TablesInUse, VerifyRunning
+from projections.filling import FAST, Filling, drop_schema, found_schemas
+from projections.projection import Projection
+from projections.rebuild import long_statements
+from projections.row_comparison import RowComparison, RowFinding, Table, What
+from projections.tables import reached
+
+_SQL = load("projections", "verification.sql")
+
+
+class Verified(Struct, frozen=True, kw_only=True):
+    """The tables hold the log up to `position`; `number` counts the findings, of which the first are here."""
+
+    projection: str
+    position: int
+    rows: int
+    findings: Sequence[RowFinding]
+    number: int
+
+
+class _Swapped(Exception):
+    """Other tables have taken the place of the live ones meanwhile."""
+
+
+@contextmanager
+def verifying(direct_url: str, store: EventStore, progress: Progress) -> Iterator[Verification]:
+    """The right to verify, for the time of the block; what a killed one has left goes at its start.
+
+    `direct_url` leads to the database without a pooler: the lock is the session's. Raises VerifyRunning, psycopg.Error.
+    """
+    with connect(direct_url, application_name="orders verify") as connection:
+        if not connection.execute(_SQL["try_lock"]).fetchall()[0][0]:
+            raise VerifyRunning
+        try:
+            for (schema,) in connection.execute(_SQL["leftovers"]).fetchall():
+                drop_schema(connection, schema, Event())
+            yield Verification(connection, store, progress)
+        finally:
+            if not connection.closed:
+                connection.execute(_SQL["unlock"])  # the server may notice the end of the session only later
+
+
+class Verification:
+    """Make it with `verifying`."""
+
+    def __init__(self, connection: BoundedConnection, store: EventStore, progress: Progress) -> None:
+        self._connection = connection
+        self._store = store
+        self._progress = progress
+
+    def verify(self, projection: Projection) -> Verified:
+        """Raises StoreUnavailable, TablesInUse, psycopg.OperationalError."""
+        with self._connection.cursor() as cursor:
+            found = found_schemas(cursor, [projection.schema]).get(projection.schema)
+        if found is None:
+            return _not_so(projection, "missing_tables", "it has no tables yet")
+        if found.fingerprint != projection.fingerprint:
+            return _not_so(projection, "foreign_tables", "its tables are those of another release")
+        try:
+            for _ in range(VERIFY_TRIES):
+                try:
+                    return self._compared(projection)
+                except _Swapped:
+                    continue
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            return _not_so(projection, "missing_tables", f"its tables are not whole: {error.diag.message_primary}")
+        except (ProjectionError, UnknownEvent, BrokenLog, psycopg.IntegrityError, psycopg.DataError) as error:
+            text = f"the log cannot be folded into its tables: {' '.join(str(error).split())}"
+            return _not_so(projection, "cannot_fold", text)
+        raise TablesInUse(projection.schema)
+
+    def _compared(self, projection: Projection) -> Verified:
+        schema = f"{projection.schema}_verify"
+        filling = Filling(
+            self._connection,
+            projection,
+            self._store,
+            schema,
+            stop=Event(),
+            told=lambda: self._progress.at(filling.position),
+            resume=False,
+        )
+        try:
+            verified = None
+            while verified is None:
+                self._follow(filling, projection)
+                verified = self._compare(filling, projection)
+            return verified
+        finally:
+            if not self._connection.closed:
+                drop_schema(self._connection, schema, Event())
+
+    def _follow(self, filling: Filling, projection: Projection) -> None:
+        """To so near behind the live tables that the rest is folded at once."""
+        self._progress.begin(f"{projection.name}: fold", self._live_position(projection))
+        while (position := self._live_position(projection)) - filling.position > VERIFY_NEAR_EVENTS:
+            filling.advance(position, FAST)
+
+    def _live_position(self, projection: Projection) -> int:
+        with self._connection.cursor() as cursor:
+            return self._reached(cursor, projection.schema)
+
+    def _compare(self, filling: Filling, projection: Projection) -> Verified | None:
+        """None where the live tables have gone on too far meanwhile."""
+        tables = self._tables(filling.schema)
+        names = ["reached", *(table.name for table in tables)]
+        with self._snapshot() as cursor:
+            identity = _identity(cursor, projection.schema, names)
+            position = self._reached(cursor, projection.schema)
+            if position < filling.position:
+                raise _Swapped
+            if position - filling.position > VERIFY_NEAR_EVENTS:
+                return None
+            self._progress.begin(f"{projection.name}: compare", len(tables))
+            filling.apply_rest(cursor, position)
+            comparison = RowComparison(cursor, projection, filling.schema)
+            comparison.checkpoint(position)
+            for number, (table, oid) in enumerate(zip(tables, identity[1:], strict=True), 1):
+                comparison.table(table, is_there=oid is not None)
+                self._progress.at(number)
+            if _identity(cursor, projection.schema, names) != identity:
+                raise _Swapped
+        return Verified(
+            projection=projection.name,
+            position=position,
+            rows=comparison.rows,
+            findings=comparison.findings,
+            number=comparison.number,
+        )
+
+    @staticmethod
+    def _reached(cursor: Cursor[Any], schema: str) -> int:
+        try:
+            return reached(cursor, schema)
+        except ValueError:  # made after the snapshot
+            raise _Swapped from None
+
+    def _tables(self, schema: str) -> list[Table]:
+        rows = self._connection.execute(_SQL["columns"], [schema]).fetchall()
+        return [
+            Table(name, [column for _, column, in_key in columns if in_key], [column for _, column, _ in columns])
+            for name, found in groupby(rows, key=lambda row: str(row[0]))
+            for columns in [list(found)]
+        ]
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Cursor[Any]]:
+        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        try:
+            with long_statements(self._connection) as cursor:
+                yield cursor
+        finally:
+            self._connection.isolation_level = None
+
+
+def _identity(cursor: Cursor[Any], schema: str, names: Sequence[str]) -> list[int | None]:
+    ((found,),) = cursor.execute(_SQL["identity"], [schema, list(names)]).fetchall()
+    return list(found)
+
+
+def _not_so(projection: Projection, what: What, text: str) -> Verified:
+    finding = RowFinding(what=what, text=text, projection=projection.name)
+    return Verified(projection=projection.name, position=0, rows=0, findings=[finding], number=1)
