@@ -1,8 +1,7 @@
-"""The exchange adapters in /metrics, as their tables tell: read with a bound, and not at every scrape."""
+"""The exchange adapters in /metrics, as their tables tell."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
@@ -11,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from exchange_adapter.adapter_tables import AdapterFigures
-from order_service.bounds import FIGURES_CACHE_S, FIGURES_TIMEOUT_S
+from order_service.latest_figures import LatestFigures
 from orders.eventstore.port import StoreUnavailable
 
 
@@ -25,26 +24,12 @@ class AdapterMetrics(Collector):
         read: Callable[[], Awaitable[AdapterFigures]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._read = read
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._figures: AdapterFigures | None = None
-        self._read_at = float("-inf")
+        self._latest = LatestFigures(read, StoreUnavailable, clock=clock)
+        self.refresh = self._latest.refresh
         registry.register(self)
 
-    async def refresh(self) -> None:
-        async with self._lock:
-            if self._clock() - self._read_at < FIGURES_CACHE_S:
-                return
-            try:
-                async with asyncio.timeout(FIGURES_TIMEOUT_S):
-                    self._figures = await self._read()
-            except (StoreUnavailable, TimeoutError):
-                self._figures = None
-            self._read_at = self._clock()
-
     def collect(self) -> Iterator[Metric]:
-        figures = self._figures
+        figures = self._latest.value
         yield _gauge("orders_adapter_readable", "Whether the adapters' tables could be read", figures is not None)
         if figures is None:
             return

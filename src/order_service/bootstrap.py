@@ -26,6 +26,7 @@ from order_service.exchange import capabilities
 from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
+from order_service.projection_figures import ProjectionMetrics, operators_lags
 from order_service.settings import Settings
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
@@ -127,10 +128,7 @@ class _ApiProcess:
         return Facts(self._lags, self._position, caught_up)
 
     async def _lags(self) -> list[ProjectionLag]:
-        return [
-            ProjectionLag(name=lag.projection, position=lag.position, lag_events=lag.lag_events, followed=lag.followed)
-            for lag in await self._reads.reads.lags()
-        ]
+        return operators_lags(await self._reads.reads.lags())
 
     def _position(self) -> int:
         """The highest position of the log that this process knows."""
@@ -164,6 +162,7 @@ class _ApiProcess:
 
     def _observed(self, metrics: Metrics) -> Metrics:
         metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)
+        metrics.before_each(ProjectionMetrics(metrics.registry, self._reads.reads.lags).refresh)
         metrics.feed_clients.set_function(lambda: self._hub.clients)
         metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)
         metrics.appends_queued.set_function(lambda: self._writer.queued)

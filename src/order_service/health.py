@@ -54,8 +54,8 @@ async def _bounded(name: str, check: Check) -> str | None:
 
 
 class QueryTables:
-    """The database answers, a projector runs, and each query table follows the log closely: it holds what was the log's
-    end READY_LAG_S ago. Under load a table is always a little behind; that alone is no reason."""
+    """The database answers, a projector runs, and each query table follows the log closely: it has not stopped, and it
+    holds what was the log's end READY_LAG_S ago. Under load a table is always a little behind; that is no reason."""
 
     def __init__(
         self, lags: Callable[[], Awaitable[Sequence[Lag]]], clock: Callable[[], float] = time.monotonic
@@ -77,6 +77,8 @@ class QueryTables:
         if lag.position >= goal:
             goal, since = lag.position + lag.lag_events, now
             self._goals[lag.projection] = (goal, since)
+        if lag.failed is not None:
+            return f"{lag.projection} has stopped at position {lag.failed.position}: {lag.failed.reason}"
         if not lag.followed:
             return f"{lag.projection} is not followed: no projector runs, or it has just started"
         if lag.lag_events > READY_LAG_EVENTS or now - since > READY_LAG_S:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -35,13 +36,22 @@ AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
 
 
+class FollowerFailure(Struct, frozen=True, kw_only=True):
+    """The event at `position` could not be read or applied. It is tried again and again, and nothing is skipped."""
+
+    position: int
+    reason: str
+    since: datetime
+
+
 class ProjectionLag(Struct, frozen=True, kw_only=True):
-    """How far a follower of the log has come, and whether a process keeps it just now."""
+    """How far a follower of the log has come, whether a process keeps it just now, and what has stopped it."""
 
     name: str
     position: int
     lag_events: int
     followed: bool
+    failed: FollowerFailure | None = None
 
 
 class ActionAnswer(Struct, frozen=True, kw_only=True):

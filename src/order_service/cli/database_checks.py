@@ -79,7 +79,17 @@ def _followers(connection: Connection) -> list[Finding]:
     """Who keeps the query tables and the adapter's duties, and how far that is."""
     names = [*(projection.name for projection in PROJECTIONS), FOLLOWER]
     rows = connection.execute(_SQL["followers"].encode(), {"names": names}).fetchall()
-    return [_follower(*row) for row in rows]
+    return [_follower(*row[:4]) if row[4] is None else _failed(*row) for row in rows]
+
+
+def _failed(name: str, position: int | None, head: int, held: bool, failed_at: int, reason: str, since: str) -> Finding:
+    """It tries again and again: nothing is skipped, and nothing needs to be started once the cause is gone."""
+    part = "adapter" if name == FOLLOWER else "projector"
+    found = f"at position {position or 0} of {head}; stopped at {failed_at} since {since}: {reason}"
+    to_do = f"remove the cause, and it goes on by itself; the log of `orders {part}` tells more"
+    if not held:
+        to_do = f"nobody follows: start `orders {part}`, or all with `orders up`, and see whether it goes on"
+    return Finding(f"follower {name}", "wrong", found, to_do)
 
 
 def _follower(name: str, position: int | None, head: int, held: bool) -> Finding:

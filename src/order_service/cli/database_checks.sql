@@ -6,7 +6,8 @@ select current_setting('server_version_num')::int, current_setting('server_versi
 select set_config('statement_timeout', %(ms)s, false), set_config('lock_timeout', %(ms)s, false)
 
 -- name: followers
--- Each follower's checkpoint, the log's head, and whether a session holds the follower's lock (orders/follower.sql).
+-- Each follower's checkpoint, the log's head, whether a session holds the follower's lock (orders/follower.sql), and
+-- where it has stopped, if it has.
 select
     asked.name,
     reached.position,
@@ -16,9 +17,11 @@ select
         where locktype = 'advisory' and granted and objsubid = 1
             and database = (select oid from pg_database where datname = current_database())
             and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
-    )
+    ),
+    failure.position, failure.reason, to_char(failure.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC')
 from (select unnest(%(names)s::text[]) as name union select name from public.follower_checkpoint) as asked
 left join public.follower_checkpoint reached on reached.name = asked.name
+left join public.follower_failure failure on failure.name = asked.name
 order by asked.name
 
 -- name: held_up

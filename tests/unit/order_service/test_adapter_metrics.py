@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from exchange_adapter.adapter_tables import AdapterFigures
-from order_service import adapter_metrics
+from order_service import latest_figures
 from order_service.adapter_metrics import AdapterMetrics
 from order_service.bounds import FIGURES_CACHE_S
 from orders.eventstore.port import StoreUnavailable
@@ -78,7 +78,7 @@ async def test_while_the_database_is_away_old_values_are_not_shown() -> None:
 
 
 async def test_a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter_metrics, "FIGURES_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(latest_figures, "FIGURES_TIMEOUT_S", 0.01)
     tables = Tables()
     tables.hangs = True
     assert await tables.shown() == {"orders_adapter_readable": 0}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,7 +12,7 @@ from order_service.errors import MigrationChanged, ServiceError, UnreachableErro
 from order_service.health import Health, Migrations, QueryTables
 from orders.eventstore.memory import MemoryEventStore
 from projections.errors import ReadsUnavailable
-from projections.queries import Lag
+from projections.queries import Failed, Lag
 from tests.support.command_service import command_service
 
 pytestmark = pytest.mark.anyio
@@ -32,13 +33,20 @@ class Log:
         self.head = self.position = 0
         self.followed = True
         self.lost = False
+        self.failed: Failed | None = None
         self.check = QueryTables(self._lags, lambda: self.now).check
 
     async def _lags(self) -> Sequence[Lag]:
         if self.lost:
             raise ReadsUnavailable
-        behind = self.head - self.position
-        return [Lag(projection="orders", position=self.position, lag_events=behind, followed=self.followed)]
+        lag = Lag(
+            projection="orders",
+            position=self.position,
+            lag_events=self.head - self.position,
+            followed=self.followed,
+            failed=self.failed,
+        )
+        return [lag]
 
 
 async def test_all_is_well_where_no_check_finds_a_reason() -> None:
@@ -105,6 +113,15 @@ async def test_a_table_that_nobody_keeps_is_not_ready() -> None:
     log = Log()
     log.followed = False
     assert "no projector runs" in str(await log.check())
+
+
+async def test_a_table_that_has_stopped_at_an_event_says_where_and_why_at_once() -> None:
+    log = Log()
+    log.head, log.followed = 5, False
+    log.failed = Failed(position=3, reason="ValueError: no", since=datetime(2026, 11, 2, tzinfo=UTC))
+    assert await log.check() == "orders has stopped at position 3: ValueError: no"
+    log.failed, log.followed = None, True
+    assert await log.check() is None
 
 
 async def test_a_database_that_does_not_answer_is_a_reason_and_names_no_host() -> None:

@@ -1,0 +1,40 @@
+"""Figures for /metrics that a query gives: read with a bound, and not at every scrape."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from order_service.bounds import FIGURES_CACHE_S, FIGURES_TIMEOUT_S
+
+T = TypeVar("T")
+
+
+class LatestFigures(Generic[T]):
+    """`value` is what `read` gave last; None while it raises one of `failures` or does not answer: nothing old."""
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[T]],
+        *failures: type[Exception],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.value: T | None = None
+        self._read = read
+        self._failures: tuple[type[Exception], ...] = (*failures, TimeoutError)
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
+
+    async def refresh(self) -> None:
+        async with self._lock:
+            if self._clock() - self._read_at < FIGURES_CACHE_S:
+                return
+            try:
+                async with asyncio.timeout(FIGURES_TIMEOUT_S):
+                    self.value = await self._read()
+            except self._failures:
+                self.value = None
+            self._read_at = self._clock()
