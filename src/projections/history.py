@@ -17,7 +17,7 @@ from orders.domain.values import Delivery, Evidence, OrdStatus, Status
 from orders.eventstore.port import Recorded
 
 _SHOWN_APART = {"event", "event_id", "at", "by", "trace_id", "after", "evidence", "reason"}
-_OF_EVERY_EVENT = {"id", "order_id", "version", "position", "updated_at"}
+_TOLD_BY_THE_EVENT = {"id", "order_id", "version", "position", "created_at", "updated_at"}
 
 _BY_NATURE: dict[type[OrderEvent], Evidence] = {
     ExecutionBusted: Evidence.VENUE_REPORT,
@@ -111,6 +111,6 @@ def _changed(before: OrderResource | None, after: OrderResource) -> dict[str, Fi
     pairs = {
         name: FieldChange(None if before is None else getattr(before, name), getattr(after, name))
         for name in after.__struct_fields__
-        if name not in _OF_EVERY_EVENT
+        if name not in _TOLD_BY_THE_EVENT
     }
     return {name: pair for name, pair in pairs.items() if pair.before != pair.after}

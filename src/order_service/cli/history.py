@@ -8,14 +8,17 @@ from typing import Any
 
 from order_service.cli.output import on_terminal, print_json_lines, print_rows
 
-_COLUMNS = ("position", "version", "at", "event", "by", "evidence", "reason", "status", "ord_status", "changed")
+_COLUMNS = (
+    *("position", "version", "at", "event", "by", "evidence", "reason", "status", "ord_status"),
+    *("fields", "changed"),
+)
 _ON_TERMINAL = {
     "position": "position",
     "at": "at",
     "event": "event",
     "by": "by",
     "evidence": "evidence",
-    "changed": "what changed",
+    "what": "what",
     "reason": "why",
 }
 """What a line of a terminal has room for; tab-separated output has _COLUMNS, JSON everything."""
@@ -34,15 +37,16 @@ def print_history(pages: Iterable[list[dict[str, Any]]], as_json: bool) -> None:
 
 
 def _line(event: dict[str, Any], columns: Iterable[str]) -> list[Any]:
-    shown = {**event, "changed": _changes(event.get("changed") or {})}
+    """`fields` are the event's own, as `exec_id e1; quantity 4`; `changed` the order's, as `status Placed > Executed`,
+    and of what was not there before only what it is; `what` is both."""
+    fields = "; ".join(f"{name} {value}" for name, value in (event.get("fields") or {}).items() if value is not None)
+    changed = "; ".join(
+        _change(name, one.get("before"), one.get("after")) for name, one in (event.get("changed") or {}).items()
+    )
+    shown = {**event, "fields": fields, "changed": changed, "what": "; ".join(filter(None, (fields, changed)))}
     if on_terminal():
         shown["at"] = str(event.get("at"))[:19]
     return [shown.get(name) for name in columns]
-
-
-def _changes(changed: dict[str, dict[str, Any]]) -> str:
-    """`filled_quantity 0 > 4; status Placed > Executed`; of what was not there before, only what it is."""
-    return "; ".join(_change(name, one.get("before"), one.get("after")) for name, one in changed.items())
 
 
 def _change(name: str, before: Any, after: Any) -> str:

@@ -20,6 +20,7 @@ PLACED: dict[str, Any] = {
     "reason": None,
     "status": "Placed",
     "ord_status": "PendingNew",
+    "fields": {},
     "changed": {"quantity": {"before": None, "after": 10}},
 }
 CANCELED: dict[str, Any] = {
@@ -31,6 +32,7 @@ CANCELED: dict[str, Any] = {
     "reason": "line one\nline two",
     "status": "Canceled",
     "ord_status": "Canceled",
+    "fields": {"request_id": "r-1", "other": None},
     "changed": {
         "status": {"before": "Placed", "after": "Canceled"},
         "limit_price": {"before": "1.1", "after": None},
@@ -51,6 +53,7 @@ def test_a_history_is_lines_with_one_header_over_all_pages(run: Run, api: Script
         "line one line two",
         "Canceled",
         "Canceled",
+        "request_id r-1",
         "status Placed > Canceled; limit_price 1.1 > -",
     ]
 
@@ -67,7 +70,8 @@ def test_on_a_terminal_a_history_is_a_table(run: Run, api: ScriptedApi, monkeypa
     monkeypatch.setattr(history, "on_terminal", lambda: True)
     api.answers(200, [PLACED, CANCELED])
     done = run("show", ID, "--history", BASE_URL=api.url, COLUMNS="200", NO_COLOR="1")
-    header, placed, _ = done.stdout.splitlines()
-    assert header.split() == ["position", "at", "event", "by", "evidence", "what", "changed", "why"]
+    header, placed, canceled = done.stdout.splitlines()
+    assert header.split() == ["position", "at", "event", "by", "evidence", "what", "why"]
     assert "2026-11-21T09:30:00 " in placed
+    assert "request_id r-1; status Placed > Canceled; limit_price 1.1 > -" in canceled
     assert "\x1b" not in done.stdout
