@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import msgspec
 
 from load.balance import balance
 from load.outage_run import Desk
 from load.resting_orders import contradicts
 from load.servers import HOST
+from order_client import Order, OrderClient
 from simulated_exchange.audit import audit
 from simulated_exchange.journal import read_journal
 
 SETTLE_S = 150.0  # an order in doubt with a cancel: 72 s until "unknown order" counts, and the next attempt
 POLL_S = 0.2
-ANSWER_S = 30.0
 MAX_FINDINGS = 20
 EXPECTED_STATES = {"working", "filled", "canceled"}
-
-Order = dict[str, Any]
 
 
 def settled_findings(port: int, desk: Desk) -> tuple[Counter[str], list[str]]:
     """Waits until all is settled; the states of the orders, and what is wrong."""
-    with httpx.Client(base_url=f"http://{HOST}:{port}", timeout=ANSWER_S, trust_env=False) as http:
+    with OrderClient(f"http://{HOST}:{port}") as client:
         give_up_at = time.monotonic() + SETTLE_S
-        while any(not _settled(order) for order in _orders(http, "?status=Placed")) and time.monotonic() < give_up_at:
+        while not all(map(_settled, client.list(status="Placed"))) and time.monotonic() < give_up_at:
             time.sleep(POLL_S)
-        orders = {order["order_id"]: order for order in _orders(http)}
+        orders = {str(order.order_id): msgspec.to_builtins(order) for order in client.list()}
     found = balance(desk.accepted, orders.values())
     findings = [str(found.findings)] if found.findings else []
     wrong = {state: number for state, number in found.states.items() if state not in EXPECTED_STATES}
@@ -44,20 +41,11 @@ def settled_findings(port: int, desk: Desk) -> tuple[Counter[str], list[str]]:
 
 
 def _settled(order: Order) -> bool:
-    resting = order["delivery"] == "acked" and order["type"] == "limit"
-    return bool(resting and not order["ord_status"].startswith("Pending"))
+    resting = order.delivery == "acked" and order.type == "limit"
+    return resting and not order.ord_status.startswith("Pending")
 
 
-def _orders(http: httpx.Client, query: str = "") -> Iterator[Order]:
-    path: str | None = f"/orders{query}"
-    while path is not None:
-        page = http.get(path)
-        page.raise_for_status()
-        yield from page.json()
-        path = page.links["next"]["url"] if "next" in page.links else None
-
-
-def _at_exchange(desk: Desk, orders: dict[str, Order]) -> list[str]:
+def _at_exchange(desk: Desk, orders: dict[str, dict[str, Any]]) -> list[str]:
     desk.journal.read()
     stories, changed = desk.journal.stories, desk.changes.orders
     findings = [f"{order_id} is at the exchange and nobody placed it" for order_id in stories.keys() - orders.keys()]

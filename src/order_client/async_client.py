@@ -13,6 +13,7 @@ from order_client.async_stream import AsyncStream
 from order_client.bounds import CALL_TIMEOUT_S
 from order_client.conversation import Conversation, Outcome, Pause, Send, Servers
 from order_client.desk import Desk, Pages
+from order_client.errors import OrderClientError
 from order_client.following import Follower, wanted
 from order_client.messages import Message, Told, json_of, message_of
 from order_client.options import NewTerms, OneOrder, OrderFilters, OrderId, StreamOptions, Terms, TradeFilters
@@ -29,8 +30,8 @@ class AsyncOrderClient:
     A call repeats itself, with growing pauses, while nobody answers or the service says that it cannot just now, as
     long as `timeout_s` allows; an order is placed with a key, so that repeats never make a second one. With
     `reads_keep_word`, a read never answers with less than this client has written or seen before, whichever process of
-    the service answers. `headers` go with every request. Every call raises OrderClientError (`order_client.errors`);
-    its keyword arguments are explained in `order_client.options`.
+    the service answers. `headers` go with every request; `on_repeat` hears why a call is repeated. Every call raises
+    OrderClientError (`order_client.errors`); its keyword arguments are explained in `order_client.options`.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class AsyncOrderClient:
         timeout_s: float = CALL_TIMEOUT_S,
         reads_keep_word: bool = True,
         headers: Mapping[str, str] | None = None,
+        on_repeat: Callable[[OrderClientError], None] | None = None,
     ) -> None:
-        self._desk = Desk(Servers(base_url), timeout_s=timeout_s, keeps_word=reads_keep_word)
+        self._desk = Desk(Servers(base_url), timeout_s=timeout_s, keeps_word=reads_keep_word, on_repeat=on_repeat)
         self._headers = headers
         self._http = httpx.AsyncClient(**http_options(headers))
 

@@ -91,7 +91,7 @@ class Backoff:
 
 
 class Call:
-    """One request and its repeats; `saw` hears every answer's position."""
+    """One request and its repeats; `saw` hears every answer's position, `on_repeat` why there is another."""
 
     def __init__(
         self,
@@ -100,11 +100,13 @@ class Call:
         timeout_s: float,
         *,
         saw: Callable[[int], None],
+        on_repeat: Callable[[OrderClientError], None],
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self._request = request
         self._saw = saw
+        self._on_repeat = on_repeat
         self._servers = servers
         self._clock = clock
         self._ends_at = clock() + timeout_s
@@ -135,6 +137,7 @@ class Call:
             may_repeat = self._request.repeatable or not in_doubt
             if not may_repeat or self._clock() + pause_s >= self._ends_at:
                 raise self._given_up(error)
+            self._on_repeat(error)
             if pause_s:
                 yield Pause(pause_s)
 

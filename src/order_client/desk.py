@@ -32,6 +32,7 @@ class Desk:
         *,
         timeout_s: float,
         keeps_word: bool = True,
+        on_repeat: Callable[[OrderClientError], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -41,6 +42,7 @@ class Desk:
         self.jitter = jitter
         self._timeout_s = timeout_s
         self._keeps_word = keeps_word
+        self._on_repeat = on_repeat or (lambda error: None)
         self._lock = Lock()  # a sync client may be used by many threads
 
     def saw(self, position: int) -> None:
@@ -50,7 +52,15 @@ class Desk:
     def ask(self, request: Request, timeout_s: float | None = None) -> Conversation[Answer]:
         """The answer, if it is a success. Raises OrderClientError."""
         allowed_s = self._timeout_s if timeout_s is None else timeout_s
-        return Call(request, self.servers, allowed_s, saw=self.saw, clock=self.clock, jitter=self.jitter).run()
+        return Call(
+            request,
+            self.servers,
+            allowed_s,
+            saw=self.saw,
+            on_repeat=self._on_repeat,
+            clock=self.clock,
+            jitter=self.jitter,
+        ).run()
 
     def place(self, terms: Terms, client_order_id: str | None, timeout_s: float | None) -> Conversation[Order]:
         key = client_order_id or str(uuid4())

@@ -2,8 +2,8 @@
 
     python -m tests.campaigns.kills --kills 30 --seed 7
 
-Clients place orders, each with a key of its own, and repeat with the same key until they are answered: what a careful
-client does. Then every 201 must be found, every order be final, rest at the exchange or be shown as in doubt, and the
+Clients place orders through the Python client, each with a key of its own, which repeats with the same key until it is
+answered. Then every 201 must be found, every order be final, rest at the exchange or be shown as in doubt, and the
 exchange's journal agree: each order placed there once, each fill counted once.
 """
 
@@ -18,11 +18,12 @@ from contextlib import suppress
 from typing import Any
 
 import click
-import httpx
 import psutil
 from msgspec import Struct
 
 from load.balance import Balance, Findings, balance, counted
+from order_client import OrderClient, OrderClientError
+from order_client.options import Terms
 from simulated_exchange.audit import Audit, audit
 from simulated_exchange.journal import FILE_NAME, read_journal
 from tests.support.running_service import RunningService, running_service
@@ -31,7 +32,7 @@ from tests.support.waiting import wait_until
 CLIENTS = 4
 PAUSE_S = 0.02  # between a client's orders: 200 orders/s at most, so that a kill always meets work
 SETTLE_S = 90.0
-RETRY_S = 0.05
+ANSWERED_S = 120.0  # a call with its repeats: far more than everything takes to start again
 FINAL = ("Executed", "Canceled", "Rejected", "Expired")
 ALL = "everything"
 VICTIMS = ("api", "projector", "adapter", "exchange", "postgres", "supervisor", ALL)
@@ -56,7 +57,7 @@ class Load:
     """Clients that place orders until they are told to stop."""
 
     def __init__(self, url: str, seed: int) -> None:
-        self.accepted: dict[str, dict[str, Any]] = {}
+        self.accepted: dict[str, Terms] = {}
         self.wrong: list[str] = []
         self.repeated = 0
         self._url, self._seed = url, seed
@@ -74,30 +75,20 @@ class Load:
 
     def _client(self, number: int) -> None:
         dice = random.Random(f"{self._seed}-{number}")
-        with httpx.Client(base_url=self._url, timeout=15, trust_env=False) as http:
-            count = 0
+        with OrderClient(self._url, timeout_s=ANSWERED_S, on_repeat=self._count) as client:
             while not self._stop.wait(PAUSE_S):
-                count += 1
-                self._place(http, _terms(dice, f"{self._seed}-{number}-{count}"))
+                terms = _terms(dice)
+                try:
+                    self.accepted[str(client.place(**terms).order_id)] = terms
+                except OrderClientError as error:
+                    self.wrong.append(f"{terms} was answered: {error!r}")
 
-    def _place(self, http: httpx.Client, terms: dict[str, Any]) -> None:
-        """Repeats until it is answered: the key makes that safe."""
-        while True:
-            with suppress(httpx.TransportError):
-                answer = http.post("/orders", json=terms)
-                if answer.status_code in (200, 201):
-                    order = answer.json()
-                    self.accepted[order["order_id"]] = terms
-                    return
-                if answer.status_code < 500:
-                    self.wrong.append(f"{terms} was answered {answer.status_code}: {answer.text}")
-                    return
-            self.repeated += 1
-            threading.Event().wait(RETRY_S)
+    def _count(self, error: OrderClientError) -> None:
+        self.repeated += 1
 
 
-def _terms(dice: random.Random, key: str) -> dict[str, Any]:
-    terms: dict[str, Any] = {"client_order_id": key, "symbol": "EURUSD", "quantity": dice.randint(1, 100)}
+def _terms(dice: random.Random) -> Terms:
+    terms = Terms(symbol="EURUSD", quantity=dice.randint(1, 100))
     terms["side"] = dice.choice(["buy", "sell"])
     if dice.random() < 0.3:
         terms["limit_price"] = dice.choice(["1.10000", "1.10001", "1.10002"])

@@ -54,6 +54,13 @@ def test_a_repeat_waits_as_long_as_it_is_told_to() -> None:
     assert talk.pauses == [2.0, 3.0]
 
 
+def test_who_asks_for_it_hears_of_every_repeat() -> None:
+    heard: list[Exception] = []
+    talk = Talk(LOST, BUSY, PLACED, on_repeat=heard.append)
+    talk.run(talk.desk.place(TERMS, None, None))
+    assert [type(one) for one in heard] == [Unreachable, Unavailable]
+
+
 def test_pauses_double_up_to_a_bound_and_jitter_shortens_them() -> None:
     talk = Talk(REFUSED, timeout_s=60.0)
     with pytest.raises(Unreachable):
