@@ -45,3 +45,7 @@ API_LIVE_POLL_S = 0.05  # how often the starting server is asked whether it answ
 KEEP_ALIVE_MS = 75_000  # an idle connection, or a header that dawdles: longer than the 60 s of common balancers
 API_STOP_S = 2  # what requests in flight get to end; sockets are told to go elsewhere
 SHUTDOWN_DRAIN_S = 2.0  # what waiting appends get to be written
+
+# The command line's long work.
+BACKGROUND_NICENESS = 10  # a tenth of the weight of what has 0; far from starving, since others may wait for its locks
+PROGRESS_LINE_S = 10.0  # between two lines of progress where there is no terminal

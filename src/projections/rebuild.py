@@ -23,7 +23,7 @@ from orders.eventstore.port import EventStore
 from orders.eventstore.sql import load
 from orders.follower import read_checkpoint
 from projections.bounds import DIGEST_TIMEOUT_S, REBUILD_NEAR_EVENTS, REBUILD_TOLD_S, SWAP_EVENTS
-from projections.digest import StateDigest, differing_tables, state_digest
+from projections.digest import StateDigest, TableDigest, differing_tables, state_digest
 from projections.errors import KeptForeign, NothingKept, RebuildRunning
 from projections.filling import FAST, POLITE, Filling, Found, Pace, drop_schema, found_schemas
 from projections.projection import Projection
@@ -64,7 +64,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 class Rebuilt(Struct, frozen=True, kw_only=True):
     """What came of it: the tables in `schema` hold the log up to `position`. `digest` is theirs where they were
-    compared or filled as of a position."""
+    compared or filled as of a position, `tables` what it is made of."""
 
     projection: str
     schema: str
@@ -72,8 +72,8 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
     events: int
     resumed_at: int
     took_s: float
-    rows: int | None = None
     digest: str | None = None
+    tables: tuple[TableDigest, ...] = ()
     generation: int | None = None
     comparison: Comparison | None = None
     kept: str | None = None
@@ -112,6 +112,11 @@ class Rebuild:
         self._told_at = 0.0
         self._phase = FILLING
         self._target = 0
+
+    @property
+    def backend_pid(self) -> int:
+        """The server's number of the process that does the work there."""
+        return self._connection.info.backend_pid
 
     def replay(self) -> Rebuilt:
         """Fills the shadow, compares, and swaps it in."""
@@ -259,8 +264,8 @@ class Rebuild:
             events=filling.applied_events,
             resumed_at=resumed_at,
             took_s=round(time.monotonic() - self._began_at, 3),
-            rows=digest.rows if digest else None,
             digest=digest.hex if digest else None,
+            tables=digest.tables if digest else (),
             generation=generation,
             comparison=comparison,
             kept=kept if generation is not None and self._found(kept) else None,

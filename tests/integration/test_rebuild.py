@@ -188,7 +188,7 @@ def test_tables_as_of_a_position_are_filled_beside_the_live_ones_which_stay_as_t
     for position, digest in ((store.head(), live), (3, at_3)):
         with rebuilding(ORDER_STATUS, store, database_url, pace=FAST) as rebuild:
             done = rebuild.fill_as_of(position)
-        assert (done.position, done.digest, done.rows) == (position, digest.hex, digest.rows)
+        assert (done.position, done.digest, done.tables) == (position, digest.hex, digest.tables)
         assert reached_in(database_url, "projection_order_status_as_of") == position
     assert digest_of(database_url, ORDER_STATUS.schema) == live
     assert checkpoint_of(database_url, ORDER_STATUS).generation == 1

@@ -41,6 +41,7 @@ COMMANDS = {
     "adapter": ("services", "Place orders at the exchange alone."),
     "exchange": ("services", "Run the simulated exchange alone."),
     "migrate": ("services", "Bring the database's schema up to date."),
+    "replay": ("replay", "Rebuild the query tables from the log, beside the live ones."),
     "doctor": ("doctor", "Check settings, database, exchange and API, and say what to do."),
     "place": ("trading", "Place an order."),
     "show": ("trading", "Show one order."),
