@@ -19,6 +19,7 @@ import psycopg
 from orders.bounds import (
     FIRST_BACKOFF_S,
     FOLLOWER_BATCH_EVENTS,
+    FOLLOWER_BEAT_S,
     FOLLOWER_LOCK_POLL_S,
     FOLLOWER_SLOW_S,
     MAX_BACKOFF_S,
@@ -32,6 +33,8 @@ from orders.eventstore.port import BrokenLog, EventStoreError, Recorded, Unknown
 from orders.eventstore.shared_reads import Log
 from orders.eventstore.sql import load
 from orders.eventstore.subscription import Hints, Subscription
+from orders.takeover import SQL as TAKEOVER_SQL
+from orders.takeover import Takeover
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +116,7 @@ class Follower:
         self._batch_events = batch_events
         self._durable = durable
         self._backoff_s = FIRST_BACKOFF_S
+        self._heard_at = 0.0
         self._told = False  # whether follower_failure may have a row of ours
 
     def run(self, stop: Event) -> None:
@@ -138,7 +142,9 @@ class Follower:
     def _lead(self, connection: BoundedConnection, stop: Event) -> None:
         if not self._durable:
             connection.execute(_SQL["weaken_commits"])
+        takeover = Takeover(self.name)
         while not self._locked(connection):
+            takeover.look(connection)
             if stop.wait(FOLLOWER_LOCK_POLL_S):
                 return
         self.checkpoint = self._load(connection)
@@ -148,8 +154,8 @@ class Follower:
         subscription = Subscription(self._store, after=self.checkpoint.position, hints=self._hints, limit=most)
         while not stop.is_set():
             batch = subscription.next_batch(POLL_INTERVAL_S)
-            if not batch and is_dead(connection):
-                raise psycopg.OperationalError("the connection, and with it the lock, is lost")
+            if not batch:
+                self._be_heard(connection)
             while batch and not stop.is_set():
                 batch = batch[self._advance(connection, batch, stop) :]
 
@@ -172,7 +178,7 @@ class Follower:
         error = self._attempt(connection, part)
         if error is not None:
             self._judge(error, connection, part)
-            self._pause(stop)
+            self._pause(stop, connection)
             return 0
         self._adapt(len(part), time.monotonic() - began_at)
         self._backoff_s = FIRST_BACKOFF_S
@@ -248,6 +254,17 @@ class Follower:
             connection.execute(_SQL["end_failure"], (self.name,))
             self._told = False
 
-    def _pause(self, stop: Event) -> None:
-        stop.wait(self._backoff_s)
+    def _be_heard(self, connection: BoundedConnection) -> None:
+        """Shows whoever stands by that this process lives."""
+        if is_dead(connection):
+            raise psycopg.OperationalError("the connection, and with it the lock, is lost")
+        if time.monotonic() - self._heard_at >= FOLLOWER_BEAT_S:
+            connection.execute(TAKEOVER_SQL["beat"])
+            self._heard_at = time.monotonic()
+
+    def _pause(self, stop: Event, connection: BoundedConnection | None = None) -> None:
+        until = time.monotonic() + self._backoff_s
+        while (left_s := until - time.monotonic()) > 0 and not stop.wait(min(left_s, FOLLOWER_BEAT_S)):
+            if connection is not None:
+                self._be_heard(connection)
         self._backoff_s = min(self._backoff_s * 2, MAX_BACKOFF_S)

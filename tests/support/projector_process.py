@@ -44,6 +44,11 @@ class ProjectorProcess:
         self._is_ready = self._is_ready or bool(os.read(self._ready, 16))
         assert self._is_ready, f"the projector did not start: {self._log.read_text()[-2000:]}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
     def kill(self) -> None:
         """kill -9; returns when it is gone."""
         assert self._process is not None

@@ -13,7 +13,7 @@ from tests.tidy.tree import ROOT
 
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 ROOMS = {
-    "orders": ["api", "domain", "eventstore"],
+    "orders": ["api", "domain", "eventstore", "log_check"],
     "projections": ["api"],
     "exchange_adapter": ["api"],
     "simulated_exchange": [],
@@ -27,7 +27,10 @@ LEGAL = {
     "orders/api/routes.py": "import litestar, orders.handlers, orders.venue_reply",
     "orders/venue_reply.py": "import orders.handlers, orders.eventstore",
     "orders/handlers.py": "import orders.eventstore.postgres, orders.bounds",
-    "orders/follower.py": "import orders.eventstore",
+    "orders/follower.py": "import orders.eventstore, orders.takeover",
+    "orders/takeover.py": "import orders.eventstore",
+    "orders/hash_chain.py": "import orders.follower",
+    "orders/log_check/walk.py": "import orders.hash_chain",
     "orders/bounds.py": "",
     "orders/http.py": "import orders.strict_json",
     "orders/body_fields.py": "import orders.strict_json",
