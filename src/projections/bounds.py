@@ -1,7 +1,7 @@
 """Every bound of the read side, each with its reason."""
 
 MAX_PAGE = 1_000  # rows of one answer, the contract's; some 500 kB of JSON
-MAX_PAST_CANDIDATES = 1_000  # orders that a page of the past looks at for a status: some 40 ms of the database
+MAX_PAST_CANDIDATES = 1_000  # orders that a page of the past looks at for a status: some 25 ms
 MAX_BOOK_LEVELS = 1_000  # price levels a side; the first 100 are what people look at
 DEFAULT_BOOK_LEVELS = 100
 MAX_HISTORY_READ = 1_000  # events a read of one order's history
