@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 from litestar import Litestar
 
@@ -12,6 +13,8 @@ from order_service.bootstrap import Drain, build_api
 from order_service.child_processes import die_with_parent
 from order_service.logs import configure_logs
 from order_service.settings import load_settings
+from projections.api.own_sockets import bound_send_buffers
+from projections.bounds import SEND_BUFFER_BYTES
 
 
 def create() -> Litestar:
@@ -24,13 +27,24 @@ def create() -> Litestar:
     os.setpgid(0, 0)
     settings = load_settings()
     configure_logs(settings.production)
-    return build_api(settings, stopping=_drain_on_sigterm)
+    return build_api(settings, started=_started)
 
 
-def _drain_on_sigterm(drain: Drain) -> None:
+def _started(drain: Drain) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, _drain_first(loop, drain))
+    _bound_send_buffers(loop)
+
+
+def _bound_send_buffers(loop: asyncio.AbstractEventLoop) -> None:
+    """In the loop's first turn in which granian listens, soon after the app has started: before it answers anybody."""
+    if not bound_send_buffers(SEND_BUFFER_BYTES):
+        loop.call_soon(_bound_send_buffers, loop)
+
+
+def _drain_first(loop: asyncio.AbstractEventLoop, drain: Drain) -> Callable[[], None]:
     """Granian ends its connections as soon as it hears SIGTERM, before anybody could say goodbye to a WebSocket. So
     that signal is ours; when all is said, SIGINT, which granian takes alike, stops the server."""
-    loop = asyncio.get_running_loop()
     stopping: list[asyncio.Task[None]] = []
 
     async def stop() -> None:
@@ -43,4 +57,4 @@ def _drain_on_sigterm(drain: Drain) -> None:
         if not stopping:
             stopping.append(loop.create_task(stop()))
 
-    loop.add_signal_handler(signal.SIGTERM, once)
+    return once

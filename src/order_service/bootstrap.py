@@ -23,6 +23,7 @@ from order_service.asgi import ApiParts, create_app
 from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
 from order_service.exchange import capabilities
+from order_service.hash_chain_figures import HashChainMetrics
 from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
@@ -65,15 +66,15 @@ def rules(settings: Settings) -> Rules:
 Drain = Callable[[], Awaitable[None]]
 
 
-def build_api(settings: Settings, *, stopping: Callable[[Drain], None] | None = None) -> Litestar:
-    """The API process: commands, queries, feed, health, documents. `stopping` gets, at the start, what is to run before
-    the server ends its connections: it sends the clients of the feed elsewhere. Raises SettingsError,
+def build_api(settings: Settings, *, started: Callable[[Drain], None] | None = None) -> Litestar:
+    """The API process: commands, queries, feed, health, documents. `started` is called on the event loop with what is
+    to run before the server ends its connections: it sends the clients of the feed elsewhere. Raises SettingsError,
     UnreachableError."""
-    return create_app(_ApiProcess(settings, database(settings), stopping).parts())
+    return create_app(_ApiProcess(settings, database(settings), started).parts())
 
 
 class _ApiProcess:
-    def __init__(self, settings: Settings, where: Database, stopping: Callable[[Drain], None] | None) -> None:
+    def __init__(self, settings: Settings, where: Database, started: Callable[[Drain], None] | None) -> None:
         catalogue = settings.catalogue
         self._where = where
         self._store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders api")
@@ -94,7 +95,7 @@ class _ApiProcess:
         )
         self._hub = FeedHub(self._live, catalogue)
         self._books = FeedBooks(self._hub, self._reads.reads)
-        self._stopping = stopping
+        self._started = started
         self._catalogue = catalogue
         self._metrics = self._observed(Metrics())
 
@@ -145,8 +146,8 @@ class _ApiProcess:
         self._live.listen(self._changes.publish)
         self._hub.start()
         self._books.start()
-        if self._stopping is not None:
-            self._stopping(self._hub.close)
+        if self._started is not None:
+            self._started(self._hub.close)
         try:
             yield
         finally:
@@ -163,6 +164,7 @@ class _ApiProcess:
     def _observed(self, metrics: Metrics) -> Metrics:
         metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)
         metrics.before_each(ProjectionMetrics(metrics.registry, self._reads.reads.lags).refresh)
+        metrics.before_each(HashChainMetrics(metrics.registry, self._reads.pool.rows).refresh)
         metrics.feed_clients.set_function(lambda: self._hub.clients)
         metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)
         metrics.appends_queued.set_function(lambda: self._writer.queued)

@@ -24,7 +24,7 @@ from projections.bounds import (
     SLOW_CLOSE_TIMEOUT_S,
 )
 from projections.feed import Subscription, Telling, control
-from projections.feed_client import BROKEN, GOING_DOWN, MISBEHAVED, TOO_SLOW, WRONG_PARAMETER, FeedClient
+from projections.feed_client import BROKEN, GOING_DOWN, MISBEHAVED, TOO_SLOW, WRONG_PARAMETER, Ending, FeedClient
 from projections.feed_hub import FeedHub
 from projections.feed_log import LogReader
 from projections.feed_messages import CaughtUp, FellBehind, Heartbeat
@@ -59,6 +59,10 @@ class FeedSocket(Protocol):
         """Everything up to the position was sent."""
         ...
 
+    def cut(self) -> None:
+        """Ends a connection whose client cannot be told why, since it does not read."""
+        ...
+
 
 async def beyond_the_log(after: int | None, hub: FeedHub, reader: LogReader) -> str | None:
     """What is wrong with a position after which a client wants to resume. Raises EventStoreError."""
@@ -73,23 +77,31 @@ async def serve(socket: FeedSocket, subscription: Subscription, hub: FeedHub, re
     hub.join(client)
     try:
         give_up_at = await _run(socket, client, hub, reader)
-        if client.ending is not None and give_up_at is not None:
-            reason = client.ending.reason
-            if client.ending.code in _RESUMABLE:
-                reason = f"{reason}: resume with after={client.sent}"
-            await close(socket, client.ending.code, reason, client.sent, give_up_at)
+        if client.ending is not None:
+            await _tell_ending(socket, client, client.ending, give_up_at)
     finally:
         hub.leave(client)
         hub.closed_slow += client.ending is not None and client.ending.code == TOO_SLOW
+
+
+async def _tell_ending(socket: FeedSocket, client: FeedClient, ending: Ending, give_up_at: float | None) -> None:
+    if give_up_at is None:
+        socket.cut()
+        return
+    resume = f": resume with after={client.sent}" if ending.code in _RESUMABLE else ""
+    await close(socket, ending.code, ending.reason + resume, client.sent, give_up_at)
 
 
 async def close(socket: FeedSocket, code: int, reason: str, position: int = 0, give_up_at: float | None = None) -> None:
     """Ends in time (of the event loop), whether the client reads or not."""
     shortened = reason.encode()[:MAX_CLOSE_REASON_BYTES].decode(errors="ignore")
     give_up_at = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S if give_up_at is None else give_up_at
-    with suppress(SocketGone, TimeoutError):
-        async with asyncio.timeout_at(give_up_at):
-            await socket.close(code, shortened, position)
+    with suppress(SocketGone):
+        try:
+            async with asyncio.timeout_at(give_up_at):
+                await socket.close(code, shortened, position)
+        except TimeoutError:
+            socket.cut()
 
 
 async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: LogReader) -> float | None:

@@ -27,6 +27,7 @@ class FakeSocket:
         self.kept_alive: list[int] = []
         self.closed: tuple[int, str] | None = None
         self.closed_at: int | None = None
+        self.was_cut = False
         self.reads = asyncio.Event()
         self.reads.set()
         self._incoming: asyncio.Queue[int | None] = asyncio.Queue()
@@ -60,6 +61,9 @@ class FakeSocket:
         await self.reads.wait()
         self.closed = (code, reason)
         self.closed_at = position
+
+    def cut(self) -> None:
+        self.was_cut = True
 
 
 class FakeLive:

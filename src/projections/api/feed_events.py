@@ -17,6 +17,7 @@ from orders.request_errors import InvalidParameters
 from projections.api.documentation import operation
 from projections.api.feed_documentation import FEED
 from projections.api.feed_parameters import LAST_EVENT_ID_HEADER, subscription_of
+from projections.api.own_sockets import cut_peer
 from projections.bounds import EVENTS_RETRY_MS
 from projections.errors import FeedUnavailable
 from projections.feed import Subscription, Telling
@@ -82,7 +83,7 @@ class _EventStream(Response[str]):
 
     def to_asgi_response(self, app: Litestar | None, request: Any, **options: Any) -> Any:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            stream = EventStream(receive, send)
+            stream = EventStream(scope, receive, send)
             position = self._hub.position if self._wanted.after is None else self._wanted.after
             if HEAD_ONLY in scope:
                 await stream.end_at_once(position)
@@ -99,7 +100,8 @@ class _EventStream(Response[str]):
 class EventStream:
     """`projections.feed_session.FeedSocket` over an HTTP answer."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._peer = scope["client"]
         self._receive = receive
         self._send = send
 
@@ -128,6 +130,9 @@ class EventStream:
     async def close(self, code: int, reason: str, position: int) -> None:
         last = text_of(Closed(code=code, reason=reason, position=position))
         await self._write(f"event: closed\nid: {position}\ndata: {last}\n\n", more=False)
+
+    def cut(self) -> None:
+        cut_peer(self._peer)
 
     async def _headers(self, position: int) -> None:
         headers = [

@@ -12,6 +12,7 @@ from orders.domain.instruments import Catalogue
 from orders.http import local_account
 from orders.request_errors import InvalidParameters
 from projections.api.feed_parameters import subscription_of
+from projections.api.own_sockets import cut_peer
 from projections.feed import Telling
 from projections.feed_client import WRONG_PARAMETER
 from projections.feed_hub import FeedHub
@@ -65,6 +66,9 @@ class AcceptedSocket:
 
     async def close(self, code: int, reason: str, position: int) -> None:
         await self._tell({"type": "websocket.close", "code": code, "reason": reason})
+
+    def cut(self) -> None:
+        cut_peer(self._socket.scope["client"])
 
     async def _tell(self, message: Any) -> None:
         # The server raises RuntimeError for a connection that ended on the network.
