@@ -24,6 +24,7 @@ from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
 from order_service.exchange import capabilities
 from order_service.hash_chain_figures import HashChainMetrics
+from order_service.hash_chain_figures import HashChainMetrics
 from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
@@ -164,6 +165,7 @@ class _ApiProcess:
     def _observed(self, metrics: Metrics) -> Metrics:
         metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)
         metrics.before_each(ProjectionMetrics(metrics.registry, self._reads.reads.lags).refresh)
+        metrics.before_each(HashChainMetrics(metrics.registry, self._reads.pool.rows).refresh)
         metrics.before_each(HashChainMetrics(metrics.registry, self._reads.pool.rows).refresh)
         metrics.feed_clients.set_function(lambda: self._hub.clients)
         metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)

@@ -38,6 +38,7 @@ HEALTH_CACHE_S = 0.5  # however often load balancers ask, the database is asked 
 HEALTH_TIMEOUT_S = 2.0  # a check that takes longer has failed
 FIGURES_CACHE_S = 2.0  # however many ask for /metrics, the adapters' figures are read once in so long
 FIGURES_TIMEOUT_S = 1.0  # /metrics waits for them no longer: a scrape has 10 s
+PROGRESS_STEP = 500  # events of a check from one movement of its bar to the next: some ten a second
 READY_LAG_S = 10.0  # query tables this far behind are not fit to serve
 READY_LAG_EVENTS = 20_000  # nor are those with this much to catch up: about ten seconds of a projector's work
 API_THREADS = 8  # blocking reads of the log in an API process; each takes a connection

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _SQL = load("orders", "hash_chain.sql")
 
+READ_HEAD = _SQL["head"]
+"""The statement: position and hash of the chain's head, or no row."""
 FOLLOWER = "hash_chain"
 GENESIS = bytes(32)
 """The predecessor of the first link."""
@@ -71,7 +73,7 @@ def link_hash(previous: bytes, first_position: int, event_digests: bytes) -> byt
 
 def read_head(cursor: Cursor | psycopg.Connection[Any]) -> ChainHead:
     """How far the chain reaches. Raises psycopg.Error."""
-    row = cursor.execute(_SQL["head"]).fetchone()
+    row = cursor.execute(READ_HEAD).fetchone()
     return ChainHead() if row is None else ChainHead(row[0], row[1])
 
 

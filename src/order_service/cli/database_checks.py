@@ -1,4 +1,5 @@
-"""What `orders doctor` asks the database: server, schema, followers of the log, adapters, orders held up, alerts."""
+"""What `orders doctor` asks the database: server, schema, followers of the log, hash chain, adapters, orders held up,
+alerts."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from order_service.errors import EmbeddedPostgresError, MigrationError, Unreacha
 from order_service.migrations import pending
 from order_service.settings import Settings
 from orders.eventstore.sql import load
+from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS
 
 Connection = psycopg.Connection[Any]
@@ -39,6 +41,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield from _guarded("database", lambda: _server(connection))
         yield _schema(where.direct_url)
         yield from _guarded("followers", lambda: _followers(connection))
+        yield from _guarded("hash chain", lambda: _hash_chain(connection))
         yield from _guarded("adapters", lambda: _adapters(connection))
         yield from _guarded("orders", lambda: _held_up(connection))
         yield from _guarded("alerts", lambda: _alerts(connection))
@@ -77,7 +80,7 @@ def _schema(direct_url: str) -> Finding:
 
 def _followers(connection: Connection) -> list[Finding]:
     """Who keeps the query tables and the adapter's duties, and how far that is."""
-    names = [*(projection.name for projection in PROJECTIONS), FOLLOWER]
+    names = [*(projection.name for projection in PROJECTIONS), HASH_CHAIN, FOLLOWER]
     rows = connection.execute(_SQL["followers"].encode(), {"names": names}).fetchall()
     return [_follower(*row[:4]) if row[4] is None else _failed(*row) for row in rows]
 
@@ -103,6 +106,16 @@ def _follower(name: str, position: int | None, head: int, held: bool) -> Finding
     if head - position > READY_LAG_EVENTS:
         return Finding(check, "wrong", found, f"wait, or look into the log of `orders {part}` if it does not move")
     return Finding(check, "well", f"{found}; followed")
+
+
+def _hash_chain(connection: Connection) -> list[Finding]:
+    """How far it reaches; whoever keeps it is one of the followers."""
+    position, digest, head = connection.execute(_SQL["hash_chain"].encode()).fetchall()[0]
+    if position > head:
+        found = f"it knows {position} events, and the log has {head}: its end is missing"
+        return [Finding("hash chain", "wrong", found, "`orders verify` says more; docs/how-to/audit-the-log.md")]
+    covered = f"covers {position} of {head} events"
+    return [Finding("hash chain", "well", f"{covered}; head {position}:{digest.hex()}" if position else covered)]
 
 
 def _held_up(connection: Connection) -> list[Finding]:

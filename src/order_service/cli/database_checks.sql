@@ -24,6 +24,12 @@ left join public.follower_checkpoint reached on reached.name = asked.name
 left join public.follower_failure failure on failure.name = asked.name
 order by asked.name
 
+-- name: hash_chain
+-- Its head, and the log's, of one snapshot.
+select coalesce(chain.last_position, 0), chain.hash, log.head
+from (select coalesce(max(notification_id), 0) as head from public.order_events) as log
+left join (select last_position, hash from public.hash_chain order by last_position desc limit 1) as chain on true
+
 -- name: held_up
 -- Orders that are in doubt or parked, those apart that need a person, and the oldest of each with its reason.
 select delivery, needs_person, count(*), (array_agg(order_id order by since_position))[1],

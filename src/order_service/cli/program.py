@@ -42,6 +42,7 @@ COMMANDS = {
     "exchange": ("services", "Run the simulated exchange alone."),
     "migrate": ("services", "Bring the database's schema up to date."),
     "replay": ("replay", "Rebuild the query tables from the log, beside the live ones."),
+    "verify": ("verify", "Check the log, and compare the query tables with a fresh fold of it."),
     "doctor": ("doctor", "Check settings, database, exchange and API, and say what to do."),
     "place": ("trading", "Place an order."),
     "show": ("trading", "Show one order."),

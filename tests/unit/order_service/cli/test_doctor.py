@@ -19,10 +19,15 @@ from order_service.cli.database_checks import check_database
 from order_service.cli.doctor import CHECKS, check_settings, exit_code, run_checks
 from order_service.cli.findings import Finding, State
 from order_service.settings import Settings, load_settings
+from orders.eventstore.postgres import PostgresEventStore
+from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS
 from tests.support.exchange_process import ExchangeProcess
+from tests.support.hash_chain import chain_log
+from tests.support.log_events import unit
 from tests.support.running_service import free_port
 from tests.support.scripted_api import ScriptedApi
+from tests.support.tampering import tamper
 from tests.unit.order_service.cli.conftest import Run
 
 SECRET = "geheim-4711"
@@ -240,20 +245,21 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = settings(tmp_path, DATABASE_URL=database_url)
-    names = [f"follower {name}" for name in sorted([*(one.name for one in PROJECTIONS), FOLLOWER])]
+    names = [f"follower {name}" for name in sorted([*(one.name for one in PROJECTIONS), HASH_CHAIN, FOLLOWER])]
     fresh = list(check_database(given))
     assert {one.check: one.found for one in fresh if one.check in names} == dict.fromkeys(names, "has never run")
     assert states(fresh) == {
         "database": fresh[0].state,
         "schema": "well",
         **dict.fromkeys(names, "wrong"),
+        "hash chain": "well",
         "orders": "well",
         "alerts": "well",
     }
 
     first, parked = uuid4(), uuid4()
     with psycopg.connect(database_url, autocommit=True) as other:
-        for follower in (*(one.name for one in PROJECTIONS), FOLLOWER):
+        for follower in (*(one.name for one in PROJECTIONS), HASH_CHAIN, FOLLOWER):
             other.execute("insert into follower_checkpoint (name) values (%s)", (follower,))
             other.execute("select pg_advisory_lock(hashtextextended('follower ' || %s, 0))", (follower,))
         for order_id, delivery in ((first, "in_doubt"), (parked, "parked"), (uuid4(), "queued")):
@@ -289,6 +295,26 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
 
     monkeypatch.setattr(database_checks, "READY_LAG_EVENTS", -1)
     assert database_checks._follower("trades", 1, 9, True).state == "wrong"
+
+
+def test_how_far_the_hash_chain_reaches_is_shown_and_that_the_logs_end_is_missing(
+    tmp_path: Path, database_url: str
+) -> None:
+    given = settings(tmp_path, DATABASE_URL=database_url)
+
+    def chain() -> Finding:
+        return next(one for one in check_database(given) if one.check == "hash chain")
+
+    assert (chain().state, chain().found) == ("well", "covers 0 of 0 events")
+    store = PostgresEventStore(database_url)
+    store.append([unit(events=3)])
+    head = chain_log(store, database_url)
+    store.append([unit()])
+    assert (chain().state, chain().found) == ("well", f"covers 3 of 4 events; head {head}")
+    tamper(database_url, "delete from order_events where notification_id > 2")
+    assert chain().state == "wrong"
+    assert "it knows 3 events, and the log has 2" in chain().found
+    store.close()
 
 
 def test_a_server_that_may_lose_what_was_accepted_or_is_too_old_is_wrong(

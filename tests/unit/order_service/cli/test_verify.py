@@ -1,0 +1,122 @@
+"""verify: what it says of a log and tables that are well, of those that are not, and its exit codes."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from orders.eventstore.postgres import PostgresEventStore
+from projections.registry import PROJECTIONS
+from projections.verification import verifying
+from tests.support.hash_chain import chain_log, head_of
+from tests.support.postgres import execute
+from tests.support.rebuilds import follow
+from tests.support.silent_progress import Silent
+from tests.support.tampering import tamper
+from tests.support.trading_desk import TradingDesk
+from tests.unit.order_service.cli.conftest import Run
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[PostgresEventStore]:
+    store = PostgresEventStore(database_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def url(store: PostgresEventStore, database_url: str) -> str:
+    """A database with two orders, each with a fill, in the chain and in all tables."""
+    desk = TradingDesk(store)
+    for _ in range(2):
+        desk.fill(desk.place(price="1.10000"), 40)
+    chain_log(store, database_url)
+    for projection in PROJECTIONS:
+        follow(database_url, projection, store)
+    return database_url
+
+
+def test_what_is_well_is_said_with_its_reach(run: Run, store: PostgresEventStore, url: str) -> None:
+    TradingDesk(store).place()
+    done = run("verify", DATABASE_URL=url)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[1] == "log\twell\t5 events of 3 orders and venues, without a hole\t"
+    assert lines[2] == f"hash chain\t\tcovers positions 1 to 4, 1 events are not covered yet; head {head_of(url)}\t"
+    assert lines[3] == "projection order_status\twell\t2 rows are those of a fresh fold up to position 4\t"
+    assert len(lines) == 3 + len(PROJECTIONS)
+
+
+def test_json_has_all_of_it(run: Run, url: str) -> None:
+    said = json.loads(run("verify", "--json", DATABASE_URL=url).stdout)
+    head = head_of(url)
+    chain = {"position": 4, "hash": head.hash.hex(), "uncovered": 0}
+    assert said["well"] is True
+    assert said["log"] == {"events": 4, "streams": 2, "chain": chain, "findings": [], "number": 0}
+    assert [one["projection"] for one in said["projections"]] == [projection.name for projection in PROJECTIONS]
+    assert said["projections"][0] == {
+        "projection": "order_status", "position": 4, "rows": 2, "findings": [], "number": 0
+    }  # fmt: skip
+
+
+def test_a_table_that_differs_is_exit_code_1_with_what_to_do(run: Run, url: str) -> None:
+    execute(url, "update projection_order_status.orders set status = 'Rejected'")
+    done = run("verify", "--projection", "order_status", DATABASE_URL=url)
+    assert done.exit_code == 1
+    _, first, _ = done.stdout.splitlines()
+    assert first.startswith("projection order_status\twrong\torders, row order_id ")
+    assert "status is Rejected, and Placed after a fresh fold of the log; by event 2: OrderExecuted of order" in first
+    assert first.endswith("\t`orders replay --projection order_status` makes them anew")
+    found = json.loads(run("verify", "--json", "--projection", "order_status", DATABASE_URL=url).stdout)
+    assert (found["well"], found["log"], found["projections"][0]["number"]) == (False, None, 2)
+    assert found["projections"][0]["findings"][0]["column"] == "status"
+
+
+def test_a_log_that_differs_is_exit_code_1_and_wants_a_backup(run: Run, url: str) -> None:
+    noted = str(head_of(url))
+    assert run("verify", "--log-only", "--chain-head", noted, DATABASE_URL=url).exit_code == 0
+    tamper(url, "delete from order_events where notification_id > 3")
+    done = run("verify", "--log-only", "--chain-head", noted, DATABASE_URL=url)
+    assert done.exit_code == 1
+    assert "log\twrong\tevents 4 to 4 are missing at the end\tthe log cannot be mended" in done.stdout
+    assert "restore a backup" in done.stdout
+    assert "projection" not in done.stdout
+
+
+def test_an_event_of_a_newer_release_wants_that_release(run: Run, url: str) -> None:
+    tamper(url, "insert into order_events values (5, gen_random_uuid(), 1, 'Unheard.v9', '{}')")
+    done = run("verify", "--log-only", DATABASE_URL=url)
+    assert done.exit_code == 1
+    assert "stored event 'Unheard.v9' cannot be read" in done.stdout
+    assert "start the release that wrote it" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--projection", "orders"), "there is no projection 'orders'; there are: order_status,"),
+        (("--chain-head", "12"), "--chain-head takes what was noted"),
+        (("--chain-head", "0:" + "00" * 32), "--chain-head takes what was noted"),
+        (("--log-only", "--projection", "trades"), "--projection leaves the log out"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_use(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    done = run("verify", *arguments, DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_a_database_that_is_away_or_not_migrated_is_said_so(run: Run, empty_database_url: str) -> None:
+    away = run("verify", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+    assert away.exit_code == 5
+    empty = run("verify", DATABASE_URL=empty_database_url)
+    assert empty.exit_code == 1
+    assert "run `orders migrate`" in empty.stderr
+
+
+def test_a_second_one_is_told_that_one_runs(run: Run, store: PostgresEventStore, url: str) -> None:
+    with verifying(url, store, Silent()):
+        done = run("verify", DATABASE_URL=url)
+    assert done.exit_code == 4
+    assert "another `orders verify` compares query tables" in done.stderr
