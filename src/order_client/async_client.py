@@ -150,5 +150,5 @@ class AsyncOrderClient:
             return None
         try:
             return answer_of(await self._http.request(**request_options(step)))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return unanswered(error)

@@ -20,7 +20,7 @@ class AsyncStream(Generic[T]):
     """Messages, one after the other, without end. As a context manager it begins when it is entered: what happens from
     then on will come; otherwise it begins at the first message that is asked for. Waiting for a message may be
     cancelled, for example by a timeout: nothing is lost by that. Iterating is for one task; `aclose` ends it from
-    another."""
+    another. After an error it may be asked again, and goes on where it was."""
 
     def __init__(self, begin: Callable[[], Awaitable[Follower[T]]], headers: Mapping[str, str] | None) -> None:
         self._begin = begin
@@ -54,7 +54,7 @@ class AsyncStream(Generic[T]):
     async def __anext__(self) -> T:
         follower = await self._begun()
         while not follower.ready:
-            outcome = await self._carry_out(follower.step)
+            outcome = None if self._closed else await self._carry_out(follower.step)
             if self._closed:
                 raise StopAsyncIteration
             follower.tell(outcome)
@@ -77,6 +77,7 @@ class AsyncStream(Generic[T]):
                 return None
 
     async def _connect(self, url: str) -> Outcome:
+        await self._hang_up()
         try:
             self._socket = await connect(url, **socket_options(self._headers))
         except CONNECT_ERRORS as error:

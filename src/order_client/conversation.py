@@ -48,8 +48,8 @@ class Servers:
 
     def __init__(self, base_url: str | Sequence[str]) -> None:
         given = [base_url] if isinstance(base_url, str) else list(base_url)
-        if not given:
-            raise ValueError("a base_url is needed")
+        if not given or not all(url.startswith(("http://", "https://")) for url in given):
+            raise ValueError(f"base_url must be an address, or several, like http://127.0.0.1:8000, not {base_url!r}")
         self._urls = [url.rstrip("/") for url in given]
         self._at = 0
 

@@ -127,8 +127,15 @@ class Follower(Generic[T]):
         return self._ready.popleft()[0]
 
     def tell(self, outcome: Outcome) -> None:
-        """What came of the step; then there is another. Raises OrderClientError."""
-        self.step = self._steps.send(outcome)
+        """What came of the step; then there is another, after an error too: that of trying once more. Raises
+        OrderClientError, and what `on_lost` raises."""
+        try:
+            self.step = self._steps.send(outcome)
+        except Exception:
+            self._failing_since = None
+            self._steps = self._run()
+            self.step = next(self._steps)
+            raise
 
     def _run(self) -> Generator[Step, Outcome, None]:
         while True:

@@ -149,5 +149,5 @@ class OrderClient:
             return None
         try:
             return answer_of(self._http.request(**request_options(step)))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return unanswered(error)

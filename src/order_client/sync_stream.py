@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Stream(Generic[T]):
     """Messages, one after the other, without end. As a context manager it begins when it is entered: what happens from
     then on will come; otherwise it begins at the first message that is asked for. Iterating is for one thread; `close`
-    ends it from any."""
+    ends it from any. After an error it may be asked again, and goes on where it was."""
 
     def __init__(self, begin: Callable[[], Follower[T]], headers: Mapping[str, str] | None) -> None:
         self._begin = begin
@@ -32,8 +32,8 @@ class Stream(Generic[T]):
     @property
     def position(self) -> int:
         """Where another stream may go on: `after=position` brings what this one has not yet given. Of several messages
-        of one position it counts the last."""
-        return self._begun().position
+        of one position it counts the last. 0 before the stream has begun."""
+        return self._follower.position if self._follower else 0
 
     def close(self) -> None:
         self._closed.set()
@@ -54,7 +54,7 @@ class Stream(Generic[T]):
     def __next__(self) -> T:
         follower = self._begun()
         while not follower.ready:
-            outcome = self._carry_out(follower.step)
+            outcome = None if self._closed.is_set() else self._carry_out(follower.step)
             if self._closed.is_set():
                 raise StopIteration
             follower.tell(outcome)
@@ -77,6 +77,7 @@ class Stream(Generic[T]):
                 return None
 
     def _connect(self, url: str) -> Outcome:
+        self._hang_up()
         try:
             self._socket = connect(url, legacy=True, **socket_options(self._headers))
         except CONNECT_ERRORS as error:

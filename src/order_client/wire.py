@@ -58,7 +58,7 @@ def answer_of(response: httpx.Response) -> Answer:
     return Answer(response.status_code, headers, response.content, next_page)
 
 
-def unanswered(error: httpx.TransportError) -> Unanswered:
+def unanswered(error: httpx.RequestError) -> Unanswered:
     return Unanswered(_words(error), sent=not isinstance(error, _NOT_SENT))
 
 

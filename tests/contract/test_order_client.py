@@ -206,6 +206,17 @@ async def test_a_stream_that_is_refused_says_why(form: str, feed: ScriptedFeed) 
     assert refused.value.status == 401
 
 
+async def test_a_stream_may_be_asked_again_after_an_error(form: str, feed: ScriptedFeed) -> None:
+    feed.plays(closing(4422, "after: beyond the log", message(1)), frames("nonsense"), frames(message(2)))
+    async with following_json(form, feed) as stream:
+        assert await positions(stream, 1) == [1]
+        for kind in (Invalid, UnexpectedAnswer):
+            with pytest.raises(kind):
+                await stream.take(1)
+        assert await positions(stream, 1) == [2]
+    assert feed.asked[-1].endswith("after=1")
+
+
 async def test_a_stream_gives_up_where_it_is_told_to(form: str) -> None:
     async with client_form(form, NOWHERE) as client, client.stream(after=7, give_up_after_s=0.3) as stream:
         with pytest.raises(StreamLost) as lost:
@@ -221,6 +232,7 @@ async def test_a_stream_may_be_ended_while_it_waits(form: str, feed: ScriptedFee
         await asyncio.sleep(0)
         await stream.end()
         assert await waiting == []
+        assert await stream.rest() == []
 
 
 async def test_a_wait_that_is_given_up_loses_nothing(feed: ScriptedFeed) -> None:

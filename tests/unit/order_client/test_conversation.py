@@ -163,9 +163,10 @@ def test_after_every_server_was_tried_there_is_a_pause() -> None:
     assert talk.pauses == [0.1]
 
 
-def test_a_client_without_a_server_is_refused() -> None:
+@pytest.mark.parametrize("servers", ["", [], "127.0.0.1:8000", ["http://a", "ftp://b"]])
+def test_a_client_without_an_address_is_refused(servers: Any) -> None:
     with pytest.raises(ValueError, match="base_url"):
-        Talk(PLACED, servers=[])
+        Talk(PLACED, servers=servers)
 
 
 @pytest.mark.parametrize("failure", [REFUSED, BUSY, OVER_RATE])
