@@ -81,6 +81,32 @@ async def test_events_appended_while_a_client_catches_up_come_once(
     assert [one["type"] for one in socket.sent if one["type"] != "market"] == ["caught_up"]
 
 
+async def test_a_client_of_books_alone_skips_what_it_would_not_hear(studio: Studio, desk: TradingDesk) -> None:
+    desk.place()
+    await studio.air()
+    socket = await studio.tune_in(channels=frozenset({"books"}), after=0)
+    desk.place()
+    await studio.air()
+    assert socket.sent == [{"type": "caught_up", "position": 1}]
+    assert studio.reader.pages_read == 0
+
+
+async def test_who_waits_for_this_process_hears_heartbeats_and_goodbye(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "HEARTBEAT_S", 0.01)
+    desk.place()
+    desk.place()
+    socket = await studio.tune_in(after=2)
+
+    async def beats() -> bool:
+        return {"type": "heartbeat", "position": 2} in socket.sent
+
+    await wait_until_async(beats, what="a heartbeat")
+    await studio.hub.close()
+    assert socket.closed == (1012, "the service restarts: resume with after=2")
+
+
 async def test_what_this_process_has_not_seen_yet_is_waited_for(studio: Studio, desk: TradingDesk) -> None:
     for _ in range(3):
         desk.place()
@@ -112,6 +138,7 @@ async def test_a_client_that_resumed_hears_a_heartbeat_when_nothing_comes(
 
     await wait_until_async(beats, what="a heartbeat")
     assert [one["type"] for one in silent.sent] == ["market"]
+    assert 2 in silent.kept_alive
 
 
 async def test_no_heartbeat_overtakes_a_message(

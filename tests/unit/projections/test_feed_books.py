@@ -1,0 +1,294 @@
+"""The channel books: snapshots of what changed, read once for all, each at its place among the other messages."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from orders.domain.instruments import BUILT_IN
+from orders.domain.resource import OrderResource, resource
+from orders.domain.values import Status
+from orders.parameters import Asked
+from projections import feed_books, feed_session
+from projections.errors import NotCaughtUp
+from projections.feed_books import FeedBooks
+from projections.order_book import Book, Level
+from projections.queries import Answer, BookQuery, OrdersQuery
+from tests.support.feed_sockets import FakeSocket, Studio
+from tests.support.trading_desk import TradingDesk
+from tests.support.waiting import wait_until_async
+
+pytestmark = pytest.mark.anyio
+
+
+class DeskReads:
+    """A read side that holds the log up to `holds`, or all of it; bids only. A book is answered when
+    there is a permit: `permits` are plenty, unless a test takes its own."""
+
+    def __init__(self, desk: TradingDesk) -> None:
+        self.desk = desk
+        self.holds: int | None = None
+        self.asked: Counter[str] = Counter()
+        self.permits = asyncio.Semaphore(1_000)
+
+    async def book(self, query: BookQuery, asked: Asked) -> Answer[Book]:
+        self.asked[query.symbol] += 1
+        position = self.desk.store.head() if self.holds is None else self.holds
+        if position < (asked.min_position or 0):
+            raise NotCaughtUp("order_book", asked.min_position or 0)
+        open_orders = [order for order in self._open() if order.symbol == query.symbol]
+        bids = [Level(str(order.limit_price), order.quantity, 1) for order in open_orders]
+        await self.permits.acquire()
+        book = Book(symbol=query.symbol, position=position, bids=bids, asks=[])
+        return Answer(content=book, position=position)
+
+    async def orders(self, query: OrdersQuery, asked: Asked) -> Answer[list[OrderResource]]:
+        return Answer(content=self._open(), position=self.desk.store.head())
+
+    def _open(self) -> list[OrderResource]:
+        last = {one.stream_id: one for one in self.desk.log()}
+        shown = [
+            resource(
+                one.stream_id,
+                one.event.after,
+                BUILT_IN,
+                version=one.version,
+                position=one.position,
+                updated_at=one.event.at,
+            )
+            for one in last.values()
+        ]
+        return [order for order in shown if order.status is Status.PLACED]
+
+
+@pytest.fixture
+def reads(desk: TradingDesk) -> DeskReads:
+    return DeskReads(desk)
+
+
+@pytest.fixture
+async def books(studio: Studio, reads: DeskReads, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FeedBooks]:
+    monkeypatch.setattr(feed_books, "BOOK_INTERVAL_S", 0.05)
+    books = FeedBooks(studio.hub, reads)
+    books.start()
+    yield books
+    await books.close()
+
+
+BOOKS = frozenset({"books"})
+ALL = frozenset({"orders", "trades", "books"})
+
+
+def shown(socket: FakeSocket) -> list[tuple[str, int, int]]:
+    """Symbol, position and open quantity of the books that were sent."""
+    return [
+        (one["symbol"], one["position"], sum(level["quantity"] for level in one["bids"]))
+        for one in socket.sent
+        if one.get("type") == "book"
+    ]
+
+
+async def shows(socket: FakeSocket, *expected: tuple[str, int, int]) -> None:
+    async def all_there() -> bool:
+        return shown(socket) == list(expected)
+
+    await wait_until_async(all_there, what=f"{expected}, not {shown(socket)}")
+
+
+async def test_a_client_gets_the_book_as_it_is_then_each_change(
+    studio: Studio, desk: TradingDesk, books: FeedBooks
+) -> None:
+    desk.place("EURUSD", 10, "1.1")
+    await studio.air()
+    socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 1, 10))
+    desk.place("USDCAD", 10, "1.1")
+    desk.place("EURUSD", 5, "1.1")
+    await studio.air()
+    await shows(socket, ("EURUSD", 1, 10), ("EURUSD", 3, 15))
+
+
+async def test_without_a_symbol_all_books_with_open_orders_come_first(
+    studio: Studio, desk: TradingDesk, books: FeedBooks
+) -> None:
+    desk.place("EURUSD", 10, "1.1")
+    desk.place("USDCAD", 20, "1.1")
+    desk.cancel(desk.place("CADUSD", 30, "1.1"))
+    await studio.air()
+    socket = await studio.tune_in(channels=BOOKS)
+
+    async def both() -> bool:
+        return sorted(shown(socket)) == [("EURUSD", 4, 10), ("USDCAD", 4, 20)]
+
+    await wait_until_async(both, what="both books")
+
+
+async def test_a_book_is_read_once_for_all_clients_however_much_changes(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets = [await studio.tune_in(channels=BOOKS, symbol="EURUSD") for _ in range(5)]
+    for socket in sockets:
+        await shows(socket, ("EURUSD", 0, 0))
+    reads.asked.clear()
+    for _ in range(20):
+        desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    for socket in sockets:
+        await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 20, 20))
+    assert reads.asked == {"EURUSD": 1}
+
+
+async def test_market_orders_and_details_move_no_book(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks
+) -> None:
+    socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    desk.place("EURUSD", 10)
+    await studio.air()
+    desk.place("EURUSD", 10, "1.1")
+    await studio.air()
+    await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 2, 20))
+    assert reads.asked == {"EURUSD": 2}
+
+
+async def test_a_client_that_resumes_gets_its_books_after_it_has_caught_up(
+    studio: Studio, desk: TradingDesk, books: FeedBooks
+) -> None:
+    for _ in range(3):
+        desk.place("EURUSD", 10, "1.1")
+    await studio.air()
+    both = await studio.tune_in(channels=ALL, after=1, symbol="EURUSD")
+    only = await studio.tune_in(channels=BOOKS, after=1, symbol="EURUSD")
+    await shows(both, ("EURUSD", 3, 30))
+    await shows(only, ("EURUSD", 3, 30))
+    assert [one["type"] for one in both.sent] == ["limit", "limit", "caught_up", "book"]
+    assert [one["type"] for one in only.sent] == ["caught_up", "book"]
+    assert only.positions == [3, 3]
+
+
+async def test_a_book_stands_behind_all_up_to_its_position_and_before_all_later(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks
+) -> None:
+    socket = await studio.tune_in(channels=ALL, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    reads.permits = asyncio.Semaphore(0)
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+
+    async def asked() -> bool:
+        return reads.asked["EURUSD"] == 2
+
+    await wait_until_async(asked, what="a book that is being read")
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    reads.permits.release()
+    reads.permits.release()
+
+    async def newest() -> bool:
+        return ("EURUSD", 2, 2) in shown(socket)
+
+    await wait_until_async(newest, what="the newest book")
+    assert socket.positions == sorted(socket.positions)
+    assert shown(socket) == [("EURUSD", 0, 0), ("EURUSD", 2, 2)]
+
+
+async def test_while_a_book_is_read_again_later_messages_wait_for_it_but_not_for_long(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_books, "BOOK_HOLD_S", 0.3)
+    socket = await studio.tune_in(channels=ALL, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    reads.permits = asyncio.Semaphore(0)
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await wait_until_async(lambda: times_asked(reads, 2), what="a book that is being read")
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    reads.permits.release()
+    await wait_until_async(lambda: times_asked(reads, 3), what="the same book, read again")
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    assert [one["position"] for one in socket.sent if "event" in one] == [1, 2]
+
+    async def no_longer_held() -> bool:
+        return [one["position"] for one in socket.sent if "event" in one] == [1, 2, 3]
+
+    await wait_until_async(no_longer_held, what="the message that was held")
+    for _ in range(9):
+        reads.permits.release()
+
+    async def newest() -> bool:
+        return ("EURUSD", 3, 3) in shown(socket)
+
+    await wait_until_async(newest, what="the newest book")
+    assert socket.positions == sorted(socket.positions)
+
+
+async def times_asked(reads: DeskReads, times: int) -> bool:
+    return reads.asked["EURUSD"] >= times
+
+
+async def test_a_read_side_that_is_behind_is_asked_again(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks
+) -> None:
+    socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    reads.holds = 0
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await wait_until_async(lambda: times_asked(reads, 3), what="a second try")
+    reads.holds = None
+    await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 1, 1))
+
+
+async def test_a_snapshot_that_is_ahead_of_this_process_waits_for_it(
+    studio: Studio, desk: TradingDesk, books: FeedBooks
+) -> None:
+    desk.place("EURUSD", 1, "1.1")
+    socket = await studio.tune_in(channels=ALL, symbol="EURUSD")
+    await studio.settle()
+    assert socket.sent == []
+    await studio.air()
+    await shows(socket, ("EURUSD", 1, 1))
+    assert [one["type"] for one in socket.sent] == ["limit", "book"]
+
+
+async def test_a_heartbeat_and_a_book_never_go_back(
+    studio: Studio, desk: TradingDesk, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "HEARTBEAT_S", 0.01)
+    socket: Any = await studio.tune_in(channels=ALL, after=0)
+    for count in range(1, 6):
+        desk.place("EURUSD", 1, "1.1")
+        await studio.air()
+
+        async def beats(position: int = count) -> bool:
+            return {"type": "heartbeat", "position": position} in socket.sent
+
+        await wait_until_async(beats, what="a heartbeat")
+
+    async def newest() -> bool:
+        return ("EURUSD", 5, 5) in shown(socket)
+
+    await wait_until_async(newest, what="the newest book")
+    assert socket.positions == sorted(socket.positions)
+
+
+async def test_clients_that_went_are_owed_nothing(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks
+) -> None:
+    socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    socket.leave()
+
+    async def gone() -> bool:
+        return studio.hub.clients == 0
+
+    await wait_until_async(gone, what="the end of the client")
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await studio.settle()
+    assert reads.asked == {"EURUSD": 1}
+    assert not books._watching
