@@ -1,20 +1,25 @@
 """The Python client against the whole service: every call, and a stream over a killed and a restarted API."""
 
 import asyncio
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from order_client import BookMessage, Conflict, Invalid, NotFound, OrderEnded, OrderMessage, TradeMessage
+from order_client import BookMessage, Conflict, Invalid, NotFound, OrderClient, OrderEnded, OrderMessage, TradeMessage
 from tests.support.client_forms import FORMS, Form, client_form
-from tests.support.running_service import RunningService, running_service
-from tests.support.waiting import wait_until_async
+from tests.support.running_service import ROOT, RunningService, running_service
+from tests.support.waiting import wait_until, wait_until_async
 
 pytestmark = pytest.mark.anyio
 
+PAGE = ROOT / "docs/how-to/use-the-python-client.md"
 LOW = Decimal("0.50000")  # far below the market: it rests
 
 
@@ -101,6 +106,42 @@ async def test_trades_and_books_and_orders_in_one_stream(client: Form) -> None:
     assert (fill.exec_id, fill.quantity, fill.price) == (trade.exec_id, trade.quantity, trade.price)
     executed = [one for one in told if isinstance(one, OrderMessage) and one.position == fill.position]
     assert [(one.exec_id, one.status) for one in executed] == [(fill.exec_id, "Executed")]
+
+
+def test_the_how_to_page_does_what_it_says(service: RunningService, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    code = "\n".join(blocks).replace("http://127.0.0.1:8000", service.url)
+    exec(compile(code, PAGE, "exec"), {"__name__": "page"})
+    said = capsys.readouterr().out
+    for words in ("20 done", "Canceled done", "Placed then, Canceled now", "must be greater than zero", "3 orders"):
+        assert words in said, said
+
+
+def test_the_example_goes_on_where_it_stopped(service: RunningService, tmp_path: Path) -> None:
+    def lines_of_a_run(orders: int) -> list[str]:
+        command = [sys.executable, ROOT / "examples/follow_orders.py", service.url, tmp_path / "position"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(orders)]
+        wait_until(lambda: (tmp_path / "position").exists() and _position(lines[-1]) == kept(), what="its place")
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=10)
+        assert (rest, errors) == ("", "")
+        return lines
+
+    def kept() -> int:
+        return int((tmp_path / "position").read_text())
+
+    with OrderClient(service.url) as client:
+        orders = [client.place(symbol="USDCAD", quantity=10, limit_price=LOW) for _ in range(2)]
+        (tmp_path / "position").write_text(str(orders[0].position - 1))
+        assert [_position(line) for line in lines_of_a_run(2)] == [order.position for order in orders]
+        orders = [client.place(symbol="USDCAD", quantity=10, limit_price=LOW) for _ in range(2)]
+        assert [_position(line) for line in lines_of_a_run(2)] == [order.position for order in orders]
+
+
+def _position(line: str) -> int:
+    return int(line.split()[0])
 
 
 async def test_a_client_goes_on_over_an_api_that_is_killed(
