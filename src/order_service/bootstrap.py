@@ -24,7 +24,6 @@ from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
 from order_service.exchange import capabilities
 from order_service.hash_chain_figures import HashChainMetrics
-from order_service.hash_chain_figures import HashChainMetrics
 from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
@@ -44,11 +43,15 @@ from orders.venue_reply import OrderChanges
 from projections.api.feed_events import events_router
 from projections.api.feed_socket import feed_router
 from projections.api.problems import PROBLEMS as READ_PROBLEMS
+from projections.api.rebuilds import rebuild_router
 from projections.api.routes import query_router
 from projections.feed_books import FeedBooks
 from projections.feed_hub import FeedHub
 from projections.feed_log import LogReader
+from projections.queries import AskedRebuild
 from projections.read_side import read_side
+from projections.rebuild_requests import ask_for_rebuild
+from projections.registry import PROJECTIONS
 
 
 def system_clock() -> datetime:
@@ -108,6 +111,7 @@ class _ApiProcess:
             feed_router(self._hub, log_reader, self._catalogue),
             events_router(self._hub, log_reader, self._catalogue, problem=Problem),
             operations_router(self._operations, self._adapter, self._facts(), problem=Problem),
+            rebuild_router(self._ask_for_rebuild, self._position, problem=Problem),
         ]
         return ApiParts(
             handlers=handlers,
@@ -131,6 +135,9 @@ class _ApiProcess:
 
     async def _lags(self) -> list[ProjectionLag]:
         return operators_lags(await self._reads.reads.lags())
+
+    async def _ask_for_rebuild(self, projection: str, by: str) -> AskedRebuild:
+        return await ask_for_rebuild(self._where.direct_url, PROJECTIONS, projection, by)
 
     def _position(self) -> int:
         """The highest position of the log that this process knows."""
@@ -165,7 +172,6 @@ class _ApiProcess:
     def _observed(self, metrics: Metrics) -> Metrics:
         metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)
         metrics.before_each(ProjectionMetrics(metrics.registry, self._reads.reads.lags).refresh)
-        metrics.before_each(HashChainMetrics(metrics.registry, self._reads.pool.rows).refresh)
         metrics.before_each(HashChainMetrics(metrics.registry, self._reads.pool.rows).refresh)
         metrics.feed_clients.set_function(lambda: self._hub.clients)
         metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)

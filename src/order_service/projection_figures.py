@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
+import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from exchange_adapter.api.routes import FollowerFailure, ProjectionLag
+from exchange_adapter.api.routes import FollowerFailure, ProjectionLag, RebuildState
 from order_service.latest_figures import LatestFigures
 from projections.errors import ReadError
 from projections.queries import Lag
@@ -54,6 +55,8 @@ def operators_lags(lags: Iterable[Lag]) -> list[ProjectionLag]:
             failed=None
             if lag.failed is None
             else FollowerFailure(position=lag.failed.position, reason=lag.failed.reason, since=lag.failed.since),
+            generation=lag.generation,
+            rebuild=None if lag.rebuild is None else RebuildState(**msgspec.structs.asdict(lag.rebuild)),
         )
         for lag in lags
     ]

@@ -24,6 +24,7 @@ REBUILD_DUTY = 0.25  # of the time, so that queries have the rest; `--fast` take
 REBUILD_PAUSE_S = 2.0  # the longest pause after a batch
 REBUILD_NEAR_EVENTS = 5_000  # behind the live tables: from here on it hurries, since each pause lets them run ahead
 REBUILD_TOLD_S = 0.25  # between two words of progress
+ASK_TIMEOUT_S = 3.0  # connecting and a statement, for an operator's POST
 REBUILD_ASKED_S = 1.0  # how often a projector looks whether a rebuild was asked for
 DIGEST_TIMEOUT_S = 600.0  # one table's digest: 1,000,000 rows take some seconds
 SWAP_EVENTS = 500  # the last events, applied while the live follower waits: some 50 ms

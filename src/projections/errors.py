@@ -2,6 +2,7 @@
 
 ReadError                  `str()` is fit for the client
 ├── UnknownBook            no such symbol
+├── UnknownProjection      no such projection
 ├── NotCaughtUp            the wait ran out before the projection held what was asked for
 ├── TooManyReads           too many reads wait already
 ├── FeedUnavailable        the feed takes no more clients, or the service stops
@@ -9,6 +10,7 @@ ReadError                  `str()` is fit for the client
     └── TablesMissing      no projector has made the tables yet, or another release made others
 ProjectionError            a projection cannot go on; it stops alone
 ├── MissingRow             an event of an order whose row is not there
+├── StepFailed             its step raises something that is not foreseen
 ├── MisplacedBatch         the tables are not where the batch begins
 └── ForeignTables          the tables are those of another release
 RebuildError               a rebuild ends; the live tables are as they were
@@ -33,6 +35,11 @@ class ReadError(Exception):
 class UnknownBook(ReadError):
     def __init__(self, symbol: str) -> None:
         super().__init__(f"Symbol: {symbol} is not supported")
+
+
+class UnknownProjection(ReadError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Projection: {name} does not exist")
 
 
 class NotCaughtUp(ReadError):
@@ -68,6 +75,11 @@ class MissingRow(ProjectionError):
     def __init__(self, projection: str, order_ids: Sequence[UUID]) -> None:
         shown = ", ".join(str(order_id) for order_id in order_ids[:3])
         super().__init__(f"{projection} has no row for {len(order_ids)} changed orders: {shown}")
+
+
+class StepFailed(ProjectionError):
+    def __init__(self, first_position: int, last_position: int, error: Exception) -> None:
+        super().__init__(f"between positions {first_position} and {last_position}: {type(error).__name__}: {error}")
 
 
 class MisplacedBatch(ProjectionError):

@@ -28,7 +28,7 @@ from projections.bounds import (
     SWAP_LOCK_TIMEOUT_S,
     SWAP_PAUSE_S,
 )
-from projections.errors import RebuildStopped, TablesInUse
+from projections.errors import ProjectionError, RebuildStopped, StepFailed, TablesInUse
 from projections.projection import Projection
 from projections.tables import apply_to, create_schema, reached
 
@@ -129,7 +129,7 @@ class Filling:
         """The few events up to a position, in the cursor's transaction. Where that commits, call `moved`."""
         subscription = self._subscription()
         while subscription.position < to:
-            apply_to(cursor, self.projection, self.schema, self._next(subscription, to - subscription.position))
+            self._write(cursor, self._next(subscription, to - subscription.position))
 
     def moved(self, schema: str, position: int) -> None:
         """The tables are in another schema now, and stand there."""
@@ -150,7 +150,7 @@ class Filling:
         began_at = time.monotonic()
         try:
             with self.connection.transaction(), self.connection.cursor() as cursor:
-                apply_to(cursor, self.projection, self.schema, batch)
+                self._write(cursor, batch)
         except psycopg.Error as error:
             if error.sqlstate not in TIMEOUTS or len(batch) == 1 or self.connection.closed:
                 raise
@@ -160,6 +160,14 @@ class Filling:
         self.applied_events += len(batch)
         self._adapt(len(batch), time.monotonic() - began_at)
         return True
+
+    def _write(self, cursor: Cursor[Any], batch: list[Recorded]) -> None:
+        try:
+            apply_to(cursor, self.projection, self.schema, batch)
+        except (psycopg.Error, ProjectionError):
+            raise
+        except Exception as error:  # a projection is anyone's plug-in: what it raises is told as its own failure
+            raise StepFailed(batch[0].position, batch[-1].position, error) from error
 
     def _adapt(self, events: int, took_s: float) -> None:
         if took_s > REBUILD_SLOW_S:

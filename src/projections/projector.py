@@ -23,6 +23,7 @@ from orders.follower import Follower
 from orders.hash_chain import HashChain
 from projections.bounds import STATUS_LOG_S, STOP_TIMEOUT_S
 from projections.projection import Projection
+from projections.rebuild_requests import RebuildsAskedFor
 from projections.registry import PROJECTIONS
 from projections.tables import apply_to, check_tables, make_tables
 
@@ -51,6 +52,8 @@ def run_projector(
     threads = [Thread(target=one.run, args=(stop,), name=f"projection {one.name}", daemon=True) for one in followers]
     chain = HashChain(store, database_url)
     threads.append(Thread(target=chain.run, args=(stop,), name="hash chain", daemon=True))
+    rebuilds = RebuildsAskedFor(store, database_url, projections)
+    threads.append(Thread(target=rebuilds.run, args=(stop,), name="rebuilds", daemon=True))
     for thread in threads:
         thread.start()
     ready()

@@ -105,11 +105,29 @@ class Failed(Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+class AskedRebuild(Struct, frozen=True):
+    """The last rebuild of a projection that an operator asked for. `state` is asked, running, done or failed."""
+
+    state: str
+    asked_at: datetime
+    asked_by: str
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    phase: str | None = None
+    position: int | None = None
+    target: int | None = None
+    events_per_s: float | None = None
+    outcome: str | None = None
+
+
 class Lag(Struct, frozen=True, kw_only=True):
-    """How far a projection is behind the log, in events, whether a projector keeps it just now, and what stops it."""
+    """How far a projection is behind the log, in events, whether a projector keeps it just now, and what stops it.
+    Each swap of its tables raises `generation`."""
 
     projection: str
     position: int
     lag_events: int
     followed: bool
     failed: Failed | None = None
+    generation: int = 0
+    rebuild: AskedRebuild | None = None

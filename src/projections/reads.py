@@ -18,7 +18,7 @@ from projections.freshness import Freshness
 from projections.order_book import Book, book_of
 from projections.orders_as_of import PastOrders
 from projections.projection import LISTED, Listing, Projection
-from projections.queries import Answer, BookQuery, Failed, Lag, ListQuery, OrdersQuery, Trade, TradesQuery
+from projections.queries import Answer, AskedRebuild, BookQuery, Failed, Lag, ListQuery, OrdersQuery, Trade, TradesQuery
 from projections.read_pool import SQL, ReadPool
 from projections.registry import PROJECTIONS
 
@@ -105,8 +105,10 @@ class Reads:
                 lag_events=max(0, head - position),
                 followed=followed,
                 failed=Failed(position=at, reason=reason, since=since) if at is not None else None,
+                generation=generation,
+                rebuild=AskedRebuild(*rebuild) if rebuild[0] is not None else None,
             )
-            for name, position, head, followed, at, reason, since in rows
+            for name, position, head, followed, at, reason, since, generation, *rebuild in rows
         ]
 
     async def _page(self, statement: str, query: OrdersQuery | TradesQuery) -> tuple[int, list[tuple[Any, ...]]]:

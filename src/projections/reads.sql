@@ -11,7 +11,7 @@ select name, position from public.follower_checkpoint
 
 -- name: lags
 -- How far each projection has come, whether a projector holds its lock (taken as orders/follower.sql does), and where it
--- fails, if it does.
+-- fails, if it does; and what became of the rebuild that was asked for last.
 select
     asked.name,
     coalesce(reached.position, 0),
@@ -22,10 +22,14 @@ select
             and database = (select oid from pg_database where datname = current_database())
             and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
     ),
-    failure.position, failure.reason, failure.since
+    failure.position, failure.reason, failure.since,
+    coalesce(reached.generation, 0),
+    rebuild.state, rebuild.asked_at, rebuild.asked_by, rebuild.started_at, rebuild.ended_at, rebuild.phase,
+    rebuild.position, rebuild.target, rebuild.events_per_s, rebuild.outcome
 from unnest(%(names)s::text[]) with ordinality as asked (name, place)
 left join public.follower_checkpoint reached on reached.name = asked.name
 left join public.follower_failure failure on failure.name = asked.name
+left join public.projection_rebuild rebuild on rebuild.name = asked.name
 order by asked.place
 
 -- name: orders

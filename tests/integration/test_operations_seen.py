@@ -33,6 +33,7 @@ async def test_workers_are_shown_with_their_age_and_figures(service: OperationsS
 
 async def test_projections_are_shown_with_their_lag(service: OperationsService) -> None:
     lag = {"name": "order_status", "position": 7, "lag_events": 2, "followed": True, "failed": None}
+    lag |= {"generation": 0, "rebuild": None}
     assert await service.get("/ops/projections") == [lag]
 
 

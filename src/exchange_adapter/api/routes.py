@@ -44,14 +44,33 @@ class FollowerFailure(Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+class RebuildState(Struct, frozen=True, kw_only=True):
+    """The last rebuild that was asked for: `state` is asked, running, done or failed. `target` is where the log or the
+    live tables were when it told of itself last."""
+
+    state: str
+    asked_at: datetime
+    asked_by: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    phase: str | None
+    position: int | None
+    target: int | None
+    events_per_s: float | None
+    outcome: str | None
+
+
 class ProjectionLag(Struct, frozen=True, kw_only=True):
-    """How far a follower of the log has come, whether a process keeps it just now, and what has stopped it."""
+    """How far a follower of the log has come, whether a process keeps it just now, what has stopped it, and how its
+    rebuild is. A swap of its tables raises `generation`."""
 
     name: str
     position: int
     lag_events: int
     followed: bool
     failed: FollowerFailure | None = None
+    generation: int = 0
+    rebuild: RebuildState | None = None
 
 
 class ActionAnswer(Struct, frozen=True, kw_only=True):

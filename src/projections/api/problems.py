@@ -9,6 +9,7 @@ from projections import errors
 
 PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownBook: (404, "Not found"),
+    errors.UnknownProjection: (404, "Not found"),
     errors.NotCaughtUp: (503, "Not caught up yet"),
     errors.TooManyReads: (503, "Overloaded"),
     errors.FeedUnavailable: (503, "Feed unavailable"),

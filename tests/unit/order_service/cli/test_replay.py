@@ -142,17 +142,31 @@ def test_a_second_one_says_who_is_at_it(run: Run, database_url: str, store: Post
     assert f"error: order_status is being rebuilt already, by orders replay (pid {os.getpid()} on " in done.stderr
 
 
-def test_an_event_that_cannot_be_applied_ends_it_with_the_live_tables_as_they_were(
-    run: Run, database_url: str, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("failure", "text", "code"),
+    [
+        (psycopg.errors.DiskFull("could not extend file"), "could not extend file", 1),
+        (psycopg.OperationalError("the server closed the connection"), "the server closed the connection", 5),
+        (ValueError("no rule"), "between positions 1 and 3: ValueError: no rule", 1),
+    ],
+    ids=["full disk", "lost database", "failing step"],
+)
+def test_what_goes_wrong_ends_it_with_the_live_tables_as_they_were(
+    run: Run,
+    database_url: str,
+    store: PostgresEventStore,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    text: str,
+    code: int,
 ) -> None:
-    def forgets_to_place(*_: object) -> None:
-        raise psycopg.errors.DiskFull("could not extend file")
+    def fails(*_: object) -> None:
+        raise failure
 
-    monkeypatch.setattr("projections.filling.apply_to", forgets_to_place)
+    monkeypatch.setattr("projections.filling.apply_to", fails)
     done = run(*ONE, DATABASE_URL=database_url)
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "error: order_status: could not extend file. The live tables are as they were. Again: " in done.stderr
-    assert "make room on the database's disk" in done.stderr
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert f"error: order_status: {text}. The live tables are as they were. Again: " in done.stderr
     assert checkpoint_of(database_url, ORDER_STATUS) == Checkpoint(3, 1)
 
 
