@@ -13,6 +13,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from orders.domain import commands as c
+from orders.eventstore.port import EventStore, Recorded
+from orders.eventstore.postgres import PostgresEventStore
 from projections import feed_client
 from tests.support.feed_server import ClientConnection, feed, served
 from tests.support.read_service import ReadService, read_service
@@ -33,11 +35,11 @@ async def path(service: ReadService) -> AsyncIterator[Path]:
         yield path
 
 
-async def aired(service: ReadService) -> None:
-    """What is in the log by now is no news any more."""
+async def aired(service: ReadService, position: int | None = None) -> None:
+    """What is in the log by now, or up to a position, is no news any more."""
 
     async def all_out() -> bool:
-        return service.hub.position >= service.store.head()
+        return service.hub.position >= (service.store.head() if position is None else position)
 
     await wait_until_async(all_out, what="the live log")
 
@@ -198,3 +200,68 @@ async def test_a_feed_that_drains_tells_its_clients(service: ReadService, path: 
         await service.hub.close()
         for one in (client, resumed, quiet):
             assert (await end_of(one))[1:] == (1012, "the service restarts: resume with after=0")
+
+
+async def test_what_is_ready_comes_in_one_frame_where_the_client_takes_that(service: ReadService, path: Path) -> None:
+    for _ in range(10):
+        service.desk.place()
+    async with feed(path, after=0, batch="true") as client, asyncio.timeout(10):
+        assert [one["position"] for one in json.loads(await client.recv())] == list(range(1, 11))
+        assert json.loads(await client.recv()) == {"type": "caught_up", "position": 10}
+        service.desk.place()
+        assert json.loads(await client.recv())["position"] == 11
+
+
+async def test_orders_trades_and_books_come_over_one_socket_and_positions_never_go_back(
+    service: ReadService, path: Path
+) -> None:
+    desk = service.desk
+    order_id = desk.place("EURUSD", 10, "1.1")
+    with service.projecting():
+        async with feed(path, channels="orders,trades,books", symbol="EURUSD", after=0) as client:
+            first = await messages(client, 3)
+            desk.do(order_id, c.StartSubmit, worker="w")
+            desk.fill(order_id, 4, "1.1", "e1")
+            order, trade, book = await messages(client, 3)
+    assert [one["type"] for one in first] == ["limit", "caught_up", "book"]
+    assert first[-1]["bids"] == [{"price": "1.10000", "quantity": 10, "orders": 1}]
+    assert (order["filled_quantity"], order["more"]) == (4, True)
+    assert (trade["type"], trade["exec_id"], trade["quantity"]) == ("trade", "e1", 4)
+    assert [one["position"] for one in (order, trade, book)] == [3, 3, 3]
+    assert (book["bids"], book["asks"]) == ([{"price": "1.10000", "quantity": 6, "orders": 1}], [])
+
+
+class SlowReads:
+    """A store that hands out the log up to `shows`."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.shows = 0
+        self._store = store
+
+    def read_log(self, *, after: int, limit: int) -> list[Recorded]:
+        return [one for one in self._store.read_log(after=after, limit=limit) if one.position <= self.shows]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+async def test_a_client_that_resumes_at_a_process_which_is_behind_waits_for_it(
+    service: ReadService, path: Path, database_url: str
+) -> None:
+    behind: Any = SlowReads(PostgresEventStore(database_url))
+    async with read_service(database_url, store=behind) as other, served(other.app) as other_path:
+        for _ in range(6):
+            service.desk.place()
+        async with feed(path, after=0) as client:
+            assert [one["position"] for one in await messages(client, 4)] == [1, 2, 3, 4]
+        async with feed(other_path, after=4) as client:
+            await joined(other, 1)
+            behind.shows = 3
+            await aired(other, 3)
+            service.desk.place()
+            behind.shows = 7
+            told = await messages(client, 4)
+        assert [one["position"] for one in told] == [5, 6, 7, 7]
+        assert told[-1]["type"] == "caught_up"
+        async with feed(other_path, after=8) as client:
+            assert (await end_of(client))[1:] == (4422, "after: position 8 is beyond the log's last position 7")

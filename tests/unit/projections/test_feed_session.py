@@ -208,7 +208,7 @@ async def test_a_shutdown_tells_every_client_and_waits_for_none_that_does_not_re
     await studio.air()
     await studio.hub.close()
     assert idle.closed == busy.closed == (1012, "the service restarts: resume with after=1")
-    assert stuck.closed is None
+    assert (stuck.closed, stuck.was_cut) == (None, True)
     assert studio.hub.clients == 0
     late = await studio.tune_in()
     assert (await closed(late))[0] == 1012
