@@ -27,6 +27,7 @@ from psycopg import sql
 from load.bench import REPORTS, machine, number_from, spread
 from load.log_histories import fill_log
 from load.servers import ServerFailed, embedded_database, temporary_folder
+from order_service.processes import collect_rarely
 from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import FOLLOWER as CHAIN
 from projections.projection import Projection
@@ -93,6 +94,7 @@ def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
 
 def measure(plan: Plan) -> Report:
     """Raises ServerFailed."""
+    collect_rarely()  # as the projector's process does
     with ExitStack() as running:
         folder = running.enter_context(temporary_folder())
         url = running.enter_context(embedded_database(folder))

@@ -7,7 +7,7 @@ overlap as they do in a market's day: a few thousand are worked on at a time, in
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -49,24 +49,31 @@ class History(Struct, frozen=True):
 
 def fill_log(store: EventStore, events: int, *, seed: int = 1) -> int:
     """Appends whole histories, some `events` events in all; the number of orders. The log is empty before."""
+    orders: set[UUID] = set()
+    for units in appends(events, seed=seed):
+        if not all(isinstance(answer, Appended) for answer in store.append_encoded(units)):
+            raise RuntimeError("the log is not empty")
+        orders.update(unit.stream_id for unit in units)
+    return len(orders)
+
+
+def appends(events: int, *, seed: int = 1, units_an_append: int = UNITS_AN_APPEND) -> Iterator[list[EncodedUnit]]:
+    """Whole histories of some `events` events in all, as appends of so many units."""
     dice = random.Random(seed)
     histories = [_history(dice, number) for number in range(HISTORIES)]
     working: list[list[EncodedUnit]] = []  # what is still to be appended of each, the next unit last
-    orders = 0
-    planned = 0
+    orders = planned = 0
     while True:
         while planned < events and len(working) < ABREAST:
             history = dice.choice(histories)
             working.append(_lived(history, orders))
             orders += 1
             planned += sum(len(unit.states) for unit in history.units)
+        if not working:
+            return
         dice.shuffle(working)
-        units = [order.pop() for order in working[:UNITS_AN_APPEND]]
+        yield [order.pop() for order in working[:units_an_append]]
         working = [order for order in working if order]
-        if not units:
-            return orders
-        if not all(isinstance(answer, Appended) for answer in store.append_encoded(units)):
-            raise RuntimeError("the log is not empty")
 
 
 def _lived(history: History, number: int) -> list[EncodedUnit]:

@@ -46,6 +46,7 @@ API_LIVE_POLL_S = 0.05  # how often the starting server is asked whether it answ
 KEEP_ALIVE_MS = 75_000  # an idle connection, or a header that dawdles: longer than the 60 s of common balancers
 API_STOP_S = 2  # what requests in flight get to end; sockets are told to go elsewhere
 SHUTDOWN_DRAIN_S = 2.0  # what waiting appends get to be written
+GC_EVERY_OBJECTS = 20_000  # new objects between two looks for cycles, where a process reads the whole log; else 700
 
 # The command line's long work.
 BACKGROUND_NICENESS = 10  # a tenth of the weight of what has 0; far from starving, since others may wait for its locks
