@@ -82,6 +82,8 @@ class Follower:
       in memory loads them here. What it keeps from before is out of date.
     - `on_commit(events)` is called after each commit, in order; if it raises, the follower starts again.
     - `durable`: whether the rows' commits wait for the disk. What can be derived from the log again need not.
+    - `announced`: whether each commit is announced on CHANNEL. Commits that announce something wait for one another,
+      the appends' among them, so one that waits for the disk had better not.
 
     An event that cannot be applied stops this follower at its position; it goes on by itself once it can be. Where it
     stands and why is told in the table follower_failure, for whoever looks from another process.
@@ -99,6 +101,7 @@ class Follower:
         on_commit: Callable[[list[Recorded]], None] | None = None,
         batch_events: int = FOLLOWER_BATCH_EVENTS,
         durable: bool = False,
+        announced: bool = True,
     ) -> None:
         self.name = name
         self.failure: Failure | None = None
@@ -115,6 +118,7 @@ class Follower:
         self._most_events = batch_events
         self._batch_events = batch_events
         self._durable = durable
+        self._announced = announced
         self._backoff_s = FIRST_BACKOFF_S
         self._heard_at = 0.0
         self._told = False  # whether follower_failure may have a row of ours
@@ -197,6 +201,7 @@ class Follower:
             "from": self.checkpoint.position,
             "to": moved.position,
             "generation": self.checkpoint.generation,
+            "announced": self._announced,
         }
         try:
             with connection.transaction(), connection.cursor() as cursor:

@@ -16,7 +16,7 @@ with moved as (
     where name = %(name)s and position = %(from)s and generation = %(generation)s
     returning name, position
 )
-select pg_notify('orders_followers', name || ':' || position) from moved
+select case when %(announced)s then pg_notify('orders_followers', name || ':' || position) end from moved
 
 -- name: weaken_commits
 -- Rows and checkpoint can be made again from the log, and are lost together if they are: their commits need not wait for

@@ -118,6 +118,7 @@ class HashChain:
             on_commit=self._committed,
             batch_events=LINK_EVENTS,
             durable=True,  # a head that was told outside must not be lost
+            announced=False,  # nobody waits for it, and no append is to wait for its disk
         )
         self.head: ChainHead | None = None
         """As last committed here; None before the lock was got."""

@@ -12,6 +12,7 @@ import pytest
 from orders.bounds import LINK_EVENTS
 from orders.eventstore import codec
 from orders.eventstore.postgres import PostgresEventStore
+from orders.follower import CHANNEL
 from orders.hash_chain import GENESIS, ChainHead, HashChain, event_digest, link_hash
 from tests.support.hash_chain import chain_log, chaining, head_of
 from tests.support.log_events import unit, whole_log
@@ -104,6 +105,17 @@ def test_two_that_keep_it_at_once_make_one_chain(store: PostgresEventStore, data
     ends = [(first, last, previous, digest) for first, last, previous, _, digest in links(database_url)]
     assert ends[0][0] == 1
     assert all(one[1] + 1 == other[0] and one[3] == other[2] for one, other in pairwise(ends))
+
+
+def test_its_commits_announce_nothing_which_appends_would_wait_for(
+    store: PostgresEventStore, database_url: str
+) -> None:
+    append(store, 3)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"listen {CHANNEL}")
+        chain_log(store, database_url)
+        connection.execute(f"notify {CHANNEL}, 'last'")
+        assert [notify.payload for notify in connection.notifies(timeout=5, stop_after=1)] == ["last"]
 
 
 def test_nobody_forks_changes_or_cuts_it(store: PostgresEventStore, database_url: str) -> None:

@@ -150,7 +150,7 @@ def _log_fields(log: LogReport) -> dict[str, Any]:
 def _shown(log: LogReport | None, verified: Sequence[Verified]) -> Iterator[_Row]:
     if log is not None:
         if not log.number:
-            yield "log", "well", f"{log.events} events of {log.streams} orders and venues, without a hole", ""
+            yield "log", "well", f"{log.events} events in {log.streams} streams, without a hole", ""
         for finding in log.findings:
             yield "log", "wrong", finding.text, _LOG_TO_DO.get(finding.what, _RESTORE)
         yield from _more("log", log.number - len(log.findings))

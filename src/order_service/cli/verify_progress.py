@@ -13,7 +13,7 @@ from order_service.bounds import PROGRESS_STEP
 
 
 class CheckProgress:
-    """One bar, of the part of the work that runs. It is told of each event, and shows one in PROGRESS_STEP."""
+    """One bar, of the part of the work that runs. It is told of each event, and moves with one in PROGRESS_STEP."""
 
     def __init__(self) -> None:
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
@@ -21,13 +21,16 @@ class CheckProgress:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty())
         self._task = self._bar.add_task("", total=None)
+        self._step = self._next = 1
 
     def begin(self, doing: str, total: int) -> None:
         self._bar.reset(self._task, description=doing, total=total)
+        self._step = self._next = PROGRESS_STEP if total > PROGRESS_STEP else 1
 
     def at(self, done: int) -> None:
-        if done % PROGRESS_STEP == 0:
+        if done >= self._next:
             self._bar.update(self._task, completed=done)
+            self._next = done + self._step
 
     def __enter__(self) -> CheckProgress:
         self._bar.start()

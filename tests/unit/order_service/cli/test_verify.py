@@ -42,7 +42,7 @@ def test_what_is_well_is_said_with_its_reach(run: Run, store: PostgresEventStore
     assert done.exit_code == 0, done.output
     assert done.stderr == ""
     lines = done.stdout.splitlines()
-    assert lines[1] == "log\twell\t5 events of 3 orders and venues, without a hole\t"
+    assert lines[1] == "log\twell\t5 events in 3 streams, without a hole\t"
     assert lines[2] == f"hash chain\t\tcovers positions 1 to 4, 1 events are not covered yet; head {head_of(url)}\t"
     assert lines[3] == "projection order_status\twell\t2 rows are those of a fresh fold up to position 4\t"
     assert len(lines) == 3 + len(PROJECTIONS)
