@@ -194,6 +194,32 @@ async def test_a_book_stands_behind_all_up_to_its_position_and_before_all_later(
     assert shown(socket) == [("EURUSD", 0, 0), ("EURUSD", 2, 2)]
 
 
+async def test_a_book_that_was_waited_for_stands_before_what_waited(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_books, "BOOK_HOLD_S", 10.0)
+    socket = await studio.tune_in(channels=ALL, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    reads.permits = asyncio.Semaphore(0)
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await wait_until_async(lambda: times_asked(reads, 2), what="a book that is being read")
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    reads.permits.release()
+    await wait_until_async(lambda: times_asked(reads, 3), what="the same book, read again")
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    reads.permits.release()
+    await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 2, 2))
+    assert [(one["type"], one["position"]) for one in socket.sent[1:]] == [
+        ("limit", 1),
+        ("limit", 2),
+        ("book", 2),
+        ("limit", 3),
+    ]
+
+
 async def test_while_a_book_is_read_again_later_messages_wait_for_it_but_not_for_long(
     studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

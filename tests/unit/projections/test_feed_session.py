@@ -130,6 +130,7 @@ async def test_a_client_that_resumed_hears_a_heartbeat_when_nothing_comes(
     desk.place("EURUSD")
     await studio.air()
     socket, silent = await studio.tune_in(after=1, symbol="USDCAD"), await studio.tune_in()
+    quiet = await studio.tune_in(symbol="USDCAD")
     desk.place("EURUSD")
     await studio.air()
 
@@ -138,7 +139,9 @@ async def test_a_client_that_resumed_hears_a_heartbeat_when_nothing_comes(
 
     await wait_until_async(beats, what="a heartbeat")
     assert [one["type"] for one in silent.sent] == ["market"]
-    assert 2 in silent.kept_alive
+    assert (silent.kept_alive[-1], quiet.kept_alive[-1]) == (2, 2)
+    await studio.hub.close()
+    assert quiet.closed == (1012, "the service restarts: resume with after=2")
 
 
 async def test_no_heartbeat_overtakes_a_message(
