@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi
 
-.PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
+.PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -51,6 +51,9 @@ bench: install-dev ## measure durable POST /orders against a bare echo on the sa
 bench-outage: install-dev ## orders at a steady rate while the exchange is down, then hangs; 50 minutes
 	@exec $(BIN)/python -m load.outage $(ARGS)
 
+bench-rebuild: install-dev ## measure what clients notice while the query tables are rebuilt
+	@exec $(BIN)/python -m load.rebuild_load $(ARGS)
+
 bench-replay: install-dev ## measure projections that catch up with 1,000,000 events against raw COPY of the same rows
 	@exec $(BIN)/python -m load.catch_up $(ARGS)
 
@@ -66,6 +69,7 @@ chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was
 	@$(BIN)/python -m tests.campaigns.doubt --kills 30
 	@$(BIN)/python -m tests.campaigns.log_readers --events 200000
 	@$(BIN)/python -m tests.campaigns.sockets --sockets 1000 --cuts 20 --events 100000
+	@$(BIN)/python -m tests.campaigns.slow_sockets --sockets 1000 --slow 10 --pairs 5
 	@$(BIN)/python -m tests.campaigns.projectors --kills 100
 	@exec $(BIN)/python -m tests.campaigns.alternations --alternations 10000
 

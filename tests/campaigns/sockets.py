@@ -4,7 +4,8 @@
 
 Every client wants one of a hundred instruments. It is cut hard, also while it connects or catches up, resumes at the
 other API process with the position of the last message it has, and must have seen each message of its filter exactly
-once, in order, as the log has them in the end. Some want trades beside orders, some frames of several messages.
+once, in order, as the log has them in the end. Some want trades beside orders, some frames of several messages, and
+some are the Python client, which resumes by itself.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from orders.domain import events as e
 from orders.eventstore.postgres import PostgresEventStore
 from tests.campaigns.feed_listener import Listener
 from tests.campaigns.order_writer import codes
+from tests.campaigns.stream_client import StreamClient
 
 API_PROCESSES = 2
 INSTRUMENTS = 100
+STREAM_EVERY = 21  # one in so many is the Python client's stream, which costs some ten times as much
 WAYS = ("", "&batch=true", "&channels=orders,trades", "&channels=orders,trades&batch=true")
 TOLD = {
     *("OrderPlaced", "OrderExecuted", "OrderReplaced", "OrderCanceled", "OrderRejected", "OrderExpired"),
@@ -69,8 +72,8 @@ def run(url: str, *, sockets: int, cuts: int, events: int, per_second: float, se
         rng = random.Random(seed)
         instruments = codes(INSTRUMENTS)
         mean = events // INSTRUMENTS // (cuts + 1)
-        listeners = [
-            Listener(
+        listeners: list[Listener | StreamClient] = [
+            (StreamClient if number % STREAM_EVERY == 0 else Listener)(
                 f"symbol={instruments[number % INSTRUMENTS]}{WAYS[number // INSTRUMENTS % len(WAYS)]}",
                 ports[number % 2 :] + ports[: number % 2],
                 random.Random(rng.random()),
@@ -97,7 +100,9 @@ def run(url: str, *, sockets: int, cuts: int, events: int, per_second: float, se
     return outcome
 
 
-async def _listen(url: str, listeners: list[Listener], events: int, per_second: float, seed: int) -> float:
+async def _listen(
+    url: str, listeners: list[Listener | StreamClient], events: int, per_second: float, seed: int
+) -> float:
     """How long messages flowed."""
     flowed = asyncio.Event()
     head: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,266 @@
+"""Clients of the feed that stop reading: when they are closed, what they cost the others, and what they take of memory.
+
+    python -m tests.campaigns.slow_sockets --sockets 1000 --slow 10 --pairs 5
+
+A thousand clients, each with a filter of a hundredth, measure how long a message takes from the writer's clock to
+them: in turns alone, and beside some that want everything and never read. Each of those must be closed within 10 s.
+Then, in a fresh API process: its memory with a thousand idle clients, and the most while a thousand do not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+import click
+import msgspec
+import psutil
+from msgspec import Struct
+
+from load.balance import Findings
+from load.http_client import Connection, request
+from load.servers import HOST, Server, embedded_database, order_api, temporary_folder
+from projections.bounds import MAX_CLIENT_BYTES
+from tests.campaigns.feed_listener import Listener
+from tests.campaigns.order_writer import codes
+from tests.campaigns.sockets import INSTRUMENTS, flow
+
+CLOSED_S = 10.0  # the promise
+GIVE_UP_S = 30.0
+PER_SECOND = 500.0  # events, in turns: some 250 kB/s to a client that wants everything
+SETTLE_S = 2.0
+LOOK_S = 0.05
+RECEIVE_BYTES = 16 * 1024  # a slow client's own buffer in the kernel; what more it takes is its own memory
+MEMORY_PER_SECOND = 2_000.0
+KIB = 1024
+
+
+class Turns(Struct):
+    """In ms, one number a turn: of all messages to the others in it."""
+
+    middle: list[float] = []
+    p99: list[float] = []
+
+    def add(self, latencies_s: list[float]) -> None:
+        ordered = sorted(latencies_s)
+        self.middle.append(ordered[len(ordered) // 2] * 1_000)
+        self.p99.append(ordered[len(ordered) * 99 // 100] * 1_000)
+
+    def __str__(self) -> str:
+        return f"median {median(self.middle):.1f} ms, p99 {median(self.p99):.1f} ms"
+
+
+class Memory(Struct):
+    """Of the API process, in KiB a client."""
+
+    idle: float
+    slow_at_most: float
+
+
+class Outcome(Struct):
+    """`closed_s`: from the moment that a client reads no more until the process has closed it."""
+
+    alone: Turns = msgspec.field(default_factory=Turns)
+    beside: Turns = msgspec.field(default_factory=Turns)
+    closed_s: list[float] = []
+    memory: Memory | None = None
+    findings: Findings = msgspec.field(default_factory=Findings)
+
+    def __str__(self) -> str:
+        lines = []
+        if self.closed_s:
+            lines.append(
+                f"{len(self.closed_s)} clients stopped reading and were closed after {min(self.closed_s):.1f} to"
+                f" {max(self.closed_s):.1f} s"
+            )
+        if self.beside.middle:
+            ratios = [
+                median(one / other for one, other in zip(with_slow, without, strict=True))
+                for with_slow, without in ((self.beside.middle, self.alone.middle), (self.beside.p99, self.alone.p99))
+            ]
+            lines.append(f"the others alone: {self.alone}; beside them: {self.beside}")
+            lines.append(f"ratio, median of {len(self.beside.middle)} pairs: {ratios[0]:.2f}, of p99 {ratios[1]:.2f}")
+        if self.memory is not None:
+            idle, slow = self.memory.idle, self.memory.slow_at_most
+            lines.append(f"memory of the API process a client: idle {idle:.0f} KiB, not reading at most {slow:.0f} KiB")
+        return "\n".join([*lines, str(self.findings)]).rstrip()
+
+
+class Deaf:
+    """A client that wants everything and never reads; the live one only, or with a position."""
+
+    def __init__(self, port: int, query: str) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        self._socket.connect((HOST, port))
+        head = f"GET /ws?{query} HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        self._socket.sendall(
+            f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        assert self._socket.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 101"
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Watched:
+    """An API process, and what it says of its clients."""
+
+    def __init__(self, server: Server, link: Connection) -> None:
+        self._link = link
+        self._process = psutil.Process(server.pid)
+
+    @classmethod
+    @asynccontextmanager
+    async def looked_at(cls, server: Server) -> AsyncIterator[Self]:
+        link = await Connection.open(HOST, server.port)
+        try:
+            yield cls(server, link)
+        finally:
+            link.close()
+            await pause(LOOK_S)  # until the connections are gone
+
+    async def clients(self) -> int:
+        answer = await self._link.ask(request("GET", HOST, "/metrics"))
+        line = next(line for line in answer.body.splitlines() if line.startswith(b"orders_feed_clients "))
+        return int(float(line.split()[1]))
+
+    async def wait_for_clients(self, count: int) -> None:
+        async with asyncio.timeout(GIVE_UP_S):
+            while await self.clients() != count:
+                await pause(LOOK_S)
+
+    def memory_bytes(self) -> int:
+        """The server and its worker."""
+        return sum(one.memory_info().rss for one in (self._process, *self._process.children(recursive=True)))
+
+
+async def pause(seconds: float) -> None:
+    await asyncio.wait((asyncio.get_running_loop().create_future(),), timeout=seconds)
+
+
+@contextmanager
+def deaf_clients(port: int, count: int, query: str = "") -> Iterator[None]:
+    clients: list[Deaf] = []
+    try:
+        for number in range(count):
+            clients.append(Deaf(port, query or ("" if number % 2 else "after=0&detail=true")))
+        yield
+    finally:
+        for client in clients:
+            client.close()
+
+
+async def closings(api: Watched, remaining: int, count: int, began_at: float) -> list[float]:
+    """When each of `count` was closed; `remaining` clients stay."""
+    closed: list[float] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GIVE_UP_S):
+            while len(closed) < count:
+                await pause(LOOK_S)
+                gone = remaining + count - await api.clients()
+                closed += [time.monotonic() - began_at] * (gone - len(closed))
+    return closed
+
+
+def _check_closings(closed: list[float], count: int, findings: Findings) -> None:
+    if len(closed) < count:
+        findings.add("not closed", f"{count - len(closed)} of {count} were not closed within {GIVE_UP_S:.0f} s")
+    if (late := [each for each in closed if each > CLOSED_S]) != []:
+        findings.add("closed late", f"{len(late)} after more than {CLOSED_S:.0f} s, the last after {max(late):.1f} s")
+
+
+async def _take_turns(url: str, server: Server, sockets: int, slow: int, pairs: int, turn_s: float) -> Outcome:
+    outcome = Outcome()
+    instruments = codes(INSTRUMENTS)
+    listeners = [
+        Listener(f"symbol={instruments[number % INSTRUMENTS]}", [server.port], random.Random(number), cuts=0, mean=1)
+        for number in range(sockets)
+    ]
+    async with Watched.looked_at(server) as api:
+        staying = [asyncio.create_task(listener.stay()) for listener in listeners]
+        with flow(url, events=0, per_second=PER_SECOND, seed=1):
+            await api.wait_for_clients(sockets)
+            await pause(SETTLE_S)
+            for _ in range(pairs):
+                outcome.alone.add(await _measured(listeners, turn_s))
+                with deaf_clients(server.port, slow):
+                    looking = asyncio.create_task(closings(api, sockets, slow, time.monotonic()))
+                    outcome.beside.add(await _measured(listeners, turn_s))
+                    outcome.closed_s += (closed := await looking)
+                _check_closings(closed, slow, outcome.findings)
+                await pause(SETTLE_S)
+        if (gone := [one for one in staying if one.done()]) != []:
+            outcome.findings.add("others closed", f"{len(gone)} of the clients that read were closed")
+        for one in staying:
+            one.cancel()
+        await asyncio.gather(*staying, return_exceptions=True)
+    return outcome
+
+
+async def _measured(listeners: list[Listener], seconds: float) -> list[float]:
+    """The latencies of all messages that come within that time."""
+    latencies: list[float] = []
+    for listener in listeners:
+        listener.latencies_s = latencies
+    await pause(seconds)
+    for listener in listeners:
+        listener.latencies_s = None
+    return latencies
+
+
+async def _memory(url: str, server: Server, clients: int, outcome: Outcome) -> None:
+    async with Watched.looked_at(server) as api:
+        await api.clients()
+        most = before = api.memory_bytes()
+        with deaf_clients(server.port, clients, f"symbol={codes(1)[0]}"):
+            await api.wait_for_clients(clients)
+            idle = api.memory_bytes() - before
+        await api.wait_for_clients(0)
+        with flow(url, events=0, per_second=MEMORY_PER_SECOND, seed=2):
+            await pause(SETTLE_S)
+            with deaf_clients(server.port, clients):
+                looking = asyncio.create_task(closings(api, 0, clients, time.monotonic()))
+                while not looking.done():
+                    await asyncio.wait((looking,), timeout=LOOK_S)
+                    most = max(most, api.memory_bytes())
+                _check_closings(looking.result(), clients, outcome.findings)
+    outcome.memory = Memory(idle / clients / KIB, (most - before) / clients / KIB)
+    if most - before > clients * MAX_CLIENT_BYTES:
+        outcome.findings.add("memory", f"{outcome.memory.slow_at_most:.0f} KiB a client that does not read")
+
+
+def run(url: str, folder: Path, *, sockets: int, slow: int, pairs: int, turn_s: float, memory: int) -> Outcome:
+    """Over a migrated database; `memory`: how many clients its memory is measured with, 0 for none."""
+    (folder / "turns").mkdir()
+    with order_api(folder / "turns", url) as server:
+        outcome = asyncio.run(_take_turns(url, server, sockets, slow, pairs, turn_s))
+    if memory:
+        (folder / "memory").mkdir()
+        with order_api(folder / "memory", url) as server:
+            asyncio.run(_memory(url, server, memory, outcome))
+    return outcome
+
+
+@click.command(help=__doc__)
+@click.option("--sockets", default=1_000, show_default=True, help="That read.")
+@click.option("--slow", default=10, show_default=True, help="That do not, at a time.")
+@click.option("--pairs", default=5, show_default=True, help="Of turns without and with those.")
+@click.option("--turn", "turn_s", default=10.0, show_default=True, help="Seconds of a turn.")
+@click.option("--memory", default=1_000, show_default=True, help="Clients that memory is measured with.")
+def main(sockets: int, slow: int, pairs: int, turn_s: float, memory: int) -> None:
+    with temporary_folder() as folder, embedded_database(folder) as url:
+        outcome = run(url, folder, sockets=sockets, slow=slow, pairs=pairs, turn_s=turn_s, memory=memory)
+    print(outcome)
+    raise SystemExit(1 if outcome.findings else 0)
+
+
+if __name__ == "__main__":
+    main()
