@@ -9,7 +9,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from order_client.answers import Answer
-from order_client.bounds import CLOSE_TIMEOUT_S, MAX_FRAME_BYTES, MAX_FRAMES_AHEAD, OPEN_TIMEOUT_S
+from order_client.bounds import CLOSE_TIMEOUT_S, MAX_CONNECTIONS, MAX_FRAME_BYTES, MAX_FRAMES_AHEAD, OPEN_TIMEOUT_S
 from order_client.conversation import Send, Unanswered
 from order_client.following import Ended, NotConnected
 
@@ -22,7 +22,8 @@ CONNECT_ERRORS = (OSError, InvalidHandshake)
 
 def http_options(headers: Mapping[str, str] | None) -> dict[str, Any]:
     """Proxies of the environment are left alone: the service is named by its address."""
-    return {"headers": dict(headers or {}), "trust_env": False, "follow_redirects": False}
+    limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+    return {"headers": dict(headers or {}), "trust_env": False, "follow_redirects": False, "limits": limits}
 
 
 def socket_options(headers: Mapping[str, str] | None) -> dict[str, Any]:
