@@ -116,7 +116,7 @@ class Follower:
         self._on_start = on_start
         self._on_commit = on_commit
         self._most_events = batch_events
-        self._batch_events = batch_events
+        self._batch_events = min(batch_events, FOLLOWER_BATCH_EVENTS)  # it grows where there is room
         self._durable = durable
         self._announced = announced
         self._backoff_s = FIRST_BACKOFF_S
@@ -130,8 +130,6 @@ class Follower:
                 with connect(self._url, application_name=f"follower {self.name}") as connection:
                     self.backend_pid = connection.info.backend_pid
                     self._lead(connection, stop)
-            except LostCheckpoint as lost:
-                log.warning("follower %s starts again: %s", self.name, lost)
             except (BrokenLog, UnknownEvent) as error:
                 log.error("follower %s cannot read on: %s", self.name, error)
                 self._fail(error)
@@ -151,9 +149,25 @@ class Follower:
             takeover.look(connection)
             if stop.wait(FOLLOWER_LOCK_POLL_S):
                 return
+        connection.execute(_SQL["bound_transactions"], (str(round(STATEMENT_TIMEOUT_S * 1000)),))
+        while not stop.is_set():
+            try:
+                self._follow(connection, stop)
+            except LostCheckpoint as lost:
+                log.warning("follower %s starts again: %s", self.name, lost)
+                self._start_again(connection, stop)
+
+    def _start_again(self, connection: BoundedConnection, stop: Event) -> None:
+        """Under the lock that it holds; at once, since readers wait for it, unless it just did so in vain."""
+        self.checkpoint = None
+        if self._backoff_s > FIRST_BACKOFF_S:
+            self._pause(stop, connection)
+        else:
+            self._backoff_s *= 2
+
+    def _follow(self, connection: BoundedConnection, stop: Event) -> None:
         self.checkpoint = self._load(connection)
         self._look_up_failure(connection, self.checkpoint.position)
-        connection.execute(_SQL["bound_transactions"], (str(round(STATEMENT_TIMEOUT_S * 1000)),))
         most = max(self._most_events, READ_BATCH_EVENTS)
         subscription = Subscription(self._store, after=self.checkpoint.position, hints=self._hints, limit=most)
         while not stop.is_set():

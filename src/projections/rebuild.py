@@ -171,19 +171,26 @@ class Rebuild:
         return filling
 
     def _catch_up(self, filling: Filling) -> None:
-        """To within reach of the live tables, or of the log where there are none."""
+        """To where the live tables are, or the end of the log where there are none."""
+        before = None
         while (left := self._live_position() - filling.position) > 0:
-            self._target = filling.position + left
-            filling.advance(self._target, self._pace if left > REBUILD_NEAR_EVENTS else FAST)
+            before = self._approach(filling, left, before)
 
     def _follow_to_head(self, filling: Filling) -> None:
         """So near to the end of the log that the swap itself does the rest."""
         self._phase = FILLING
+        before = None
         while (left := self._store.head() - filling.position) > 0:
-            self._target = filling.position + left
-            filling.advance(self._target, self._pace if left > REBUILD_NEAR_EVENTS else FAST)
+            before = self._approach(filling, left, before)
             if left <= SWAP_EVENTS:
                 return
+
+    def _approach(self, filling: Filling, left: int, before: int | None) -> int:
+        """Fills what is left now; it hurries where that is little, or where the log grows as fast as it fills."""
+        hurry = left <= REBUILD_NEAR_EVENTS or (before is not None and left > before / 2)
+        self._target = filling.position + left
+        filling.advance(self._target, FAST if hurry else self._pace)
+        return left
 
     def _compare(self, filling: Filling) -> tuple[Comparison, StateDigest | None]:
         self._tell(filling, COMPARING)
