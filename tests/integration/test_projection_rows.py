@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from orders.domain.order import view
 from orders.domain.values import Side, rounded_average
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
+from projections import tables
 from projections.errors import MisplacedBatch, MissingRow
 from projections.order_status import ORDER_STATUS
 from projections.projection import Projection
@@ -34,7 +36,7 @@ from tests.support.projection_rows import (
     rows_in,
     tables_in,
 )
-from tests.support.trading_desk import Step, TradingDesk, sides, steps
+from tests.support.trading_desk import Step, TradingDesk, reports, sides, steps
 
 
 def cut(log: list[Recorded], sizes: Sequence[int]) -> Iterator[list[Recorded]]:
@@ -55,6 +57,19 @@ def tables_of_their_own(connection: psycopg.Connection[Any], schema: str) -> Ite
         yield cursor
 
 
+@pytest.fixture(scope="module")
+def two_sets_of_tables(module_database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Empty tables of all projections, twice. Leave them empty."""
+    with psycopg.connect(module_database_url) as connection:
+        with connection.cursor() as cursor:
+            for schema, projection in product(("cut", "whole"), PROJECTIONS):
+                create_schema(cursor, projection, f"{schema}_{projection.name}")
+            cursor.execute("reset search_path")
+        connection.commit()
+        yield connection
+        connection.rollback()
+
+
 def look_at(cursor: Cursor[Any], schema: str, projection: Projection) -> Cursor[Any]:
     """Unqualified names mean this projection's tables."""
     cursor.execute(f"set search_path = {schema}_{projection.name}")
@@ -72,12 +87,12 @@ def apply_all(cursor: Cursor[Any], schema: str, log: list[Recorded], sizes: Sequ
     terms=st.lists(
         st.tuples(sides, st.integers(1, 100), st.sampled_from([None, "1.1", "1.10", "2E+1"])), min_size=1, max_size=4
     ),
-    steps=steps,
+    steps=steps | reports,
     sizes=st.lists(st.integers(0, 9), max_size=8),
     pace=st.sampled_from([timedelta(seconds=1), timedelta(hours=7)]),
 )
 def test_rows_are_what_the_log_says_one_event_after_the_other_however_it_is_cut(
-    module_database_url: str,
+    two_sets_of_tables: psycopg.Connection[Any],
     terms: list[tuple[Side, int, str | None]],
     steps: list[Step],
     sizes: list[int],
@@ -87,14 +102,11 @@ def test_rows_are_what_the_log_says_one_event_after_the_other_however_it_is_cut(
     orders = [desk.place(side=side, quantity=quantity, price=price) for side, quantity, price in terms]
     desk.play(steps, orders)
     log = desk.log()
-    with psycopg.connect(module_database_url) as connection:
-        with tables_of_their_own(connection, "cut") as cursor:
-            apply_all(cursor, "cut", log, sizes)
-            check_rows(cursor, "cut", desk)
-            cut_rows = all_rows(cursor, "cut")
-        with tables_of_their_own(connection, "whole") as cursor:
-            apply_all(cursor, "whole", log, [])
-            assert all_rows(cursor, "whole") == cut_rows
+    with two_sets_of_tables.transaction(force_rollback=True), two_sets_of_tables.cursor() as cursor:
+        apply_all(cursor, "cut", log, sizes)
+        check_rows(cursor, "cut", desk)
+        apply_all(cursor, "whole", log, [])
+        assert all_rows(cursor, "whole") == all_rows(cursor, "cut")
 
 
 def check_rows(cursor: Cursor[Any], schema: str, desk: TradingDesk) -> None:
@@ -114,6 +126,35 @@ DAY_COLUMNS = (
     *("position", "placed", "Executed", "Canceled", "Rejected", "Expired"),
     *("fills", "quantity", "notional"),
 )
+
+
+@pytest.mark.parametrize(("size", "statement_rows"), [(1, 9), (2, 9), (3, 9), (100, 9), (100, 1), (100, 2)])
+def test_what_refers_to_fills_of_other_days_counts_on_the_right_day_however_the_log_is_cut(
+    two_sets_of_tables: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch, size: int, statement_rows: int
+) -> None:
+    monkeypatch.setattr(tables, "APPLY_ROWS", statement_rows)
+    desk = TradingDesk(MemoryEventStore(), pace=timedelta(hours=25))
+    order_id, other = desk.place(quantity=100), desk.place(quantity=50, price="1.1")
+
+    def correct(exec_id: str, ref_exec_id: str) -> None:
+        fields = {"exec_id": exec_id, "ref_exec_id": ref_exec_id, "quantity": 7, "price": Decimal("1.5")}
+        assert desk.do(order_id, c.RecordCorrection, **fields)
+
+    desk.fill(order_id, 10, exec_id="e1")
+    correct("c1", "e1")
+    correct("c2", "c1")
+    assert desk.do(order_id, c.RecordBust, exec_id="b0", ref_exec_id="late")
+    correct("early", "late")
+    desk.fill(order_id, 20, exec_id="late")
+    correct("c3", "early")
+    desk.fill(other, 50, "1.2", exec_id="full")
+    desk.fill(order_id, 5, exec_id="e2")
+    assert desk.do(order_id, c.RecordBust, exec_id="b1", ref_exec_id="c2")
+    assert desk.do(other, c.RecordBust, exec_id="b1", ref_exec_id="full")
+    assert desk.do(order_id, c.RecordBust, exec_id="b2", ref_exec_id="c2")
+    with two_sets_of_tables.transaction(force_rollback=True), two_sets_of_tables.cursor() as cursor:
+        apply_all(cursor, "cut", desk.log(), [size] * len(desk.log()))
+        check_rows(cursor, "cut", desk)
 
 
 def test_what_was_traded_of_an_order_is_what_the_order_says(module_database_url: str) -> None:
@@ -200,7 +241,7 @@ def test_a_fill_that_was_only_referred_to_is_the_same_row_in_one_batch_and_in_tw
 
 def test_every_table_has_a_primary_key_and_says_from_which_event_a_row_is_as_it_is(module_database_url: str) -> None:
     with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "key") as cursor:
-        tables = {(f"key_{one.name}", table) for one in PROJECTIONS for table in tables_in(cursor, f"key_{one.name}")}
+        ours = {(f"key_{one.name}", table) for one in PROJECTIONS for table in tables_in(cursor, f"key_{one.name}")}
         keyed = cursor.execute(
             "select table_schema, table_name from information_schema.table_constraints"
             " where constraint_type = 'PRIMARY KEY'"
@@ -209,6 +250,6 @@ def test_every_table_has_a_primary_key_and_says_from_which_event_a_row_is_as_it_
             "select table_schema, table_name from information_schema.columns"
             " where column_name = 'position' and data_type = 'bigint' and is_nullable = 'NO'"
         ).fetchall()
-    assert {schema for schema, _ in tables} == {f"key_{one.name}" for one in PROJECTIONS}
-    assert tables <= set(keyed)
-    assert tables <= set(placed)
+    assert {schema for schema, _ in ours} == {f"key_{one.name}" for one in PROJECTIONS}
+    assert ours <= set(keyed)
+    assert ours <= set(placed)

@@ -116,4 +116,14 @@ steps: st.SearchStrategy[list[Step]] = st.lists(
 )
 """Random commands to a handful of orders, reports that are repeated, reordered, busted and corrected among them."""
 
+reports: st.SearchStrategy[list[Step]] = st.lists(
+    st.one_of(
+        _step(c.RecordExecution, exec_id=_exec_ids, quantity=_quantities, price=_prices),
+        _step(c.RecordBust, exec_id=_exec_ids, ref_exec_id=_exec_ids),
+        _step(c.RecordCorrection, exec_id=_exec_ids, ref_exec_id=_exec_ids, quantity=_quantities, price=_prices),
+    ),
+    max_size=12,
+)
+"""Fills of a handful of orders, and what refers to them before they come and after."""
+
 sides = st.sampled_from(Side)
