@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from orders.bounds import LINK_EVENTS, LINK_INTERVAL_S, TOLD_HEAD_EVENTS, TOLD_HEAD_S
 from orders.eventstore.port import EventStore, Recorded
+from orders.eventstore.shared_reads import Log
 from orders.eventstore.sql import load
 from orders.eventstore.subscription import MemoryHints
 from orders.follower import Cursor, Follower
@@ -109,8 +110,7 @@ class HashChain:
         self._looks = MemoryHints()  # no hints come: it looks at the poll interval, which is soon enough for it
         self.follower = Follower(
             FOLLOWER,
-            # A follower looks at nothing but the positions of what it reads.
-            cast(EventStore, _Places(store, interval_s)),
+            cast(Log, _Places(store, interval_s)),  # a follower looks at nothing but the positions of what it reads
             direct_url,
             self._link,
             self._looks,

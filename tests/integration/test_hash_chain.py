@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Iterator
-from itertools import pairwise
 from uuid import uuid4
 
 import psycopg
@@ -40,6 +39,15 @@ def links(url: str) -> list[tuple[int, int, bytes, bytes, bytes]]:
         return connection.execute(f"select {columns} from hash_chain order by last_position").fetchall()
 
 
+def covered(url: str) -> int:
+    """Where the chain ends, whose links follow one another from the first event."""
+    end, previous = 0, GENESIS
+    for first_position, last_position, its_previous, _, digest in links(url):
+        assert (first_position, its_previous) == (end + 1, previous)
+        end, previous = last_position, digest
+    return end
+
+
 def test_each_link_hashes_its_events_as_stored_and_the_link_before(
     store: PostgresEventStore, database_url: str
 ) -> None:
@@ -65,7 +73,10 @@ def test_a_log_that_was_there_before_is_covered_from_its_start_in_bounded_links(
 ) -> None:
     append(store, LINK_EVENTS * 2 + 500)
     chain_log(store, database_url)
-    assert [link[:2] for link in links(database_url)] == [(1, 1000), (1001, 2000), (2001, 2500)]
+    assert covered(database_url) == LINK_EVENTS * 2 + 500
+    sizes = [last - first + 1 for first, last, *_ in links(database_url)]
+    assert max(sizes) <= LINK_EVENTS
+    assert len(sizes) < 20  # a machine that is busy makes more of them, smaller ones
 
 
 def test_an_event_that_this_release_cannot_read_is_covered_too(store: PostgresEventStore, database_url: str) -> None:
@@ -84,7 +95,9 @@ def test_small_appends_share_a_link(store: PostgresEventStore, database_url: str
         append(store, 20)
         append(store, LINK_EVENTS)
         wait_until(lambda: chain.head and chain.head.position > 1, what="the second link")
-    assert [link[:2] for link in links(database_url)] == [(1, 1), (2, LINK_EVENTS + 1)]
+    assert covered(database_url) == LINK_EVENTS + 1  # the rest waits for more
+    assert links(database_url)[0][:2] == (1, 1)
+    assert len(links(database_url)) < 20
 
 
 def test_two_that_keep_it_at_once_make_one_chain(store: PostgresEventStore, database_url: str) -> None:
@@ -102,9 +115,7 @@ def test_two_that_keep_it_at_once_make_one_chain(store: PostgresEventStore, data
     stop.set()
     for thread in threads:
         thread.join(10)
-    ends = [(first, last, previous, digest) for first, last, previous, _, digest in links(database_url)]
-    assert ends[0][0] == 1
-    assert all(one[1] + 1 == other[0] and one[3] == other[2] for one, other in pairwise(ends))
+    assert covered(database_url) == 100
 
 
 def test_its_commits_announce_nothing_which_appends_would_wait_for(
@@ -142,6 +153,17 @@ def test_a_missing_event_stops_it_there_and_it_says_so(store: PostgresEventStore
     assert head_of(database_url).position == 2
     reason = value(database_url, "select name || ' ' || position || ' ' || reason from follower_failure")
     assert reason == "hash_chain 3 BrokenChain: an event is missing between positions 3 and 3"
+
+
+def test_a_checkpoint_that_is_not_where_the_chain_ends_stops_it(store: PostgresEventStore, database_url: str) -> None:
+    append(store, 3)
+    chain_log(store, database_url)
+    execute(database_url, "delete from follower_checkpoint")
+    with chaining(store, database_url):
+        wait_until(lambda: value(database_url, "select count(*) from follower_failure"), what="the failure told")
+    assert value(database_url, "select reason from follower_failure") == (
+        "BrokenChain: the last link ends at position 3, and its follower is at 0"
+    )
 
 
 def test_the_projector_keeps_it_and_tells_its_head(
