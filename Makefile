@@ -71,6 +71,7 @@ chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was
 	@$(BIN)/python -m tests.campaigns.sockets --sockets 1000 --cuts 20 --events 100000
 	@$(BIN)/python -m tests.campaigns.slow_sockets --sockets 1000 --slow 10 --pairs 5
 	@$(BIN)/python -m tests.campaigns.projectors --kills 100
+	@$(BIN)/python -m tests.campaigns.rebuilds --rebuilds 200
 	@exec $(BIN)/python -m tests.campaigns.alternations --alternations 10000
 
 fmt: install-dev ## format, and mend what the linter can mend

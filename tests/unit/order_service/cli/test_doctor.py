@@ -317,6 +317,17 @@ def test_how_far_the_hash_chain_reaches_is_shown_and_that_the_logs_end_is_missin
     store.close()
 
 
+def test_tables_beside_the_live_ones_are_shown_with_their_size(tmp_path: Path, database_url: str) -> None:
+    given = settings(tmp_path, DATABASE_URL=database_url)
+    assert "table sets" not in states(check_database(given))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("create schema projection_trades_old")
+        connection.execute("create table projection_trades_old.fills as select generate_series(1, 5000) as n")
+    kept = next(one for one in check_database(given) if one.check == "table sets")
+    assert (kept.state, kept.found) == ("well", "projection_trades_old 0.2 MB")
+    assert "_old: for `--rollback`" in kept.to_do
+
+
 def test_a_server_that_may_lose_what_was_accepted_or_is_too_old_is_wrong(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
