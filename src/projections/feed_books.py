@@ -93,13 +93,12 @@ class FeedBooks:
             await self._due.wait()
             self._due.clear()
             began = loop.time()
-            try:
-                await self._round()
-            except _NOT_NOW as error:
-                log.info("the books of the feed wait: %s", error)
+            (outcome,) = await asyncio.gather(self._round(), return_exceptions=True)
+            if isinstance(outcome, _NOT_NOW):
+                log.info("the books of the feed wait: %s", outcome)
                 self._due.set()
-            except Exception:  # the feed's other channels go on, and books with the next change
-                log.exception("the books of the feed have failed for once")
+            elif isinstance(outcome, Exception):
+                log.error("books of the feed are left out for once", exc_info=outcome)
             await asyncio.sleep(began + BOOK_INTERVAL_S - loop.time())
 
     async def _round(self) -> None:

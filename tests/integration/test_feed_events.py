@@ -11,6 +11,7 @@ import httpx
 import pytest
 from msgspec import Struct
 
+from order_service.head_requests import head_as_get
 from projections import feed_client, feed_hub, feed_session
 from tests.support.feed_server import served
 from tests.support.read_service import ReadService, read_service, wrong_fields
@@ -150,6 +151,16 @@ async def test_wrong_parameters_are_problems(service: ReadService, http: httpx.A
     assert wrong_fields(await http.get("/events", headers={"Last-Event-ID": "soon"})) == ["Last-Event-ID"]
     wrong = {"channels": "prices", "detail": "yes", "frm": "1", "batch": "2"}
     assert sorted(wrong_fields(await http.get("/events", params=wrong))) == ["batch", "channels", "detail", "frm"]
+
+
+async def test_head_answers_at_once_with_the_position(service: ReadService) -> None:
+    service.desk.place()
+    async with served(head_as_get(service.app)) as path, client_of(path) as http:
+        answer = await http.head("/events", params={"after": 1})
+        assert (answer.status_code, answer.headers["orders-position"], answer.content) == (200, "1", b"")
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert (await http.head("/events", params={"after": 2})).status_code == 422
+    assert service.hub.clients == 0
 
 
 async def test_no_more_clients_than_the_bound_are_taken(

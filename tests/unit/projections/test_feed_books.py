@@ -1,66 +1,20 @@
 """The channel books: snapshots of what changed, read once for all, each at its place among the other messages."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from orders.domain.instruments import BUILT_IN
-from orders.domain.resource import OrderResource, resource
-from orders.domain.values import Status
-from orders.parameters import Asked
 from projections import feed_books, feed_session
-from projections.errors import NotCaughtUp
+from projections.errors import ReadsUnavailable
 from projections.feed_books import FeedBooks
-from projections.order_book import Book, Level
-from projections.queries import Answer, BookQuery, OrdersQuery
+from tests.support.desk_reads import DeskReads
 from tests.support.feed_sockets import FakeSocket, Studio
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
-
-
-class DeskReads:
-    """A read side that holds the log up to `holds`, or all of it; bids only. A book is answered when
-    there is a permit: `permits` are plenty, unless a test takes its own."""
-
-    def __init__(self, desk: TradingDesk) -> None:
-        self.desk = desk
-        self.holds: int | None = None
-        self.asked: Counter[str] = Counter()
-        self.permits = asyncio.Semaphore(1_000)
-
-    async def book(self, query: BookQuery, asked: Asked) -> Answer[Book]:
-        self.asked[query.symbol] += 1
-        position = self.desk.store.head() if self.holds is None else self.holds
-        if position < (asked.min_position or 0):
-            raise NotCaughtUp("order_book", asked.min_position or 0)
-        open_orders = [order for order in self._open() if order.symbol == query.symbol]
-        bids = [Level(str(order.limit_price), order.quantity, 1) for order in open_orders]
-        await self.permits.acquire()
-        book = Book(symbol=query.symbol, position=position, bids=bids, asks=[])
-        return Answer(content=book, position=position)
-
-    async def orders(self, query: OrdersQuery, asked: Asked) -> Answer[list[OrderResource]]:
-        return Answer(content=self._open(), position=self.desk.store.head())
-
-    def _open(self) -> list[OrderResource]:
-        last = {one.stream_id: one for one in self.desk.log()}
-        shown = [
-            resource(
-                one.stream_id,
-                one.event.after,
-                BUILT_IN,
-                version=one.version,
-                position=one.position,
-                updated_at=one.event.at,
-            )
-            for one in last.values()
-        ]
-        return [order for order in shown if order.status is Status.PLACED]
 
 
 @pytest.fixture
@@ -267,6 +221,40 @@ async def test_a_read_side_that_is_behind_is_asked_again(
     await wait_until_async(lambda: times_asked(reads, 3), what="a second try")
     reads.holds = None
     await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 1, 1))
+
+
+async def test_a_fault_of_ours_is_logged_and_the_next_change_is_told(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, caplog: pytest.LogCaptureFixture
+) -> None:
+    socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    permits, reads.permits = reads.permits, None  # type: ignore[assignment]
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+
+    async def logged() -> bool:
+        return "left out" in caplog.text
+
+    await wait_until_async(logged, what="the fault in the log")
+    reads.permits = permits
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 2, 2))
+
+
+async def test_a_read_side_that_does_not_answer_at_first_is_asked_again(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(*_: object) -> None:
+        raise ReadsUnavailable
+
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    with monkeypatch.context() as broken:
+        broken.setattr(reads, "orders", unavailable)
+        socket = await studio.tune_in(channels=BOOKS)
+        await studio.settle()
+    await shows(socket, ("EURUSD", 1, 1))
 
 
 async def test_a_snapshot_that_is_ahead_of_this_process_waits_for_it(
