@@ -27,6 +27,7 @@ from order_client import (
 from tests.support.client_forms import FORMS, Form, client_form
 from tests.support.client_streams import control, message
 from tests.support.client_talks import ORDER_ID, shown_order
+from tests.support.running_service import free_port
 from tests.support.scripted_api import DROPPED, SILENT, ScriptedApi, scripted_api
 from tests.support.scripted_feed import ScriptedFeed, closing, cut, frames, scripted_feed
 from tests.support.waiting import wait_until_async
@@ -101,12 +102,17 @@ async def test_the_next_server_serves_where_the_first_cannot_be_reached(form: st
         assert str((await client.call("get", ORDER_ID)).order_id) == ORDER_ID
 
 
-async def test_a_service_that_comes_later_is_waited_for(form: str, api: ScriptedApi) -> None:
-    feed = ScriptedFeed()
-    async with client_form(form, feed.url) as client:
+async def test_a_service_that_comes_later_is_waited_for(form: str) -> None:
+    port, refused = free_port(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def repeats(error: Exception) -> None:
+        loop.call_soon_threadsafe(refused.set)
+
+    async with client_form(form, f"http://127.0.0.1:{port}", on_repeat=repeats) as client:
         asking = asyncio.create_task(client.call("get", ORDER_ID))
-        await asyncio.sleep(0)
-        with scripted_api(int(feed.url.rpartition(":")[2])) as late:
+        await refused.wait()
+        with scripted_api(port) as late:
             late.answers(200, shown_order())
             assert (await asking).position == 1
 
