@@ -35,7 +35,7 @@ from order_client.messages import (
     TradeCorrected,
     TradeMessage,
 )
-from order_client.resources import Book, Change, HistoryEvent, Instrument, Level, Order, Trade
+from order_client.resources import Book, Change, FieldChange, HistoryEvent, Instrument, Level, Order, Trade
 from order_client.sync_client import OrderClient
 from order_client.sync_stream import Stream
 
@@ -47,6 +47,7 @@ __all__ = [
     "CaughtUp",
     "Change",
     "Conflict",
+    "FieldChange",
     "FieldError",
     "HistoryEvent",
     "InDoubt",

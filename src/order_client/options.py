@@ -54,11 +54,10 @@ class OrderFilters(TypedDict, total=False):
 
 
 class TradeFilters(TypedDict, total=False):
-    """`limit`: at most so many trades in all. `as_of`: as they were after a position."""
+    """`limit`: at most so many trades in all."""
 
     order_id: OrderId | None
     symbol: str | None
-    as_of: int | None
     limit: int | None
     min_position: int | None
 

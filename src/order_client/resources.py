@@ -47,9 +47,16 @@ class Change(Struct, frozen=True):
     pending: bool
 
 
+class FieldChange(Struct, frozen=True):
+    """A field of an order before and after an event, as JSON shows it."""
+
+    before: Any
+    after: Any
+
+
 class HistoryEvent(Struct, frozen=True, kw_only=True):
-    """One event of an order, and the order's state after it. `by` is who asked, `evidence` why the event may say that
-    something ended or is settled, `fields` the event's own."""
+    """One event of an order, and the order's state after it. `by` is who caused it, `evidence` by what it may say that
+    something ended or is settled, `reason` why in words, `fields` the event's own, `changed` what it changed."""
 
     position: int
     version: int
@@ -64,6 +71,8 @@ class HistoryEvent(Struct, frozen=True, kw_only=True):
     filled_quantity: int
     delivery: str
     fields: dict[str, Any]
+    reason: str | None = None
+    changed: dict[str, FieldChange] = {}
 
 
 class Trade(Struct, frozen=True, kw_only=True):

@@ -68,6 +68,7 @@ async def test_an_order_through_all_of_its_life(client: Form) -> None:
     events = await client.rows("history", placed.order_id)
     assert [events[0].event, events[-1].event] == ["OrderPlaced", "OrderCanceled"]
     assert events[-1].evidence is not None
+    assert (events[-1].changed["status"].before, events[-1].changed["status"].after) == ("Placed", "Canceled")
     newest = await client.rows("list", limit=1)
     assert [(order.order_id, order.status) for order in newest] == [(placed.order_id, "Canceled")]
 
