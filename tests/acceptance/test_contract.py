@@ -97,7 +97,9 @@ def test_operators_see_the_adapter_the_projections_and_what_is_held(service: Run
     assert (worker["alive"], worker["venue"]) == (True, "simulated")
     assert all(one["followed"] for one in service.http.get("/ops/projections").json())
     assert service.http.get("/ops/parked").json() == []
-    assert "\norders_adapter_workers 1.0\n" in service.http.get("/metrics").text
+    figures = service.http.get("/metrics").text
+    assert "\norders_adapter_workers 1.0\n" in figures
+    assert '\norders_projection_failed{projection="positions"} 0.0\n' in figures
 
 
 def test_a_price_of_all_18_digits_is_placed_at_the_exchange(service: RunningService) -> None:

@@ -114,12 +114,22 @@ def check_rows(cursor: Cursor[Any], schema: str, desk: TradingDesk) -> None:
     assert listed_orders(look_at(cursor, schema, ORDER_STATUS)) == folded_orders(log)
     assert counted_fills(look_at(cursor, schema, TRADES)) == folded_fills(desk)
     assert rows_in(cursor, f"{schema}_trades", "order_trades") == naive.naive_order_trades(log)
+    check_averages(cursor, schema, desk)
     for table, rows in naive.naive_book(log).items():
         assert rows_in(cursor, f"{schema}_order_book", table) == rows
     assert rows_in(cursor, f"{schema}_positions", "positions") == naive.naive_positions(log)
     assert rows_in(cursor, f"{schema}_daily_summary", "days") == {
         (*key, *(sums[name] for name in DAY_COLUMNS)) for key, sums in naive.naive_days(log).items()
     }
+
+
+def check_averages(cursor: Cursor[Any], schema: str, desk: TradingDesk) -> None:
+    """What was traded of each order is what the order itself says."""
+    traded = {order_id: sums for order_id, _, _, _, *sums in rows_in(cursor, f"{schema}_trades", "order_trades")}
+    for order_id, order in desk.orders.items():
+        quantity, notional = traded.get(order_id, (0, Decimal(0)))
+        after = view(order)
+        assert (quantity, rounded_average(notional, quantity)) == (after.filled_quantity, after.average_price)
 
 
 DAY_COLUMNS = (
@@ -155,22 +165,6 @@ def test_what_refers_to_fills_of_other_days_counts_on_the_right_day_however_the_
     with two_sets_of_tables.transaction(force_rollback=True), two_sets_of_tables.cursor() as cursor:
         apply_all(cursor, "cut", desk.log(), [size] * len(desk.log()))
         check_rows(cursor, "cut", desk)
-
-
-def test_what_was_traded_of_an_order_is_what_the_order_says(module_database_url: str) -> None:
-    desk = TradingDesk(MemoryEventStore())
-    order_id = desk.place(quantity=100)
-    desk.fill(order_id, 30, "1.10001", "e1")
-    desk.fill(order_id, 3, "1.2", "e2")
-    desk.do(order_id, c.RecordCorrection, exec_id="c1", ref_exec_id="e1", quantity=7, price=Decimal("1.10007"))
-    desk.do(order_id, c.RecordBust, exec_id="b1", ref_exec_id="e2")
-    desk.fill(order_id, 4, "1.3", "e3")
-    with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "sum") as cursor:
-        apply_all(cursor, "sum", desk.log(), [2, 1])
-        ((_, _, _, _, quantity, notional),) = rows_in(cursor, "sum_trades", "order_trades")
-    after = view(desk.orders[order_id])
-    assert (quantity, rounded_average(notional, quantity)) == (after.filled_quantity, after.average_price)
-    assert notional == Decimal("7") * Decimal("1.10007") + 4 * Decimal("1.3")
 
 
 def test_an_order_that_was_never_placed_has_no_row_to_change(module_database_url: str) -> None:
