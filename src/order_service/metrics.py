@@ -34,9 +34,9 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.feed_clients = Gauge("orders_feed_clients", "WebSocket clients now", registry=self.registry)
+        self.feed_clients = Gauge("orders_feed_clients", "Clients of the feed now", registry=self.registry)
         self.feed_closed_slow = Gauge(
-            "orders_feed_closed_slow_total", "WebSocket clients closed for reading too slowly", registry=self.registry
+            "orders_feed_closed_slow_total", "Clients of the feed closed for reading too slowly", registry=self.registry
         )
         self.appends_queued = Gauge(
             "orders_appends_queued", "Commands that wait to be made durable", registry=self.registry
