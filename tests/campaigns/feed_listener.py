@@ -64,7 +64,8 @@ class Listener:
         """Stays connected, live, until it is canceled or closed."""
         wire = await self._connected()
         try:
-            await wire.ended
+            end = await wire.ended
+            self.ends[f"{end.code} {end.reason.split(':')[0]}".strip()] += 1
         finally:
             wire.cut()
 

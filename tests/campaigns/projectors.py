@@ -110,6 +110,9 @@ class Campaign:
 
     def _strike(self, doomed: list[int]) -> None:
         threading.Event().wait(self.rng.uniform(0.05, 0.5))
+        # Someone is to be there who can take over.
+        others = [projector for number, projector in enumerate(self.projectors) if number not in doomed]
+        wait_until(lambda: any(other.is_ready for other in others), within_s=STUCK_S, what="one who stands by")
         before, head = self._stands(), self._head()
         began_at = time.monotonic()
         for number in doomed:

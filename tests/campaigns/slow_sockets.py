@@ -13,6 +13,7 @@ import asyncio
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from load.balance import Findings
+from load.balance import Findings, counted
 from load.http_client import Connection, request
 from load.servers import HOST, Server, embedded_database, order_api, temporary_folder
 from projections.bounds import MAX_CLIENT_BYTES
@@ -197,8 +198,8 @@ async def _take_turns(url: str, server: Server, sockets: int, slow: int, pairs: 
                     outcome.closed_s += (closed := await looking)
                 _check_closings(closed, slow, outcome.findings)
                 await pause(SETTLE_S)
-        if (gone := [one for one in staying if one.done()]) != []:
-            outcome.findings.add("others closed", f"{len(gone)} of the clients that read were closed")
+        if gone := sum((listener.ends for listener in listeners), Counter()):
+            outcome.findings.add("others closed", f"{gone.total()} of the clients that read: {counted(gone)}")
         for one in staying:
             one.cancel()
         await asyncio.gather(*staying, return_exceptions=True)

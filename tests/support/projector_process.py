@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,9 +40,17 @@ class ProjectorProcess:
             )
         os.close(told)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether its tables are there and all are followed."""
+        if not self._is_ready and select.select([self._ready], [], [], 0)[0]:
+            self.wait_ready()
+        return self._is_ready
+
     def wait_ready(self) -> None:
-        """Until its tables are there and all are followed."""
-        self._is_ready = self._is_ready or bool(os.read(self._ready, 16))
+        """Until it is."""
+        if not self._is_ready:
+            self._is_ready = bool(os.read(self._ready, 16))
         assert self._is_ready, f"the projector did not start: {self._log.read_text()[-2000:]}"
 
     @property

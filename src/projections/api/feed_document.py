@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from projections.bounds import MAX_FRAME_MESSAGES
 from projections.feed import CHANNELS
 from projections.feed_client import BROKEN, FULL, GOING_DOWN, MISBEHAVED, TOO_SLOW, WRONG_PARAMETER
 from projections.feed_messages import MESSAGES, Closed
@@ -157,7 +158,7 @@ def _batch() -> _Schema:
     return {
         "name": "batch",
         "summary": "Several messages in their order, where the client asked for batch=true.",
-        "payload": {"type": "array", "items": items, "minItems": 1},
+        "payload": {"type": "array", "items": items, "minItems": 2, "maxItems": MAX_FRAME_MESSAGES},
     }
 
 
