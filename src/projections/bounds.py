@@ -18,9 +18,10 @@ STATUS_LOG_S = 60.0  # how often a projector that is stuck says so again
 STOP_TIMEOUT_S = 6.0  # a follower's last transaction: PostgreSQL ends it after 5 s
 
 # Rebuilding beside the live tables.
-REBUILD_BATCH_EVENTS = 1_000  # events a transaction: some 50 ms of the database
+REBUILD_BATCH_EVENTS = 1_000  # events a transaction: some 100 ms of the database
+REBUILD_POLITE_EVENTS = 200  # where queries go first: they wait for the cores some 20 ms at most
 REBUILD_SLOW_S = 0.25  # a transaction that takes longer halves its batch
-REBUILD_DUTY = 0.25  # of the time, so that queries have the rest; `--fast` takes all
+REBUILD_DUTY = 0.15  # of the time, so that queries have the rest; `--fast` takes all
 REBUILD_PAUSE_S = 2.0  # the longest pause after a batch
 REBUILD_NEAR_EVENTS = 1_000  # behind the live tables: from here on it hurries, since each pause lets them run ahead
 REBUILD_TOLD_S = 0.25  # between two words of progress

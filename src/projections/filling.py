@@ -24,6 +24,7 @@ from projections.bounds import (
     REBUILD_BATCH_EVENTS,
     REBUILD_DUTY,
     REBUILD_PAUSE_S,
+    REBUILD_POLITE_EVENTS,
     REBUILD_SLOW_S,
     SWAP_LOCK_TIMEOUT_S,
     SWAP_PAUSE_S,
@@ -36,13 +37,14 @@ _SQL = load("projections", "rebuild.sql")
 
 
 class Pace(Struct, frozen=True):
-    """`duty` is the share of the time in which it works; the rest is left to others."""
+    """`duty` is the share of the time in which it works; the rest is left to others, after so many events at most."""
 
     duty: float
+    batch_events: int
 
 
-POLITE = Pace(REBUILD_DUTY)
-FAST = Pace(1.0)
+POLITE = Pace(REBUILD_DUTY, REBUILD_POLITE_EVENTS)
+FAST = Pace(1.0, REBUILD_BATCH_EVENTS)
 
 
 class Found(Struct, frozen=True):
@@ -119,7 +121,8 @@ class Filling:
         subscription = self._subscription()
         while self.position < to:
             began_at = time.monotonic()
-            batch = self._next(subscription, min(self._batch_events, to - self.position))
+            most = min(self._batch_events, pace.batch_events)
+            batch = self._next(subscription, min(most, to - self.position))
             if not self._apply(batch):
                 subscription = self._subscription()  # what was handed out is to be handed out again
             self._told()

@@ -225,6 +225,22 @@ def test_a_rebuild_during_writes_equals_the_live_tables_that_follow_them(
             assert replay(database_url, projection, store).comparison == Comparison(equal=True, position=store.head())
 
 
+def test_what_is_followed_while_it_compares_is_in_both(
+    database_url: str, store: PostgresEventStore, desk: TradingDesk
+) -> None:
+    head = follow(database_url, ORDER_STATUS, store)
+    more = iter([desk.place])
+
+    def told(progress: Progress) -> None:
+        if progress.phase == COMPARING:
+            for place in more:
+                place()
+                follow(database_url, ORDER_STATUS, store)
+
+    done = replay(database_url, ORDER_STATUS, store, told=told)
+    assert done.comparison == Comparison(equal=True, position=head + 1)
+
+
 @settings(max_examples=15)
 @given(
     projection=st.sampled_from(PROJECTIONS),
