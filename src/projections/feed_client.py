@@ -37,7 +37,7 @@ class FeedClient:
         self.ending: Ending | None = None
         self.ended = asyncio.Event()
         self._after = 0
-        self._taken = 0  # the last position that left the queue
+        self._taken = 0  # the last position that left the queue, or was passed over
         self._held_at: int | None = None
         self._queue: deque[Telling] = deque()
         self._queued_bytes = 0
@@ -48,9 +48,13 @@ class FeedClient:
         self._after = self._taken = self.sent = position
         self.behind = False
 
+    def passes(self, position: int) -> None:
+        """From now on nothing of an earlier position may leave the queue."""
+        self._taken = position
+
     def has_heard(self, position: int) -> None:
         """Everything up to there was handed to its socket."""
-        self._taken = self.sent = position
+        self._taken, self.sent = max(self._taken, position), position
 
     def offer(self, entry: Entry) -> None:
         """Queues what the client wants. Where it falls too far behind by that, it goes back to the log, or is to end if

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar
 
 from orders.eventstore.port import EventStoreError
@@ -222,21 +222,28 @@ class _Session:
             await self._beat(position)
 
     async def _beat(self, position: int) -> None:
+        self._client.passes(position)
         if self._resumes:
             await self._send([control(Heartbeat(position=position), position)])
-        else:
-            self._client.has_heard(position)
+            return
+        with self._patience():
             await self._socket.keep_alive(position)
+        self._client.has_heard(position)
 
     async def _send(self, tellings: Sequence[Telling]) -> None:
+        with self._patience():
+            await self._socket.send(tellings)
+        self._client.has_heard(tellings[-1].position)
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
         """A client that does not read is to end; the frame itself is not given up, since part of it may be out."""
         stuck = self._loop.call_later(SEND_TIMEOUT_S, self._client.end, TOO_SLOW, "too slow")
         try:
-            await self._socket.send(tellings)
+            yield
         finally:
             stuck.cancel()
         self._spoke_at = self._loop.time()
-        self._client.has_heard(tellings[-1].position)
 
     async def _unless_ended(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What the work brings; None where the client is to end before."""

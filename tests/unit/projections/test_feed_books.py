@@ -290,6 +290,32 @@ async def test_a_heartbeat_and_a_book_never_go_back(
     assert socket.positions == sorted(socket.positions)
 
 
+async def test_a_book_that_is_read_while_a_heartbeat_is_under_way_does_not_follow_it(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "HEARTBEAT_S", 0.2)
+    socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD", after=0)
+    await shows(socket, ("EURUSD", 0, 0))
+    reads.permits = asyncio.Semaphore(0)
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await wait_until_async(lambda: times_asked(reads, 2), what="a book that is being read")
+    desk.place("USDCAD", 1, "1.1")
+    await studio.air()
+    socket.reads.clear()
+
+    async def under_way() -> bool:
+        return {"type": "heartbeat", "position": 2} in socket.sent
+
+    await wait_until_async(under_way, what="a heartbeat")
+    for _ in range(9):
+        reads.permits.release()
+    await studio.settle()
+    socket.reads.set()
+    await shows(socket, ("EURUSD", 0, 0), ("EURUSD", 2, 1))
+    assert socket.positions == sorted(socket.positions)
+
+
 async def test_clients_that_went_are_owed_nothing(
     studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks
 ) -> None:
