@@ -47,7 +47,7 @@ def test_every_command_explains_itself(run: Run, name: str) -> None:
 
 
 def test_reads_take_json(run: Run) -> None:
-    for name in ("show", "list", "watch", "doctor", "place", "cancel", "replace"):
+    for name in ("show", "list", "watch", "doctor", "verify", "place", "cancel", "replace"):
         assert "--json" in run(name, "--help").stdout, name
 
 
