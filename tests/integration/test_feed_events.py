@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -155,7 +155,8 @@ async def test_wrong_parameters_are_problems(service: ReadService, http: httpx.A
 
 async def test_head_answers_at_once_with_the_position(service: ReadService) -> None:
     service.desk.place()
-    async with served(head_as_get(service.app)) as path, client_of(path) as http:
+    transport = httpx.ASGITransport(cast(Any, head_as_get(service.app)))  # answers when the app has ended
+    async with httpx.AsyncClient(transport=transport, base_url="http://orders.test") as http, asyncio.timeout(5):
         answer = await http.head("/events", params={"after": 1})
         assert (answer.status_code, answer.headers["orders-position"], answer.content) == (200, "1", b"")
         assert answer.headers["content-type"] == "text/event-stream"
