@@ -10,14 +10,14 @@ from typing import Any
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
-from litestar.types import ASGIApp
+from litestar import Litestar
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 
 from tests.support.waiting import wait_until_async
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[Path]:
+async def served(app: Litestar) -> AsyncIterator[Path]:
     """The path of the socket on which the app is served; its folder is short, since such paths are limited."""
     with tempfile.TemporaryDirectory(prefix="feed-") as folder:
         path = Path(folder) / "s"
