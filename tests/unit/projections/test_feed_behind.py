@@ -4,6 +4,7 @@ import tracemalloc
 
 import pytest
 
+from orders.domain import commands as c
 from orders.domain.instruments import BUILT_IN
 from orders.eventstore.port import Recorded
 from projections import feed_client
@@ -112,17 +113,17 @@ async def test_the_messages_of_one_position_are_never_parted(
 
 
 async def test_what_a_client_that_does_not_read_costs_in_memory_is_bounded(desk: TradingDesk) -> None:
-    """Its queue is filled to the brim, and nothing of it is shared with anybody."""
-    desk.fill(desk.place(client_order_id="k" * 128), 100)
-    fill = desk.log()[-1]
-    client = FeedClient(Subscription(channels=frozenset({"orders", "trades"})))
+    """Its queue is filled to the brim with texts of characters that take four bytes each, and shares none of them."""
+    assert desk.do(desk.place(), c.RecordRejected, reason="𝄞" * 500)
+    rejected = desk.log()[-1]
+    client = FeedClient(Subscription())
     position = held = 0
     tracemalloc.start()
     try:
         while client.ending is None:
             held, _ = tracemalloc.get_traced_memory()
             position += 1
-            (entry,) = entries([Recorded(position, fill.stream_id, 2, fill.event)], BUILT_IN)
+            (entry,) = entries([Recorded(position, rejected.stream_id, 2, rejected.event)], BUILT_IN)
             client.offer(entry)
     finally:
         tracemalloc.stop()
