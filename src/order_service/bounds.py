@@ -49,5 +49,5 @@ SHUTDOWN_DRAIN_S = 2.0  # what waiting appends get to be written
 GC_EVERY_OBJECTS = 20_000  # new objects between two looks for cycles, where a process reads the whole log; else 700
 
 # The command line's long work.
-BACKGROUND_NICENESS = 10  # a tenth of the weight of what has 0; far from starving, since others may wait for its locks
+BACKGROUND_NICENESS = 10  # a tenth of the weight of what has 0
 PROGRESS_LINE_S = 10.0  # between two lines of progress where there is no terminal

@@ -19,7 +19,7 @@ STOP_TIMEOUT_S = 6.0  # a follower's last transaction: PostgreSQL ends it after 
 
 # Rebuilding beside the live tables.
 REBUILD_BATCH_EVENTS = 1_000  # events a transaction: some 100 ms of the database
-REBUILD_POLITE_EVENTS = 200  # where queries go first: they wait for the cores some 20 ms at most
+REBUILD_POLITE_EVENTS = 100  # where queries go first: a step takes the cores for some 10 ms
 REBUILD_SLOW_S = 0.25  # a transaction that takes longer halves its batch
 REBUILD_DUTY = 0.15  # of the time, so that queries have the rest; `--fast` takes all
 REBUILD_PAUSE_S = 2.0  # the longest pause after a batch

@@ -113,11 +113,6 @@ class Rebuild:
         self._phase = FILLING
         self._target = 0
 
-    @property
-    def backend_pid(self) -> int:
-        """The server's number of the process that does the work there."""
-        return self._connection.info.backend_pid
-
     def replay(self) -> Rebuilt:
         """Fills the shadow, compares, and swaps it in."""
         filling = self._filling(shadow_of(self._projection))

@@ -141,8 +141,6 @@ def _one(
         _interruptible(last, stop),
         rebuilding(projection, store, where.direct_url, stop=stop, told=told, pace=pace) as rebuild,
     ):
-        if not asked.fast:
-            lower_priority(rebuild.backend_pid, of_server=where.direct_url)
         return _act(asked, rebuild)
 
 
