@@ -55,7 +55,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--rollback", is_flag=True, help="Put back the tables that the last replay replaced.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--fast", is_flag=True, help="Without pauses: sooner done, at the cost of queries meanwhile.")
-@click.option("--yes", is_flag=True, help="Do not ask before tables go that an earlier replay has kept.")
+@click.option("--yes", is_flag=True, help="On a terminal, do not ask before tables go that an earlier replay has kept.")
 @JSON_OPTION
 def replay(
     names: tuple[str, ...],
@@ -117,12 +117,14 @@ def _run(asked: _Asked, where: Database, store: PostgresEventStore, *, dry_run: 
 
 
 def _confirm(kept: Sequence[str]) -> None:
-    if not kept:
-        return
-    what = f"the tables that an earlier replay has kept go: {', '.join(kept)}"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{what}. Give --yes, or --dry-run to see more")
-    click.confirm(f"{what}. Go on?", abort=True, err=True)
+    """Asks who sits at a terminal. A script goes on: what goes can be made again from the log."""
+    if kept and at_terminal():
+        question = f"the tables that an earlier replay has kept go: {', '.join(kept)}. Go on?"
+        click.confirm(question, default=True, abort=True, err=True)
+
+
+def at_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _one(

@@ -123,16 +123,23 @@ def test_what_cannot_be_is_refused_in_a_line(
     assert text in done.stderr
 
 
-def test_kept_tables_go_only_where_that_was_said_and_come_back_without_asking(
+def test_a_script_replays_again_and_again_and_the_last_replaced_tables_come_back(
     run: Run, database_url: str, store: PostgresEventStore
 ) -> None:
+    for arguments in (ONE, ONE, (*ONE, "--yes"), (*ONE, "--rollback")):
+        assert run(*arguments, DATABASE_URL=database_url).exit_code == 0
+    assert checkpoint_of(database_url, ORDER_STATUS) == Checkpoint(3, 5)
+
+
+def test_on_a_terminal_kept_tables_go_only_when_that_was_said(
+    run: Run, database_url: str, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run(*ONE, DATABASE_URL=database_url).exit_code == 0
-    refused = run(*ONE, DATABASE_URL=database_url)
-    assert refused.exit_code == 2
-    assert "the tables that an earlier replay has kept go: order_status. Give --yes" in refused.stderr
+    monkeypatch.setattr("order_service.cli.replay.at_terminal", lambda: True)
+    asked = run(*ONE, DATABASE_URL=database_url)  # nothing is typed
+    assert asked.exit_code == 1
+    assert "the tables that an earlier replay has kept go: order_status. Go on?" in asked.stderr
     assert run(*ONE, "--yes", DATABASE_URL=database_url).exit_code == 0
-    assert run(*ONE, "--rollback", DATABASE_URL=database_url).exit_code == 0
-    assert checkpoint_of(database_url, ORDER_STATUS) == Checkpoint(3, 4)
 
 
 def test_a_second_one_says_who_is_at_it(run: Run, database_url: str, store: PostgresEventStore) -> None:
