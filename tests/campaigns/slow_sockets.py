@@ -4,7 +4,7 @@
 
 A thousand clients, each with a filter of a hundredth, measure how long a message takes from the writer's clock to
 them: in turns alone, and beside some that want everything and never read. Each of those must be closed within 10 s.
-Then, in a fresh API process: its memory with a thousand idle clients, and the most while a thousand do not read.
+Then, in a fresh API process: its memory with some hundred idle clients, and the most while as many do not read.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ class Deaf:
 
     def __init__(self, port: int, query: str) -> None:
         self._socket = socket.socket()
+        self._socket.settimeout(GIVE_UP_S)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self._socket.connect((HOST, port))
         head = f"GET /ws?{query} HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -225,14 +226,16 @@ async def _memory(url: str, server: Server, clients: int, outcome: Outcome) -> N
             await api.wait_for_clients(clients)
             idle = api.memory_bytes() - before
         await api.wait_for_clients(0)
-        with flow(url, events=0, per_second=MEMORY_PER_SECOND, seed=2):
-            await pause(SETTLE_S)
-            with deaf_clients(server.port, clients):
+        with deaf_clients(server.port, clients, "batch=true&detail=true"):
+            await api.wait_for_clients(clients)
+            # Only now something flows: so many clients that want everything would not come in otherwise.
+            with flow(url, events=0, per_second=MEMORY_PER_SECOND, seed=2):
                 looking = asyncio.create_task(closings(api, 0, clients, time.monotonic()))
                 while not looking.done():
                     await asyncio.wait((looking,), timeout=LOOK_S)
                     most = max(most, api.memory_bytes())
-                _check_closings(looking.result(), clients, outcome.findings)
+        if (left := clients - len(looking.result())) > 0:
+            outcome.findings.add("not closed", f"{left} of {clients} were not closed within {GIVE_UP_S:.0f} s")
     outcome.memory = Memory(idle / clients / KIB, (most - before) / clients / KIB)
     if most - before > clients * MAX_CLIENT_BYTES:
         outcome.findings.add("memory", f"{outcome.memory.slow_at_most:.0f} KiB a client that does not read")
@@ -255,7 +258,7 @@ def run(url: str, folder: Path, *, sockets: int, slow: int, pairs: int, turn_s: 
 @click.option("--slow", default=10, show_default=True, help="That do not, at a time.")
 @click.option("--pairs", default=5, show_default=True, help="Of turns without and with those.")
 @click.option("--turn", "turn_s", default=10.0, show_default=True, help="Seconds of a turn.")
-@click.option("--memory", default=1_000, show_default=True, help="Clients that memory is measured with.")
+@click.option("--memory", default=300, show_default=True, help="Clients that memory is measured with.")
 def main(sockets: int, slow: int, pairs: int, turn_s: float, memory: int) -> None:
     with temporary_folder() as folder, embedded_database(folder) as url:
         outcome = run(url, folder, sockets=sockets, slow=slow, pairs=pairs, turn_s=turn_s, memory=memory)
