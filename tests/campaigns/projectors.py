@@ -89,7 +89,6 @@ class Campaign:
             self._wait_for(0)
             for projector in self.projectors[1:]:
                 projector.start()
-                projector.wait_ready()
             self.writers = [self._writer() for _ in range(WRITERS)]
             self._wait_for(1)
             self._strike([0])  # who keeps them all; afterwards nobody here knows who does
