@@ -14,18 +14,17 @@ import os
 import platform
 import resource
 import statistics
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from load.http_client import Round, closed_loop, post
-from load.servers import HOST, Server, ServerFailed, echo, embedded_database, order_api, temporary_folder
+from load.results import conclude
+from load.servers import HOST, Server, echo, embedded_database, order_api, temporary_folder
 
 REPORTS = Path(__file__).parent / "reports"
 WARM_UP_SHARE = 0.5  # of a round, before the first: imports, connections, statements prepared
@@ -63,14 +62,8 @@ class Report(Struct, frozen=True, kw_only=True):
 def main(arguments: Sequence[str] | None = None) -> int:
     plan, folder = _read(arguments)
     require_open_files(plan.connections)
-    try:
-        report = asyncio.run(measure(plan))
-    except ServerFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(table(report))
-    print(f"\nwritten to {write(report, folder)}")
-    return 1 if any(one.unexpected for one in (*report.durable, *report.echo)) else 0
+    report = conclude(lambda: asyncio.run(measure(plan)), table, folder, "bench")
+    return 1 if report is None or any(one.unexpected for one in (*report.durable, *report.echo)) else 0
 
 
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
@@ -173,13 +166,6 @@ def table(report: Report) -> str:
 def _line(name: str, values: Sequence[float], form: str) -> str:
     low, middle, high = (format(value, form) for value in spread(values))
     return f"{name:24}{low:>16}{middle:>12}{high:>16}"
-
-
-def write(report: Report, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"bench-{report.at:%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    return path
 
 
 def machine() -> dict[str, str]:

@@ -10,7 +10,6 @@ the cores, nothing is pinned.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,13 +18,13 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import msgspec
 import psycopg
 from msgspec import Struct
 from psycopg import sql
 
 from load.bench import REPORTS, machine, number_from, spread
 from load.log_histories import fill_log
+from load.results import conclude
 from load.servers import ServerFailed, embedded_database, temporary_folder
 from order_service.processes import collect_rarely
 from orders.eventstore.postgres import PostgresEventStore
@@ -70,17 +69,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     plan, folder = _read(arguments)
-    try:
-        report = measure(plan)
-    except ServerFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(table(report))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"replay-{report.at:%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    print(f"\nwritten to {path}")
-    return 1 if report.wrong else 0
+    report = conclude(lambda: measure(plan), table, folder, "replay")
+    return 1 if report is None or report.wrong else 0
 
 
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:

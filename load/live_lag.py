@@ -23,12 +23,12 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-import msgspec
 import psycopg
 from msgspec import Struct
 
 from load.bench import REPORTS, machine, number_from
 from load.log_histories import appends
+from load.results import conclude
 from load.servers import STOP_S, ServerFailed, embedded_database, temporary_folder
 from orders.eventstore.port import Appended
 from orders.eventstore.postgres import PostgresEventStore
@@ -66,17 +66,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     plan, folder = _read(arguments)
-    try:
-        report = measure(plan)
-    except ServerFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(table(report))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"live-lag-{report.at:%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    print(f"\nwritten to {path}")
-    return 0
+    report = conclude(lambda: measure(plan), table, folder, "live-lag")
+    return 1 if report is None else 0
 
 
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:

@@ -17,7 +17,6 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from load.bench import REPORTS, machine, number_from, require_open_files, spread
@@ -25,6 +24,7 @@ from load.open_loop import ServerGone
 from load.outage_balance import settled_findings
 from load.outage_run import Desk, Drain, Fault, Measured, NotDrained, Pair
 from load.resting_orders import Changes
+from load.results import write
 from load.servers import HOST, ServerFailed, temporary_folder, whole_service
 from load.venue_capacity import measured_capacity
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(table(report))
-    print(f"\nwritten to {write(report, folder)}")
+    print(f"\nwritten to {write(report, folder, 'outage')}")
     missed = [*report.findings, *missed_bounds(report)]
     for line in missed:
         print(f"MISSED: {line}")
@@ -222,13 +222,6 @@ def _drain_line(drain: Drain, capacity: float) -> str:
         f"| {_name(drain)} | {drain.backlog:,} | {drain.began_s:.1f} s | {drain.per_second:.0f} | {share:.2f} "
         f"| {drain.p99_ms:.1f} |"
     )
-
-
-def write(report: Report, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"outage-{report.at:%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    return path
 
 
 if __name__ == "__main__":

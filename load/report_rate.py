@@ -9,14 +9,12 @@ cores; nothing is pinned. The adapter's memory is looked at every second.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import psutil
 import psycopg
 from msgspec import Struct
@@ -28,6 +26,7 @@ from load.gate import Gate
 from load.raw_copy import RawCopy
 from load.report_journal import Shape, orders_at_the_venue, write_journal
 from load.report_processes import running_adapter, running_exchange
+from load.results import conclude
 from load.servers import ServerFailed, embedded_database, temporary_folder
 from orders.eventstore.postgres import PostgresEventStore
 
@@ -89,17 +88,8 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     plan, folder = _read(arguments)
-    try:
-        report = measure(plan)
-    except ServerFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(table(report))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"reports-{report.at:%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    print(f"\nwritten to {path}")
-    return 1 if report.wrong else 0
+    report = conclude(lambda: measure(plan), table, folder, "reports")
+    return 1 if report is None or report.wrong else 0
 
 
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
