@@ -144,7 +144,7 @@ class Follower:
     def _lead(self, connection: BoundedConnection, stop: Event) -> None:
         if not self._durable:
             connection.execute(_SQL["weaken_commits"])
-        takeover = Takeover(self.name)
+        takeover = Takeover(f"follower {self.name}")
         while not self._locked(connection):
             takeover.look(connection)
             if stop.wait(FOLLOWER_LOCK_POLL_S):

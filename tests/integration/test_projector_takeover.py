@@ -64,7 +64,7 @@ def test_nobody_takes_over_from_one_that_lives(database_url: str, monkeypatch: p
     lock = "select pg_advisory_lock(hashtextextended('follower a', 0))"
     with psycopg.connect(database_url, autocommit=True) as holder, connect(database_url, application_name="b") as other:
         holder.execute(lock)
-        takeover = Takeover("a")
+        takeover = Takeover("follower a")
         until = time.monotonic() + 0.3
         while time.monotonic() < until:
             holder.execute("select 1")
