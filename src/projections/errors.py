@@ -12,6 +12,7 @@ ProjectionError            a projection cannot go on; it stops alone
 ├── MissingRow             an event of an order whose row is not there
 ├── StepFailed             its step raises something that is not foreseen
 ├── MisplacedBatch         the tables are not where the batch begins
+├── TablesNotWhole         a table of the set is gone, or does not say where the set is
 └── ForeignTables          the tables are those of another release
 RebuildError               a rebuild ends; the live tables are as they were
 ├── RebuildStopped         someone stopped it; the next one goes on where it was
@@ -90,6 +91,13 @@ class MisplacedBatch(ProjectionError):
 class ForeignTables(ProjectionError):
     def __init__(self, projection: str) -> None:
         super().__init__(f"the tables of {projection} are those of another release, which rebuilds them")
+
+
+class TablesNotWhole(ProjectionError):
+    """`lack` says what is wrong with the tables in `schema`."""
+
+    def __init__(self, schema: str, lack: str) -> None:
+        super().__init__(f"the tables in {schema} are not whole: {lack}")
 
 
 class RebuildError(Exception):

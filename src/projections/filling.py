@@ -29,9 +29,9 @@ from projections.bounds import (
     SWAP_LOCK_TIMEOUT_S,
     SWAP_PAUSE_S,
 )
-from projections.errors import ProjectionError, RebuildStopped, StepFailed, TablesInUse
+from projections.errors import ProjectionError, RebuildStopped, StepFailed, TablesInUse, TablesNotWhole
 from projections.projection import Projection
-from projections.tables import apply_to, create_schema, reached
+from projections.tables import apply_to, create_schema, reached_by_whole
 
 _SQL = load("projections", "rebuild.sql")
 
@@ -104,14 +104,23 @@ class Filling:
         self._open(resume)
 
     def _open(self, resume: bool) -> None:
-        with self.connection.transaction(), self.connection.cursor() as cursor:
-            found = found_schemas(cursor, [self.schema]).get(self.schema)
-            if resume and found is not None and found.fingerprint == self.projection.fingerprint:
-                self.position = reached(cursor, self.schema)
-                return
+        if resume and self._resume():
+            return
         drop_schema(self.connection, self.schema, self._stop)
         with self.connection.transaction(), self.connection.cursor() as cursor:
             create_schema(cursor, self.projection, self.schema)
+
+    def _resume(self) -> bool:
+        """Whether there is something to go on with."""
+        with self.connection.cursor() as cursor:
+            found = found_schemas(cursor, [self.schema]).get(self.schema)
+            if found is None or found.fingerprint != self.projection.fingerprint:
+                return False
+            try:
+                self.position = reached_by_whole(cursor, self.projection, self.schema)
+            except TablesNotWhole:
+                return False
+        return True
 
     def advance(self, to: int, pace: Pace) -> None:
         """Up to exactly that position of the log.

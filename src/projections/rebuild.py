@@ -24,11 +24,11 @@ from orders.eventstore.sql import load
 from orders.follower import read_checkpoint
 from projections.bounds import DIGEST_TIMEOUT_S, REBUILD_NEAR_EVENTS, REBUILD_TOLD_S, SWAP_EVENTS
 from projections.digest import StateDigest, TableDigest, differing_tables, state_digest
-from projections.errors import KeptForeign, NothingKept, RebuildRunning
+from projections.errors import KeptForeign, NothingKept, RebuildRunning, TablesNotWhole
 from projections.filling import FAST, POLITE, Filling, Found, Pace, drop_schema, found_schemas
 from projections.projection import Projection
 from projections.swap import as_of, kept_of, shadow_of, swap_in
-from projections.tables import reached
+from projections.tables import reached_by_whole
 
 _SQL = load("projections", "rebuild.sql")
 
@@ -126,13 +126,16 @@ class Rebuild:
         return self._rebuilt(filling, began, digest=digest, comparison=comparison, generation=generation)
 
     def roll_back(self) -> Rebuilt:
-        """Brings the kept tables to where the live ones are, and swaps them in. Raises NothingKept, KeptForeign too."""
+        """Brings the kept tables to where the live ones are, and swaps them in. Raises NothingKept,
+        KeptForeign and TablesNotWhole too: what cannot come back is not made anew here."""
         schema = kept_of(self._projection)
         found = self._found(schema)
         if found is None:
             raise NothingKept(self._projection.name)
         if found.fingerprint != self._projection.fingerprint:
             raise KeptForeign(self._projection.name)
+        with self._connection.cursor() as cursor:
+            reached_by_whole(cursor, self._projection, schema)
         filling = self._filling(schema)
         began = filling.position
         self._follow_to_head(filling)
@@ -194,7 +197,13 @@ class Rebuild:
             return Comparison(equal=None, reason="there were no live tables"), None
         if found.fingerprint != self._projection.fingerprint:
             return Comparison(equal=None, reason="the live tables are those of another release"), None
-        position, live = self._live_digest()
+        try:
+            position, live = self._live_digest()
+        except TablesNotWhole as error:
+            return Comparison(equal=None, reason=str(error)), None
+        if position > self._store.head():
+            reason = f"the live tables say that they hold position {position}, beyond the log's end"
+            return Comparison(equal=None, reason=reason), None
         if position < filling.position:
             return Comparison(equal=None, reason=f"the live tables are behind, at position {position}"), None
         self._target = position
@@ -213,7 +222,7 @@ class Rebuild:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         try:
             with long_statements(connection) as cursor:
-                position = reached(cursor, self._projection.schema)
+                position = reached_by_whole(cursor, self._projection, self._projection.schema)
                 return position, state_digest(cursor, self._projection.schema)
         finally:
             connection.isolation_level = None

@@ -6,21 +6,25 @@ from typing import Any
 
 import psycopg
 from msgspec import Struct
+from psycopg import Cursor
 
 from orders.follower import read_checkpoint
-from projections.filling import found_schemas
+from projections.errors import TablesNotWhole
+from projections.filling import Found, found_schemas
 from projections.projection import Projection
 from projections.swap import as_of, kept_of, shadow_of
-from projections.tables import reached
+from projections.tables import reached_by_whole
 
 
 class TableSet(Struct, frozen=True, kw_only=True):
-    """`ours`: they are as this release makes them. `position` is None where they are not."""
+    """`ours`: this release has made them. `lack` says what is wrong with such a set where it is not whole any more;
+    `position` is None then, and where the set is not ours."""
 
     schema: str
     size_bytes: int
     ours: bool
-    position: int | None
+    position: int | None = None
+    lack: str | None = None
 
 
 class Survey(Struct, frozen=True, kw_only=True):
@@ -46,14 +50,7 @@ def survey(connection: psycopg.Connection[Any], projection: Projection) -> Surve
         checkpoint = read_checkpoint(cursor, projection.name)
         schemas = (projection.schema, shadow_of(projection), kept_of(projection), as_of(projection))
         found = found_schemas(cursor, list(schemas))
-        sets: list[TableSet | None] = []
-        for schema in schemas:
-            if schema not in found:
-                sets.append(None)
-                continue
-            ours = found[schema].fingerprint == projection.fingerprint
-            position = reached(cursor, schema) if ours else None
-            sets.append(TableSet(schema=schema, size_bytes=found[schema].size_bytes, ours=ours, position=position))
+        sets = [_table_set(cursor, projection, found[name]) if name in found else None for name in schemas]
     live, shadow, kept, past = sets
     return Survey(
         projection=projection.name,
@@ -64,3 +61,14 @@ def survey(connection: psycopg.Connection[Any], projection: Projection) -> Surve
         kept=kept,
         as_of=past,
     )
+
+
+def _table_set(cursor: Cursor[Any], projection: Projection, found: Found) -> TableSet:
+    if found.fingerprint != projection.fingerprint:
+        return TableSet(schema=found.schema, size_bytes=found.size_bytes, ours=False)
+    position = lack = None
+    try:
+        position = reached_by_whole(cursor, projection, found.schema)
+    except TablesNotWhole as error:
+        lack = str(error)
+    return TableSet(schema=found.schema, size_bytes=found.size_bytes, ours=True, position=position, lack=lack)

@@ -8,6 +8,7 @@ that one statement reads from one schema belong together, even while schemas are
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,12 +18,13 @@ from psycopg import Cursor, sql
 from orders.eventstore.port import Recorded
 from orders.eventstore.sql import load
 from projections.bounds import APPLY_ROWS, TABLES_LOCK_TIMEOUT_S
-from projections.errors import ForeignTables, MisplacedBatch, MissingRow
+from projections.errors import ForeignTables, MisplacedBatch, MissingRow, TablesNotWhole
 from projections.projection import Change, Projection, Row
 
 log = logging.getLogger(__name__)
 
 _SQL = load("projections", "tables.sql")
+_MADE = re.compile(r"^\s*create\s+(?:unlogged\s+)?table\s+(\w+)", re.MULTILINE | re.IGNORECASE)
 
 
 def make_tables(connection: psycopg.Connection[Any], projection: Projection) -> bool:
@@ -82,10 +84,24 @@ def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def reached(cursor: Cursor[Any], schema: str) -> int:
-    """The position up to which the tables in `schema` hold the log. Raises psycopg.Error where there are none."""
+    """The position up to which the tables in `schema` hold the log. Raises TablesNotWhole where they do not say it."""
     statement = sql.SQL("select position from {}").format(sql.Identifier(schema, "reached"))
-    ((position,),) = cursor.execute(statement).fetchall()
-    return int(position)
+    try:
+        rows = cursor.execute(statement).fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise TablesNotWhole(schema, "its table reached is gone") from error
+    if len(rows) != 1:
+        raise TablesNotWhole(schema, f"its table reached has {len(rows)} rows instead of one")
+    return int(rows[0][0])
+
+
+def reached_by_whole(cursor: Cursor[Any], projection: Projection, schema: str) -> int:
+    """The same, of a set that has all its tables. Raises TablesNotWhole."""
+    there = {name for (name,) in cursor.execute(_SQL["tables_of"], [schema]).fetchall()}
+    gone = sorted({"reached", *_MADE.findall(projection.sql["tables"])} - there)
+    if gone:
+        raise TablesNotWhole(schema, f"without {', '.join(gone)}")
+    return reached(cursor, schema)
 
 
 def use_schema(cursor: Cursor[Any], schema: str) -> None:

@@ -17,6 +17,9 @@ select exists (select from public.follower_checkpoint where name = %s)
 insert into public.follower_checkpoint (name, position) values (%s, 0)
 on conflict (name) do update set position = 0, generation = follower_checkpoint.generation + 1
 
+-- name: tables_of
+select relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where nspname = %s and relkind = 'r'
+
 -- name: use_schema
 select set_config('search_path', quote_ident(%s) || ', ' || current_setting('search_path'), true)
 

@@ -23,7 +23,7 @@ from orders.eventstore.port import BrokenLog, EventStore, UnknownEvent
 from orders.eventstore.sql import load
 from orders.log_check.progress import Progress
 from projections.bounds import VERIFY_NEAR_EVENTS, VERIFY_TRIES
-from projections.errors import ProjectionError, TablesInUse, VerifyRunning
+from projections.errors import ProjectionError, TablesInUse, TablesNotWhole, VerifyRunning
 from projections.filling import FAST, Filling, drop_schema, found_schemas
 from projections.projection import Projection
 from projections.rebuild import long_statements
@@ -81,6 +81,11 @@ class Verification:
             return _not_so(projection, "missing_tables", "it has no tables yet")
         if found.fingerprint != projection.fingerprint:
             return _not_so(projection, "foreign_tables", "its tables are those of another release")
+        try:
+            with self._connection.cursor() as cursor:
+                reached(cursor, projection.schema)
+        except TablesNotWhole as error:
+            return _not_so(projection, "missing_tables", str(error))
         try:
             for _ in range(VERIFY_TRIES):
                 try:
@@ -158,7 +163,7 @@ class Verification:
     def _reached(cursor: Cursor[Any], schema: str) -> int:
         try:
             return reached(cursor, schema)
-        except ValueError:  # made after the snapshot
+        except TablesNotWhole:  # made after the snapshot
             raise _Swapped from None
 
     def _tables(self, schema: str) -> list[Table]:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import Checkpoint
-from projections.errors import RebuildRunning, RebuildStopped
+from projections.errors import RebuildRunning, RebuildStopped, TablesNotWhole
 from projections.filling import FAST
 from projections.order_status import ORDER_STATUS
 from projections.projection import Projection
 from projections.rebuild import COMPARING, FILLING, SWAPPING, Comparison, Difference, Progress, rebuilding
 from projections.registry import PROJECTIONS
-from projections.swap import shadow_of
+from projections.survey import survey
+from projections.swap import as_of, kept_of, shadow_of
 from projections.tables import make_tables
 from projections.trades import TRADES
 from tests.support.projection_rows import position_of, wait_for_rows
@@ -142,6 +143,67 @@ def test_a_missing_row_that_stopped_the_follower_is_mended_and_the_log_followed_
         desk.place()
         wait_for_rows(database_url, ORDER_STATUS, store.head())
         wait_until(lambda: not told_failures(database_url), what="the failure to be over")
+
+
+NOT_WHOLE = {
+    "delete from reached": "its table reached has 0 rows instead of one",
+    "drop table reached": "without reached",
+    "drop table fills": "without fills",
+}
+
+
+@pytest.mark.parametrize(("damage", "lack"), NOT_WHOLE.items())
+def test_live_tables_that_are_not_whole_are_not_compared_but_made_anew(
+    database_url: str, store: PostgresEventStore, desk: TradingDesk, damage: str, lack: str
+) -> None:
+    follow(database_url, TRADES, store)
+    right = digest_of(database_url, TRADES.schema)
+    change(database_url, damage, TRADES.schema)
+    with psycopg.connect(database_url) as connection:
+        found = survey(connection, TRADES).live
+    assert found is not None
+    assert (found.ours, found.position) == (True, None)
+    assert found.lack == f"the tables in projection_trades are not whole: {lack}"
+    done = replay(database_url, TRADES, store)
+    assert done.comparison == Comparison(equal=None, reason=found.lack)
+    assert digest_of(database_url, TRADES.schema) == right
+
+
+@pytest.mark.parametrize("damage", NOT_WHOLE)
+def test_what_an_interrupted_rebuild_left_is_begun_afresh_where_it_is_not_whole(
+    database_url: str, store: PostgresEventStore, desk: TradingDesk, damage: str
+) -> None:
+    follow(database_url, TRADES, store)
+    with rebuilding(TRADES, store, database_url) as rebuild:
+        rebuild.fill_as_of(3)
+    with psycopg.connect(database_url) as connection:
+        connection.execute(f"alter schema {as_of(TRADES)} rename to {shadow_of(TRADES)}".encode())
+    change(database_url, damage, shadow_of(TRADES))
+    done = replay(database_url, TRADES, store)
+    assert (done.resumed_at, done.comparison) == (0, Comparison(equal=True, position=store.head()))
+
+
+@pytest.mark.parametrize("damage", NOT_WHOLE)
+def test_kept_tables_that_are_not_whole_do_not_come_back(
+    database_url: str, store: PostgresEventStore, desk: TradingDesk, damage: str
+) -> None:
+    follow(database_url, TRADES, store)
+    replay(database_url, TRADES, store)
+    change(database_url, damage, kept_of(TRADES))
+    with rebuilding(TRADES, store, database_url) as rebuild, pytest.raises(TablesNotWhole):
+        rebuild.roll_back()
+    assert checkpoint_of(database_url, TRADES).generation == 2
+
+
+def test_live_tables_that_say_more_than_the_log_has_are_not_compared_but_made_anew(
+    database_url: str, store: PostgresEventStore, desk: TradingDesk
+) -> None:
+    follow(database_url, TRADES, store)
+    change(database_url, "update reached set position = 50", TRADES.schema)
+    done = replay(database_url, TRADES, store)
+    assert done.comparison is not None
+    assert "position 50, beyond the log's end" in done.comparison.reason
+    assert reached_in(database_url, TRADES.schema) == store.head()
 
 
 def test_without_live_tables_a_rebuild_makes_them(

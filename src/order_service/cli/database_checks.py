@@ -19,11 +19,12 @@ from order_service.settings import Settings
 from orders.eventstore.sql import load
 from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS
-from projections.swap import as_of, kept_of, shadow_of
+from projections.survey import survey
 
 Connection = psycopg.Connection[Any]
 
 _SQL = load("order_service.cli", "database_checks.sql")
+_BESIDE = "_shadow: `orders replay` goes on; _old: for `--rollback`; _as_of: `orders replay --drop-as-of` removes it"
 _MS = str(round(DOCTOR_CHECK_S * 1000 / 2))
 
 
@@ -43,7 +44,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield _schema(where.direct_url)
         yield from _guarded("followers", lambda: _followers(connection))
         yield from _guarded("hash chain", lambda: _hash_chain(connection))
-        yield from _guarded("table sets", lambda: _left_over(connection))
+        yield from _guarded("table sets", lambda: _table_sets(connection))
         yield from _guarded("adapters", lambda: _adapters(connection))
         yield from _guarded("orders", lambda: _held_up(connection))
         yield from _guarded("alerts", lambda: _alerts(connection))
@@ -120,15 +121,19 @@ def _hash_chain(connection: Connection) -> list[Finding]:
     return [Finding("hash chain", "well", f"{covered}; head {position}:{digest.hex()}" if position else covered)]
 
 
-def _left_over(connection: Connection) -> list[Finding]:
-    """What takes room beside the live query tables. Nothing is wrong with it."""
-    beside = [name for one in PROJECTIONS for name in (shadow_of(one), kept_of(one), as_of(one))]
-    rows = connection.execute(_SQL["left_over"].encode(), {"names": beside}).fetchall()
-    if not rows:
-        return []
-    found = ", ".join(f"{schema} {size_bytes / 1024**2:.1f} MB" for schema, size_bytes in rows)
-    to_do = "_shadow: `orders replay` goes on; _old: for `--rollback`; _as_of: `orders replay --drop-as-of` removes it"
-    return [Finding("table sets", "well", found, to_do)]
+def _table_sets(connection: Connection) -> list[Finding]:
+    """Live query tables that are not whole, and what takes room beside them, with which nothing is wrong."""
+    surveys = [survey(connection, projection) for projection in PROJECTIONS]
+    findings = [
+        Finding("table sets", "wrong", one.live.lack, f"`orders replay --projection {one.projection}` makes them anew")
+        for one in surveys
+        if one.live and one.live.lack
+    ]
+    beside = [tables for one in surveys for tables in (one.as_of, one.kept, one.shadow) if tables]
+    if beside:
+        found = ", ".join(f"{tables.schema} {tables.size_bytes / 1024**2:.1f} MB" for tables in beside)
+        findings.append(Finding("table sets", "well", found, _BESIDE))
+    return findings
 
 
 def _held_up(connection: Connection) -> list[Finding]:

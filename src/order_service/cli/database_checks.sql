@@ -30,16 +30,6 @@ select coalesce(chain.last_position, 0), chain.hash, log.head
 from (select coalesce(max(notification_id), 0) as head from public.order_events) as log
 left join (select last_position, hash from public.hash_chain order by last_position desc limit 1) as chain on true
 
--- name: left_over
--- Tables beside the live ones: of a rebuild that was interrupted, kept for a way back, or as of a position.
-select nspname, (
-    select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint from pg_class c
-    where c.relnamespace = n.oid and c.relkind = 'r'
-)
-from pg_namespace n
-where nspname = any(%(names)s)
-order by nspname
-
 -- name: held_up
 -- Orders that are in doubt or parked, those apart that need a person, and the oldest of each with its reason.
 select delivery, needs_person, count(*), (array_agg(order_id order by since_position))[1],

@@ -22,6 +22,8 @@ from order_service.settings import Settings, load_settings
 from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS
+from projections.tables import make_tables
+from projections.trades import TRADES
 from tests.support.exchange_process import ExchangeProcess
 from tests.support.hash_chain import chain_log
 from tests.support.log_events import unit
@@ -326,6 +328,16 @@ def test_tables_beside_the_live_ones_are_shown_with_their_size(tmp_path: Path, d
     kept = next(one for one in check_database(given) if one.check == "table sets")
     assert (kept.state, kept.found) == ("well", "projection_trades_old 0.2 MB")
     assert "_old: for `--rollback`" in kept.to_do
+
+
+def test_live_tables_that_are_not_whole_are_wrong(tmp_path: Path, database_url: str) -> None:
+    given = settings(tmp_path, DATABASE_URL=database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        make_tables(connection, TRADES)
+        connection.execute("delete from projection_trades.reached")
+    broken = next(one for one in check_database(given) if one.check == "table sets")
+    assert (broken.state, broken.to_do) == ("wrong", "`orders replay --projection trades` makes them anew")
+    assert broken.found.endswith("not whole: its table reached has 0 rows instead of one")
 
 
 def test_a_server_that_may_lose_what_was_accepted_or_is_too_old_is_wrong(
