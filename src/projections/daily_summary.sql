@@ -141,7 +141,8 @@ on conflict (account, day, symbol) do update set
     notional = trim_scale(days.notional + excluded.notional)
 
 -- name: listed
--- The prices come from an index each: they need no upkeep, and a bust or correction needs no rule of its own.
+-- A place is the day, 10 characters, a space and the symbol. The prices come from an index each: they need no upkeep, and a
+-- bust or correction needs no rule of its own.
 select
     to_char(page.day, 'YYYY-MM-DD') || ' ' || page.symbol as place, page.day, page.symbol, page.placed, page.executed, page.canceled,
     page.rejected, page.expired, page.fills, page.quantity, page.notional, opened.price, bounds.high, bounds.low,
@@ -152,7 +153,7 @@ from (
         and (%(symbol)s::text is null or symbol = %(symbol)s)
         and (
             %(after)s::text is null
-            or (to_char(day, 'YYYY-MM-DD'), symbol) < (split_part(%(after)s, ' ', 1), split_part(%(after)s, ' ', 2))
+            or (to_char(day, 'YYYY-MM-DD'), symbol) < (left(%(after)s, 10), substr(%(after)s, 12))
         )
     order by day desc, symbol desc
     limit %(limit)s

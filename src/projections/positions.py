@@ -58,7 +58,8 @@ def _tell(
     key, after = (recorded.stream_id, exec_id), event.after
     if key in told:
         *_, known_quantity, known_notional, counted = told[key]
-        quantity, notional, counts = quantity + known_quantity, notional + known_notional, counts and counted
+        quantity, notional = quantity + known_quantity, EXACT.add(notional, known_notional)
+        counts = counts and counted
     told[key] = (*key, recorded.position, after.account, after.symbol, after.side.value, quantity, notional, counts)
 
 

@@ -1,6 +1,7 @@
 -- name: tables
 -- One row a report (FIX ExecID, unique within its order): a fill, a correction, or a bust, which has quantity 0.
--- A report counts unless another one refers to it; `reported` is false for one that was only referred to so far.
+-- A report counts unless another one refers to it, from when on its position is that of the other, if that is the later
+-- one; `reported` is false for one that was only referred to so far.
 create table fills (
     order_id uuid not null,
     exec_id text not null,
@@ -63,7 +64,8 @@ on conflict (order_id) do update set
     notional = trim_scale(order_trades.notional + excluded.notional)
 
 -- name: refer
--- What a report refers to counts no more, if the report is the first with its id: then its row has its position.
+-- What a report refers to counts no more, if the report is the first with its id: then its row has its position still,
+-- since references come in the order of the log.
 -- Its report was taken before, so its order has its sums.
 with gone as (
     insert into fills (
@@ -79,7 +81,9 @@ with gone as (
         on report.order_id = new.order_id and report.exec_id = new.exec_id and report.position = new.position
         and report.reported
     order by new.order_id, new.ref_exec_id, new.position
-    on conflict (order_id, exec_id) do update set counts = false where fills.counts
+    on conflict (order_id, exec_id) do update set
+        position = greatest(fills.position, excluded.position), counts = false
+    where fills.counts
     returning order_id, quantity, price
 )
 update order_trades set

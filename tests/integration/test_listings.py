@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from orders.domain import commands as c
+from orders.domain.instruments import Instrument, catalogue_of
 from orders.domain.values import Side
 from orders.paging import cursor_of
 from projections.queries import ListQuery
@@ -130,6 +131,20 @@ async def test_pages_follow_one_another_and_other_accounts_are_not_shown(service
     page = await service.get(path, limit=2)
     rest = await service.client.get(page.links["next"]["url"])
     assert (len(page.json()), page.json() + rest.json(), rest.links) == (2, whole, {})
+
+
+async def test_no_row_is_lost_between_pages_whatever_characters_a_symbol_has(service: ReadService) -> None:
+    symbols = ["S&P 500", "S&P 400", "S&P", "EUR/USD"]
+    desk = TradingDesk(service.store, catalogue=catalogue_of(Instrument(symbol=symbol) for symbol in symbols))
+    with service.committing():
+        for symbol in symbols:
+            desk.place(symbol)
+    seen, path = [], "/daily-summaries?limit=1"
+    while path:
+        answer = await service.client.get(path)
+        seen += [one["symbol"] for one in answer.json()]
+        path = answer.links["next"]["url"] if "next" in answer.links else ""
+    assert seen == symbols
 
 
 @pytest.mark.parametrize("path", ["/positions", "/daily-summaries"])

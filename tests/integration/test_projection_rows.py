@@ -233,6 +233,26 @@ def test_a_fill_that_was_only_referred_to_is_the_same_row_in_one_batch_and_in_tw
     assert found[0] == found[1]
 
 
+def test_a_fill_taken_back_has_its_exact_price_and_names_what_first_did_it_however_the_log_is_cut(
+    two_sets_of_tables: psycopg.Connection[Any],
+) -> None:
+    desk, longest = TradingDesk(MemoryEventStore()), f"1.{'3' * 39}"
+    order_id, found = desk.place(), []
+    desk.do(order_id, c.RecordBust, exec_id="b0", ref_exec_id="late")
+    for exec_id in ("late", "busted", "corrected"):
+        desk.fill(order_id, 1, longest, exec_id=exec_id)
+    desk.do(order_id, c.RecordCorrection, exec_id="c1", ref_exec_id="corrected", quantity=2, price=Decimal(longest))
+    for exec_id, busted in (("b1", "busted"), ("b2", "busted"), ("b3", "c1")):
+        desk.do(order_id, c.RecordBust, exec_id=exec_id, ref_exec_id=busted)
+    for size in range(1, len(desk.log()) + 1):
+        with two_sets_of_tables.transaction(force_rollback=True), two_sets_of_tables.cursor() as cursor:
+            apply_all(cursor, "cut", desk.log(), [size] * len(desk.log()))
+            rows = cursor.execute("select exec_id, position from cut_trades.fills where not counts").fetchall()
+            found.append(all_rows(cursor, "cut"))
+        assert dict(rows) == {"b0": 2, "late": 3, "corrected": 6, "b1": 7, "busted": 7, "b2": 8, "b3": 9, "c1": 9}
+    assert all(rows == found[0] for rows in found)
+
+
 def test_every_table_has_a_primary_key_and_says_from_which_event_a_row_is_as_it_is(module_database_url: str) -> None:
     with psycopg.connect(module_database_url) as connection, tables_of_their_own(connection, "key") as cursor:
         ours = {(f"key_{one.name}", table) for one in PROJECTIONS for table in tables_in(cursor, f"key_{one.name}")}

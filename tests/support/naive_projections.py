@@ -6,12 +6,12 @@ Each function returns rows as the tables have them, in the order of their column
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from uuid import UUID
 
 from orders.domain import events as e
-from orders.domain.values import OrderType, OrderView
+from orders.domain.values import EXACT, OrderType, OrderView
 from orders.eventstore.port import Recorded
 
 Rows = set[tuple[Any, ...]]
@@ -63,7 +63,9 @@ def naive_order_trades(log: Sequence[Recorded]) -> Rows:
     for recorded, event in _orders(log):
         if isinstance(event, e.OrderExecuted | e.ExecutionBusted | e.ExecutionCorrected):
             fills = [fill for (order_id, _), fill in counted.items() if order_id == recorded.stream_id]
-            quantity, notional = sum(fill.quantity for fill in fills), sum(fill.quantity * fill.price for fill in fills)
+            with localcontext(EXACT):
+                notional = sum(fill.quantity * fill.price for fill in fills)
+            quantity = sum(fill.quantity for fill in fills)
             rows[recorded.stream_id] = (recorded.position, event.after.account, event.after.symbol, quantity, notional)
     return {(order_id, *row) for order_id, row in rows.items()}
 
@@ -79,7 +81,8 @@ def naive_positions(log: Sequence[Recorded]) -> Rows:
     for fill in counted_fills(log).values():
         total = sums[fill.after.account, fill.after.symbol]
         total[fill.after.side.value] += fill.quantity
-        total[f"{fill.after.side.value} notional"] += fill.quantity * fill.price
+        with localcontext(EXACT):
+            total[f"{fill.after.side.value} notional"] += fill.quantity * fill.price
     return {
         (*key, positions[key], total["buy"], total["buy notional"], total["sell"], total["sell notional"])
         for key, total in sums.items()
@@ -132,7 +135,8 @@ def _count(summed: Sums, size: tuple[int, Decimal], times: int) -> None:
     quantity, price = size
     summed["fills"] += times
     summed["quantity"] += times * quantity
-    summed["notional"] += times * quantity * price
+    with localcontext(EXACT):
+        summed["notional"] += times * quantity * price
 
 
 def counted_fills(log: Sequence[Recorded]) -> dict[Fill, e.OrderExecuted | e.ExecutionCorrected]:

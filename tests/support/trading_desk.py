@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from orders.domain import commands as c
 from orders.domain.decide import decide
 from orders.domain.errors import Refusal
+from orders.domain.instruments import BUILT_IN, Catalogue
 from orders.domain.order import Order, evolve
 from orders.domain.terms import Rules
-from orders.domain.values import Capabilities, OrderType, Side
+from orders.domain.values import EXACT, Capabilities, OrderType, Side
 from orders.eventstore.port import Appended, EventStore, Recorded, Unit
 
 OPENING = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
@@ -25,11 +26,18 @@ Step = tuple[int, type[c.Command], dict[str, Any]]
 class TradingDesk:
     """Every command comes `pace` after the one before. `orders` are the orders as they are, in order of placing."""
 
-    def __init__(self, store: EventStore, *, account: str = "local", pace: timedelta = timedelta(seconds=1)) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        account: str = "local",
+        pace: timedelta = timedelta(seconds=1),
+        catalogue: Catalogue = BUILT_IN,
+    ) -> None:
         self.store = store
         self.orders: dict[UUID, Order] = {}
         self._account = account
-        self._rules = Rules(venue=CAPABLE)
+        self._rules = Rules(venue=CAPABLE, catalogue=catalogue)
         self._now = OPENING
         self._pace = pace
 
@@ -86,7 +94,8 @@ class TradingDesk:
 
 _exec_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
 _quantities = st.integers(1, 60)
-_prices = st.integers(1, 10**12).map(lambda ticks: Decimal(ticks).scaleb(-5))
+_long_prices = st.integers(10**39, 10**40 - 1).map(lambda ticks: Decimal(ticks).scaleb(-20, EXACT))
+_prices = st.integers(1, 10**12).map(lambda ticks: Decimal(ticks).scaleb(-5)) | _long_prices
 
 
 def _step(kind: type[c.Command], **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
