@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 
 from order_service.bounds import MAX_DECIMALS
+from orders.bounds import MAX_SYMBOL
 from orders.domain.instruments import Catalogue
+from orders.parameters import parsed_symbol
 
 _SYMBOL_TERMS = ("decimals", "lot", "tick_size")
 
@@ -26,6 +28,7 @@ def read_catalogue(path: Path) -> Catalogue:
     for name, terms in symbols.items():
         if not isinstance(terms, dict):
             raise ValueError(f"symbols.{name} is no table")
+        _expect_usable(name)
         _expect_known(terms, _SYMBOL_TERMS, f"symbols.{name}.")
         terms["symbol"] = name
     catalogue = msgspec.convert(read, Catalogue)
@@ -35,6 +38,15 @@ def read_catalogue(path: Path) -> Catalogue:
     if catalogue.code_lot <= 0 or not 0 <= catalogue.code_decimals <= MAX_DECIMALS:
         raise ValueError(f"code_lot must be above zero, code_decimals from 0 to {MAX_DECIMALS}")
     return catalogue
+
+
+def _expect_usable(name: str) -> None:
+    """What could be ordered, but not asked for afterwards, is no symbol."""
+    try:
+        parsed_symbol(name)
+    except ValueError:
+        allowed = f"1 to {MAX_SYMBOL} letters A to Z or a to z, digits, and . _ / -"
+        raise ValueError(f"symbols.{name!r}: a symbol has {allowed}") from None
 
 
 def _expect_known(given: Mapping[str, object], known: Sequence[str], where: str) -> None:

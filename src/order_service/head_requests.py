@@ -24,7 +24,7 @@ def head_as_get(app: ASGIApp) -> ASGIApp:
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":
-                if message["more_body"]:
+                if message.get("more_body", False):
                     return
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)

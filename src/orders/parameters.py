@@ -14,13 +14,11 @@ import msgspec
 from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_SYMBOL, MAX_WAIT_MS
 from orders.domain.errors import FieldError, UnknownOrder
 from orders.domain.values import Side
+from orders.path_segments import segment_text
 from orders.request_errors import InvalidParameters
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
-
-ENCODED_SLASH = "%2F"
-"""How a slash within a segment of a path arrives here, undecoded: decoded it would part the path."""
 
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _SYMBOL = re.compile(rf"[A-Za-z0-9._/-]{{1,{MAX_SYMBOL}}}")
@@ -106,7 +104,7 @@ class Parameters:
         return bool(self.take(name, _member_of({"true": True, "false": False}), "true or false"))
 
     def symbol(self, name: str) -> str | None:
-        return self.take(name, _matching(_SYMBOL), "a symbol or an instrument code")
+        return self.take(name, parsed_symbol, "a symbol or an instrument code")
 
     def client_order_id(self, name: str) -> str | None:
         return self.take(name, _matching(_CLIENT_ORDER_ID), f"1 to {MAX_CLIENT_ORDER_ID} characters from ! to ~")
@@ -122,6 +120,13 @@ class Parameters:
             return int(text) if _DIGITS.fullmatch(text) else parsed_time(text)
 
         return self.take(name, read, "a position, or a time like 2026-11-21T09:30:00Z (RFC 3339)")
+
+
+def parsed_symbol(text: str) -> str:
+    """A text that may be a symbol or an instrument code, and goes into paths, filters and pages of every kind."""
+    if not _SYMBOL.fullmatch(text):
+        raise ValueError(text)
+    return text
 
 
 def whole_number(text: str) -> int:
@@ -148,11 +153,11 @@ def parsed_id(text: str) -> UUID:
 
 
 def existing_id(text: str) -> UUID:
-    """Raises UnknownOrder where the text is no id: then there is no such order either."""
+    """From a segment of a path. Raises UnknownOrder where that is no id: then there is no such order either."""
     try:
         return parsed_id(text)
     except ValueError:
-        raise UnknownOrder(text.replace(ENCODED_SLASH, "/")) from None
+        raise UnknownOrder(segment_text(text)) from None
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:

@@ -240,9 +240,12 @@ async def test_the_book_adds_up_what_is_open_at_each_price(service: ReadService)
     assert (len(best["bids"]), best["bids"][0]["price"], best["asks"][0]["price"]) == (1, "1.20000", "1.50000")
 
 
-async def test_there_is_no_book_of_what_does_not_trade(shared: ReadService) -> None:
-    answer = await shared.get("/books/NOPE")
-    assert (answer.status_code, answer.json()["detail"]) == (404, "Symbol: NOPE is not supported")
+@pytest.mark.parametrize(
+    ("segment", "symbol"), [("NOPE", "NOPE"), ("EUR%2FUSD", "EUR/USD"), ("a%252Fb", "a%2Fb"), ("%25", "%")]
+)
+async def test_there_is_no_book_of_what_does_not_trade(shared: ReadService, segment: str, symbol: str) -> None:
+    answer = await shared.get(f"/books/{segment}")
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"Symbol: {symbol} is not supported")
 
 
 async def test_the_catalogue_lists_symbols_and_the_rule_for_codes(shared: ReadService) -> None:

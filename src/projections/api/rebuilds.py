@@ -12,6 +12,7 @@ from litestar.params import FromPath
 
 from orders.http import POSITION_HEADER, local_account
 from orders.parameters import Parameters
+from orders.path_segments import segment_text
 from projections.queries import AskedRebuild
 
 AnyRequest = Request[Any, Any, Any]
@@ -43,7 +44,7 @@ def rebuild_router(
     )
     async def rebuild_projection(request: AnyRequest, name: FromPath[str]) -> Response[AskedRebuild]:
         Parameters(request.query_params.multi_items()).check()
-        asked = await ask(name, f"operator {account_of(request)}")
+        asked = await ask(segment_text(name), f"operator {account_of(request)}")
         return Response(asked, headers={POSITION_HEADER: str(position()), "Location": "/ops/projections"})
 
     return Router(path="/", route_handlers=[rebuild_projection])

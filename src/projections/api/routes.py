@@ -15,6 +15,7 @@ from orders.domain.resource import OrderResource
 from orders.domain.values import Status
 from orders.http import ETAG_HEADER, IF_NONE_MATCH_HEADER, POSITION_HEADER, etag_of, holds, local_account
 from orders.parameters import Parameters, existing_id, whole_number
+from orders.path_segments import segment_text
 from projections.api import documentation as doc
 from projections.api.listed_instruments import ListedInstrument, listed
 from projections.api.listings import listing_routes
@@ -158,7 +159,7 @@ def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:
         asked, levels = given.asked(), given.number("levels", 1, MAX_BOOK_LEVELS)
         given.absent("as_of", doc.NO_PAST_BOOK)
         given.check()
-        query = BookQuery(account=account_of(request), symbol=symbol, levels=levels or DEFAULT_BOOK_LEVELS)
+        query = BookQuery(account=account_of(request), symbol=segment_text(symbol), levels=levels or DEFAULT_BOOK_LEVELS)
         return answered(await reads.book(query, asked))
 
     return show_book

@@ -86,10 +86,17 @@ async def test_what_is_not_there_is_a_problem_and_no_page(service: CommandServic
 
 
 @pytest.mark.parametrize(
-    ("path", "order_id"), [("/orders/a%2Fb", "a/b"), ("/order/%2F%2F", "//"), ("/orders/%C3%BC%2f?x=1", "ü/")]
+    ("path", "order_id"),
+    [
+        ("/orders/a%2Fb", "a/b"),
+        ("/order/%2F%2F", "//"),
+        ("/orders/%C3%BC%2f?x=1", "ü/"),
+        ("/orders/x%252Fy", "x%2Fy"),
+        ("/orders/%25", "%"),
+    ],
 )
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-async def test_a_slash_within_an_id_names_no_order_like_any_other_text(
+async def test_a_slash_or_percent_sign_within_an_id_names_no_order_like_any_other_text(
     service: CommandService, method: str, path: str, order_id: str
 ) -> None:
     answer = await service.http.request(method, path, content=b"{}")
