@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -14,6 +15,13 @@ from order_client.following import Connect, Connected, Ended, Follower, Frame, O
 from order_client.wire import CONNECT_ERRORS, ended, not_connected, socket_options
 
 T = TypeVar("T")
+
+
+class _Connecting(connect):
+    """Where a service sends elsewhere, nobody is asked, nor told the headers, but who was named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class AsyncStream(Generic[T]):
@@ -27,7 +35,7 @@ class AsyncStream(Generic[T]):
         self._headers = headers
         self._follower: Follower[T] | None = None
         self._socket: ClientConnection | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
 
     @property
     def position(self) -> int:
@@ -36,7 +44,7 @@ class AsyncStream(Generic[T]):
         return self._follower.position if self._follower else 0
 
     async def aclose(self) -> None:
-        self._closed = True
+        self._closed.set()
         await self._hang_up()
 
     async def __aenter__(self) -> Self:
@@ -54,8 +62,8 @@ class AsyncStream(Generic[T]):
     async def __anext__(self) -> T:
         follower = await self._begun()
         while not follower.ready:
-            outcome = None if self._closed else await self._carry_out(follower.step)
-            if self._closed:
+            outcome = None if self._closed.is_set() else await self._carry_out(follower.step)
+            if self._closed.is_set():
                 raise StopAsyncIteration
             follower.tell(outcome)
         return follower.take()
@@ -73,15 +81,19 @@ class AsyncStream(Generic[T]):
                 return await self._receive(timeout_s)
             case _:
                 await self._hang_up()
-                await asyncio.sleep(step.seconds)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(step.seconds):
+                        await self._closed.wait()
                 return None
 
     async def _connect(self, url: str) -> Outcome:
         await self._hang_up()
         try:
-            self._socket = await connect(url, **socket_options(self._headers))
+            self._socket = await _Connecting(url, **socket_options(self._headers))
         except CONNECT_ERRORS as error:
             return not_connected(error)
+        if self._closed.is_set():  # it was closed meanwhile, and has not seen this socket
+            await self._hang_up()
         return Connected()
 
     async def _receive(self, timeout_s: float) -> Outcome:

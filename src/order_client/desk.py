@@ -14,7 +14,7 @@ from order_client import requests
 from order_client.answers import Answer, content
 from order_client.bounds import MAX_PAGE
 from order_client.conversation import Call, Conversation, Servers
-from order_client.errors import Conflict, OrderClientError, OrderEnded, Refused
+from order_client.errors import Conflict, OrderClientError, OrderEnded
 from order_client.options import NewTerms, OneOrder, OrderFilters, OrderId, Terms, TradeFilters
 from order_client.requests import Request
 from order_client.resources import Book, Change, HistoryEvent, Instrument, Order, Trade
@@ -108,11 +108,7 @@ class Desk:
 
     def present_position(self) -> Conversation[int]:
         """Where the service's live feed is; the highest position that this client knows of, where that is more."""
-        try:
-            yield from self.ask(requests.asking_position())
-        except Refused as refused:
-            if refused.status != HTTPStatus.NOT_FOUND:
-                raise
+        yield from self.ask(requests.asking_position())
         return self.position
 
     def _listing(self, path: str, filters: Mapping[str, Any]) -> Request:

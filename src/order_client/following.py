@@ -163,7 +163,9 @@ class Follower(Generic[T]):
                 return f"nothing was heard for {SILENCE_S:g} s"
 
     def _take_in(self, message: Told) -> None:
+        shown = self._read(message)  # first: what cannot be read was not received, and comes again
         before = self._resumption.position
+        self._failing_since = None
         if message.kind in (HEARTBEAT, CAUGHT_UP, BOOK):
             self._resumption.reached(message.position)
             new = message.kind == BOOK or (message.kind == CAUGHT_UP and self._wanted.caught_up)
@@ -172,11 +174,11 @@ class Follower(Generic[T]):
             new = False
         else:
             new = self._resumption.is_new(message)
-        if new and (shown := self._read(message)) is not None:
+        if new and shown is not None:
             self._ready.append((shown, before))
-        if new or message.kind == HEARTBEAT:
+        # A service that says caught_up and ends at once, again and again, is still left alone for longer each time.
+        if message.kind == HEARTBEAT or (new and message.kind != CAUGHT_UP):
             self._backoff.reset()
-            self._failing_since = None
         self._desk.saw(message.position)
 
     def _ended(self, ended: Ended) -> str:

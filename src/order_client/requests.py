@@ -13,8 +13,6 @@ from msgspec import Struct
 
 from order_client.options import OrderId
 
-_NOBODY = UUID(int=0)
-
 
 class Request(Struct, frozen=True, kw_only=True):
     """`target` is path and query. `repeatable`: made twice it does no more than once, so that one without an answer may
@@ -55,8 +53,8 @@ def following(target: str | None) -> Request | None:
 
 
 def asking_position() -> Request:
-    """Asks for an order that nobody has: the answer needs no table, and has the position of the live feed."""
-    return Request(method="GET", target=order_path(_NOBODY))
+    """Of the service's feed: an answer that needs no table has it."""
+    return reading("/instruments", {})
 
 
 def stream_target(after: int, params: Mapping[str, Any]) -> str:

@@ -9,12 +9,19 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection, reconnect
 
 from order_client.following import Connect, Connected, Ended, Follower, Frame, Outcome, Receive, Silence, Step
 from order_client.wire import CONNECT_ERRORS, ended, not_connected, socket_options
 
 T = TypeVar("T")
+
+
+class _Connecting(reconnect):
+    """Where a service sends elsewhere, nobody is asked, nor told the headers, but who was named."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class Stream(Generic[T]):
@@ -79,7 +86,7 @@ class Stream(Generic[T]):
     def _connect(self, url: str) -> Outcome:
         self._hang_up()
         try:
-            self._socket = connect(url, legacy=True, **socket_options(self._headers))
+            self._socket = _Connecting(url, **socket_options(self._headers)).__enter__()
         except CONNECT_ERRORS as error:
             return not_connected(error)
         if self._closed.is_set():  # it was closed meanwhile, and may not have seen this socket

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from order_client.answers import Answer
 from order_client.bounds import CLOSE_TIMEOUT_S, MAX_CONNECTIONS, MAX_FRAME_BYTES, MAX_FRAMES_AHEAD, OPEN_TIMEOUT_S
@@ -16,7 +16,7 @@ from order_client.following import Ended, NotConnected
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LOST = 1006  # no close frame came (RFC 6455, 7.1.5)
 
-CONNECT_ERRORS = (OSError, InvalidHandshake)
+CONNECT_ERRORS = (OSError, WebSocketException)
 """What opening a WebSocket may raise; a timeout is an OSError."""
 
 
@@ -63,7 +63,7 @@ def unanswered(error: httpx.RequestError) -> Unanswered:
     return Unanswered(_words(error), sent=not isinstance(error, _NOT_SENT))
 
 
-def not_connected(error: OSError | InvalidHandshake) -> NotConnected:
+def not_connected(error: OSError | WebSocketException) -> NotConnected:
     if not isinstance(error, InvalidStatus):
         return NotConnected(_words(error))
     response = error.response

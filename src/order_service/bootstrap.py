@@ -95,7 +95,13 @@ class _ApiProcess:
         self._hints = PostgresHints(where.direct_url, application_name="orders api hints")
         self._live = LiveLog(self._store, self._hints)
         self._reads = read_side(
-            where.url, where.direct_url, self._store, catalogue, self._threads, lambda: self._writer.last_position
+            where.url,
+            where.direct_url,
+            self._store,
+            catalogue,
+            self._threads,
+            committed=lambda: self._writer.last_position,
+            known=self._position,
         )
         self._hub = FeedHub(self._live, catalogue)
         self._books = FeedBooks(self._hub, self._reads.reads)

@@ -41,8 +41,10 @@ def read_side(
     catalogue: Catalogue,
     threads: Executor,
     committed: Callable[[], int],
+    known: Callable[[], int],
 ) -> ReadSide:
-    """`committed()` is the highest position that this process has committed; reads of the store run in `threads`."""
+    """`committed()` is the highest position that this process has committed, `known()` the highest that it knows of;
+    reads of the store run in `threads`."""
 
     async def head() -> int:
         return await asyncio.get_running_loop().run_in_executor(threads, store.head)
@@ -51,7 +53,7 @@ def read_side(
     checkpoints = Checkpoints(pool, direct_url)
     freshness = Freshness(checkpoints, committed, head)
     return ReadSide(
-        Reads(pool, freshness, catalogue),
+        Reads(pool, freshness, catalogue, known),
         OrderReads(store, freshness, catalogue, threads),
         pool,
         checkpoints,

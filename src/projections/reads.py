@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,9 +32,11 @@ class Reads:
     """All methods raise, beside what they name: InvalidParameters for a position beyond the log's head, NotCaughtUp,
     TooManyReads, ReadsUnavailable, EventStoreError."""
 
-    def __init__(self, pool: ReadPool, freshness: Freshness, catalogue: Catalogue) -> None:
+    def __init__(self, pool: ReadPool, freshness: Freshness, catalogue: Catalogue, known: Callable[[], int]) -> None:
+        """`known()` is the highest position of the log that this process knows of."""
         self._pool = pool
         self._freshness = freshness
+        self._known = known
         self._catalogue = catalogue
         self._past = PastOrders(pool, freshness, catalogue)
 
@@ -89,7 +91,7 @@ class Reads:
 
     async def position(self, asked: Asked) -> int:
         """What an answer that needs no table may claim to hold."""
-        return await self._freshness.require(asked)
+        return max(await self._freshness.require(asked), self._known())
 
     async def follower_position(self, follower: str, asked: Asked) -> int:
         """What an answer from a follower's tables may claim to hold, once they hold what is asked for."""

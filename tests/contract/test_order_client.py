@@ -22,6 +22,7 @@ from order_client import (
     StreamLost,
     UnexpectedAnswer,
     Unreachable,
+    conversation,
     following,
 )
 from tests.support.client_forms import FORMS, Form, client_form
@@ -239,6 +240,58 @@ async def test_a_stream_may_be_ended_while_it_waits(form: str, feed: ScriptedFee
         await stream.end()
         assert await waiting == []
         assert await stream.rest() == []
+
+
+async def test_a_stream_that_is_ended_while_it_connects_leaves_no_connection(form: str, feed: ScriptedFeed) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def play(connection: Any) -> None:
+        frames()(connection)
+        loop.call_soon_threadsafe(ended.set)
+
+    feed.plays(play)
+    feed.answers.clear()
+    async with following_json(form, feed) as stream:
+        waiting = asyncio.create_task(stream.rest())
+
+        async def asked() -> bool:
+            return bool(feed.asked)
+
+        await wait_until_async(asked, what="the stream's handshake")
+        await stream.end()
+        feed.answers.set()
+        assert await waiting == []
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_a_stream_that_is_ended_in_a_pause_waits_no_longer(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_BACKOFF_S", "MAX_BACKOFF_S"):
+        monkeypatch.setattr(conversation, name, 60.0)
+    lost = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_lost(reason: str) -> None:
+        loop.call_soon_threadsafe(lost.set)
+
+    async with client_form(form, NOWHERE) as client, client.stream(after=0, on_lost=on_lost) as stream:
+        waiting = asyncio.create_task(stream.rest())
+        await lost.wait()
+        await stream.end()
+        async with asyncio.timeout(5):
+            assert await waiting == []
+
+
+@pytest.mark.parametrize("elsewhere", ["http", "ws"])
+async def test_a_stream_goes_nowhere_but_to_who_was_named(form: str, feed: ScriptedFeed, elsewhere: str) -> None:
+    with scripted_feed() as other:
+        feed.refusals.append(302)
+        feed.location = other.url.replace("http", elsewhere, 1) + "/ws"
+        async with following_json(form, feed) as stream:
+            with pytest.raises(UnexpectedAnswer, match="302"):
+                await stream.take(1)
+        assert other.asked == []
 
 
 async def test_a_wait_that_is_given_up_loses_nothing(feed: ScriptedFeed) -> None:

@@ -85,6 +85,17 @@ async def test_what_was_there_before_this_process_is_waited_for(unprojected: Rea
         assert len(ids(await service.get("/orders"))) == 1
 
 
+async def test_what_needs_no_table_holds_what_the_feed_has_told(unprojected: ReadService) -> None:
+    """So a client finds where to begin at a process that has committed nothing yet."""
+    unprojected.desk.place()
+    head = unprojected.store.head()
+
+    async def told() -> bool:
+        return (await unprojected.get("/instruments")).headers["Orders-Position"] == str(head)
+
+    await wait_until_async(told, what="the feed's position")
+
+
 async def test_lists_wait_out_a_rebuild(service: ReadService) -> None:
     with service.committing():
         for _ in range(20):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,18 +31,25 @@ def frame(*messages: dict[str, Any], listed: bool = False) -> Frame:
     return Frame(json.dumps(messages if listed or len(messages) > 1 else messages[0]))
 
 
-def placed(shown: dict[str, Any]) -> tuple[int, int]:
-    return shown["position"], shown["place"]
+def placed(told: dict[str, Any]) -> tuple[int, int]:
+    return told["position"], told["place"]
 
 
 class Follow:
     """A follower that is told what a test says; `lost` has the reasons of lost connections."""
 
-    def __init__(self, after: int = 0, *, servers: Sequence[str] = ("http://a",), **options: Any) -> None:
+    def __init__(
+        self,
+        after: int = 0,
+        *,
+        servers: Sequence[str] = ("http://a",),
+        read: Callable[[Told], dict[str, Any] | None] | None = None,
+        **options: Any,
+    ) -> None:
         self.talk = Talk(servers=servers)
         self.lost: list[str] = []
         given = cast(StreamOptions, {"on_lost": self.lost.append, **options})
-        self.follower: Follower[dict[str, Any]] = Follower(self.talk.desk, wanted(given), after, _shown)
+        self.follower: Follower[dict[str, Any]] = Follower(self.talk.desk, wanted(given), after, read or shown)
         self.pauses: list[float] = []
 
     @property
@@ -84,9 +91,9 @@ class Follow:
             self.follower.tell(None)
 
 
-def _shown(told: Told) -> dict[str, Any] | None:
-    shown: dict[str, Any] = json.loads(told.json)
-    return shown
+def shown(told: Told) -> dict[str, Any] | None:
+    content: dict[str, Any] = json.loads(told.json)
+    return content
 
 
 class Whims(Protocol):

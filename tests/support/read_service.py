@@ -96,9 +96,9 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
     store = PostgresEventStore(url) if store is None else store
     service: ReadService
 
-    side = read_side(url, url, store, BUILT_IN, threads, lambda: service.committed)
     hints = PostgresHints(url)
     live = LiveLog(store, hints)
+    side = read_side(url, url, store, BUILT_IN, threads, lambda: service.committed, lambda: live.position)
     hub = FeedHub(live, BUILT_IN)
     books = FeedBooks(hub, side.reads)
     app = read_app(side, hub, LogReader(store, threads, BUILT_IN))

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from websockets.datastructures import Headers
@@ -16,6 +16,8 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 Script = Callable[[ServerConnection], None]
+
+HELD_S = 20.0
 
 
 def frames(*contents: Any) -> Script:
@@ -54,13 +56,16 @@ def cut(*contents: Any) -> Script:
 
 class ScriptedFeed:
     """Connections take the scripts in turn; `asked` has the paths that were asked for. What is no /ws is answered as
-    the service answers for an order that is not there: with `position`. While it is not open, connections are
-    refused."""
+    the service answers for its instruments: with `position`. `location` goes with refusals; while `answers` is not
+    set, nobody is let in, nor refused. While it is not open, connections are refused."""
 
     def __init__(self, position: int = 0) -> None:
         self.asked: list[str] = []
         self.position = position
         self.refusals: deque[int] = deque()
+        self.location = ""
+        self.answers = Event()
+        self.answers.set()
         self._scripts: deque[Script] = deque()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -89,9 +94,13 @@ class ScriptedFeed:
         self.asked.append(request.path)
         if not request.path.startswith("/ws"):
             headers = Headers({"Orders-Position": str(self.position), "Content-Length": "2", "Connection": "close"})
-            return Response(404, "Not Found", headers, b"{}")
+            return Response(200, "OK", headers, b"[]")
+        assert self.answers.wait(HELD_S)
         if self.refusals:
-            return connection.respond(self.refusals.popleft(), "not now")
+            refusal = connection.respond(self.refusals.popleft(), "not now")
+            if self.location:
+                refusal.headers["Location"] = self.location
+            return refusal
         return None
 
     def _serve(self, connection: ServerConnection) -> None:

@@ -46,9 +46,12 @@ def watch(as_json: bool, **asked: Any) -> None:
     url = load_settings().base_url
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with suppress(KeyboardInterrupt), _messages(url, **asked) as messages:
-        click.echo(f"watching {url.replace('http', 'ws', 1)}/ws; Ctrl-C ends it", err=True)
-        for message in messages:
-            click.echo(message) if as_json else _print(json.loads(message))
+        for number, message in enumerate(messages):
+            if not number:  # not before: what is wrong with the request has been told by then
+                click.echo(f"watching {url.replace('http', 'ws', 1)}/ws; Ctrl-C ends it", err=True)
+            told = json.loads(message)
+            if told.get("type") != "caught_up":
+                click.echo(message) if as_json else _print(told)
 
 
 @contextmanager
@@ -57,7 +60,8 @@ def _messages(url: str, after: int | None, **asked: Any) -> Iterator[Stream[byte
     try:
         with OrderClient(url, timeout_s=WATCH_START_S) as client:
             start = client.present_position()
-            with client.stream_json(after=start if after is None else after, on_lost=_Told(), **asked) as messages:
+            asked |= {"after": start if after is None else after, "caught_up": True, "on_lost": _Told()}
+            with client.stream_json(**asked) as messages:
                 yield messages
     except Invalid as wrong:
         raise WrongRequestError(str(wrong)) from None

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from order_client.bounds import MAX_BACKOFF_S, SILENCE_S
 from order_client.errors import Invalid, NotFound, Refused, StreamLost, UnexpectedAnswer
 from order_client.following import Ended, Frame, NotConnected, Silence, wanted
-from tests.support.client_streams import LOST, Follow, ModelFeed, control, frame, message, placed
+from order_client.messages import Told
+from tests.support.client_streams import LOST, Follow, ModelFeed, control, frame, message, placed, shown
 from tests.support.client_talks import Talk, problem
 
 REFUSED = NotConnected("connection refused")
@@ -160,6 +161,32 @@ def test_progress_sets_the_time_to_give_up_back() -> None:
         follow.fails(REFUSED)
         follow.fails(REFUSED)
         assert follow.connected(frame(message(position)), LOST) == [message(position)]
+
+
+def test_who_resumed_and_heard_nothing_new_has_not_been_without_the_service_since() -> None:
+    follow = Follow(give_up_after_s=5.0)
+    follow.connected(frame(control("caught_up", 3)), LOST)
+    follow.connected(frame(control("caught_up", 3)))
+    follow.talk.now += 12.0  # connected, and quiet
+    follow.hears(LOST)
+    assert follow.after == 3
+
+
+def test_what_cannot_be_read_was_not_received_and_comes_again() -> None:
+    def read(told: Told) -> dict[str, Any] | None:
+        if is_old and b"new kind" in told.json:
+            raise UnexpectedAnswer("what is this?")
+        return shown(told)
+
+    is_old, follow = True, Follow(read=read)
+    both = frame(message(1), message(2, kind="new kind", more=True), message(2, place=1))
+    follow.connected()
+    with pytest.raises(UnexpectedAnswer):
+        follow.follower.tell(both)
+    assert follow.follower.take() == message(1)
+    assert follow.after == follow.follower.position == follow.talk.desk.position == 1
+    is_old = False
+    assert [placed(one) for one in follow.connected(both)] == [(2, 0), (2, 1)]
 
 
 def test_who_was_never_served_is_told_what_is_wrong() -> None:

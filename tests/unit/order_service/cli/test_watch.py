@@ -55,6 +55,15 @@ def test_the_same_reason_is_told_once(run: Run, feed: ScriptedFeed) -> None:
     assert run("watch", BASE_URL=feed.url).stderr.count("too many clients") == 1
 
 
+def test_it_says_that_it_watches_when_it_does(run: Run, feed: ScriptedFeed) -> None:
+    feed.plays(closing(4422, "after: beyond the log's last position"))
+    assert "watching" not in run("watch", "--after", "99999", BASE_URL=feed.url).stderr
+    feed.plays(closing(4422, "enough", {"type": "caught_up", "position": 5}))
+    done = run("watch", "--json", BASE_URL=feed.url)
+    assert done.stderr.startswith("watching ")
+    assert done.stdout == ""
+
+
 def test_json_lines_are_the_messages_as_they_came(run: Run, feed: ScriptedFeed) -> None:
     feed.plays(closing(4422, "enough", [MESSAGE, {**LATER, "later": 1}]))
     done = run("watch", "--json", BASE_URL=feed.url)

@@ -35,7 +35,7 @@ class Problem(msgspec.Struct):
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     with ThreadPoolExecutor(1) as threads:
-        side = read_side("postgresql://", "postgresql://", MemoryEventStore(), BUILT_IN, threads, lambda: 0)
+        side = read_side("postgresql://", "postgresql://", MemoryEventStore(), BUILT_IN, threads, lambda: 0, lambda: 0)
         router = query_router(side.reads, side.order_reads, BUILT_IN, problem=Problem)
         return Litestar([router]).openapi_schema.to_schema()
 
