@@ -81,6 +81,10 @@ class FeedBooks:
             if not self._watching[key]:
                 del self._watching[key]
         self._new.discard(client)
+        for owed, clients in list(self._owed.items()):
+            clients.discard(client)
+            if not clients:
+                del self._owed[owed]
 
     def offered(self, entry: Entry) -> None:
         if entry.moves_book and any(key in self._watching for key in _keys(entry.account, entry.symbol)):
@@ -94,10 +98,7 @@ class FeedBooks:
             self._due.clear()
             began = loop.time()
             (outcome,) = await asyncio.gather(self._round(), return_exceptions=True)
-            if isinstance(outcome, _NOT_NOW):
-                log.info("the books of the feed wait: %s", outcome)
-                self._due.set()
-            elif isinstance(outcome, Exception):
+            if isinstance(outcome, Exception):
                 log.error("books of the feed are left out for once", exc_info=outcome)
             await asyncio.sleep(began + BOOK_INTERVAL_S - loop.time())
 
@@ -121,10 +122,12 @@ class FeedBooks:
         first = defaultdict(set)
         for client in self._new:
             first[_watched(client)].add(client)
-        symbols = {key: await self._first_symbols(*key) for key in first}
-        for (account, watched), found in symbols.items():
-            for symbol in found:
-                due.setdefault((account, symbol), set()).update(first[account, watched])
+        found = await asyncio.gather(*(self._first_symbols(*key) for key in first))
+        for ((account, _), some), symbols in zip(first.items(), found, strict=True):
+            for symbol in symbols or ():
+                due.setdefault((account, symbol), set()).update(some)
+            if symbols is not None:
+                self._new -= some
         owed, self._owed = self._owed, {}
         for owed_key, clients in owed.items():
             due.setdefault(owed_key, set()).update(clients)
@@ -132,15 +135,20 @@ class FeedBooks:
         for account, symbol in moved:
             for key in _keys(account, symbol):
                 due.setdefault((account, symbol), set()).update(self._watching.get(key, set()))
-        for some in first.values():
-            self._new -= some
         return due
 
-    async def _first_symbols(self, account: str, symbol: str | None) -> Iterable[str]:
+    async def _first_symbols(self, account: str, symbol: str | None) -> Iterable[str] | None:
+        """None where the read side does not say now: asked again, while the other clients get their books."""
         if symbol is not None:
             return (symbol,)
         asked = Asked(min_position=self._hub.position, wait_ms=int(BOOK_WAIT_S * 1000))
-        newest = await self._reads.orders(OrdersQuery(account=account, status=Status.PLACED), asked)
+        try:
+            async with asyncio.timeout(BOOK_WAIT_S):
+                newest = await self._reads.orders(OrdersQuery(account=account, status=Status.PLACED), asked)
+        except _NOT_NOW as error:
+            log.info("the first books of clients of the feed wait: %s", error)
+            self._due.set()
+            return None
         found = dict.fromkeys(order.symbol for order in newest.content if order.type is OrderType.LIMIT)
         return list(found)[:MAX_FIRST_BOOKS]
 
@@ -160,8 +168,10 @@ class FeedBooks:
         return late
 
     def _lacks(self, client: FeedClient, snapshot: Telling) -> bool:
-        live = client in self._watching.get(_watched(client), set())
-        return live and not client.insert(snapshot)
+        return self._is_live(client) and not client.insert(snapshot)
+
+    def _is_live(self, client: FeedClient) -> bool:
+        return client in self._watching.get(_watched(client), set())
 
     async def _snapshot(self, account: str, symbol: str, position: int, within_s: float) -> Telling | None:
         """As soon as everything up to its own position was offered, so that it can stand at its place."""
@@ -179,9 +189,9 @@ class FeedBooks:
 
     def _owe(self, late: _Due) -> None:
         for key, clients in late.items():
-            self._owed.setdefault(key, set()).update(clients)
-        if late:
-            self._due.set()
+            if live := {client for client in clients if self._is_live(client)}:
+                self._owed.setdefault(key, set()).update(live)
+                self._due.set()
 
 
 def _watched(client: FeedClient) -> _Key:

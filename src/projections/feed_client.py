@@ -50,11 +50,11 @@ class FeedClient:
 
     def passes(self, position: int) -> None:
         """From now on nothing of an earlier position may leave the queue."""
-        self._taken = position
+        self._taken = max(self._taken, position)
 
     def has_heard(self, position: int) -> None:
         """Everything up to there was handed to its socket."""
-        self._taken, self.sent = max(self._taken, position), position
+        self._taken, self.sent = max(self._taken, position), max(self.sent, position)
 
     def offer(self, entry: Entry) -> None:
         """Queues what the client wants. Where it falls too far behind by that, it goes back to the log, or is to end if
@@ -63,6 +63,8 @@ class FeedClient:
             return
         if (told := entry.telling(self.subscription)) is not None:
             self.queue((told,))
+            if self._held_at is not None and self._fills(0.5):
+                self.release()
             self._bound()
 
     def queue(self, tellings: Iterable[Telling]) -> None:
@@ -88,7 +90,8 @@ class FeedClient:
         return True
 
     def hold(self, position: int) -> None:
-        """Nothing later than that leaves the queue until `release`."""
+        """Nothing later than that leaves the queue until `release`, or until it is half full: who only waits for a book
+        does not fall behind by that."""
         self._held_at = position
 
     def release(self) -> None:
@@ -125,23 +128,28 @@ class FeedClient:
         """Asks for the end, once; what is queued is dropped."""
         if self.ending is None:
             self.ending = Ending(code, reason)
-            self._drop()
+            self.drop()
             self.ended.set()
 
     @property
     def _ready(self) -> bool:
         return bool(self._queue) and (self._held_at is None or self._queue[0].position <= self._held_at)
 
+    def _fills(self, share: float) -> bool:
+        """Whether the queue holds more than that share of its bounds."""
+        return len(self._queue) > MAX_CLIENT_QUEUE * share or self._queued_bytes > MAX_CLIENT_QUEUE_BYTES * share
+
     def _bound(self) -> None:
-        if len(self._queue) <= MAX_CLIENT_QUEUE and self._queued_bytes <= MAX_CLIENT_QUEUE_BYTES:
+        if not self._fills(1):
             return
         if self.subscription.after is None:
             self.end(TOO_SLOW, "too slow")
         else:
             self.behind = True
-            self._drop()
+            self.drop()
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """What is queued."""
         self._queue.clear()
         self._queued_bytes = 0
         self._filled.set()

@@ -122,6 +122,7 @@ class FeedHub:
     def leave(self, client: FeedClient) -> None:
         self._clients.discard(client)
         self.leave_live(client)
+        client.drop()
         if not self._clients:
             self._empty.set()
 

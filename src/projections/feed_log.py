@@ -63,17 +63,21 @@ class LogReader:
         waits for one read."""
         number = after // REPLAY_PAGE
         page = self._pages.get(number)
+        if (page is None or page.last <= after) and (under_way := self._reading.get(number)) is not None:
+            page = await asyncio.shield(under_way)
         if page is None or page.last <= after:
-            reading = self._reading.get(number)
-            if reading is None:
-                reading = self._reading[number] = asyncio.create_task(self._read(number))
-                reading.add_done_callback(lambda done: self._read_ended(number, done))
-            page = await asyncio.shield(reading)
+            # The read that was under way may have begun before the event was committed; this one begins after.
+            page = await asyncio.shield(self._reading.get(number) or self._begin(number))
         if page.last <= after:
             raise BrokenLog(f"position {after + 1} is missing in the log")
         if number in self._pages:
             self._pages.move_to_end(number)
         return page
+
+    def _begin(self, number: int) -> asyncio.Task[Page]:
+        reading = self._reading[number] = asyncio.create_task(self._read(number))
+        reading.add_done_callback(lambda done: self._read_ended(number, done))
+        return reading
 
     async def _read(self, number: int) -> Page:
         """What is new of a page: the last one of the log grows."""

@@ -20,6 +20,7 @@ from projections.bounds import (
     MAX_CLIENT_MESSAGE,
     MAX_CLIENT_MESSAGES,
     MAX_CLOSE_REASON_BYTES,
+    SEND_LOOKS,
     SEND_TIMEOUT_S,
     SLOW_CLOSE_TIMEOUT_S,
 )
@@ -42,6 +43,10 @@ class SocketGone(Exception):
 
 class FeedSocket(Protocol):
     """A connection that takes the feed. Each method raises SocketGone where the connection has ended."""
+
+    async def begin(self, position: int) -> None:
+        """Before anything else: what follows for this client comes after the position."""
+        ...
 
     async def send(self, tellings: Sequence[Telling]) -> None:
         """All of them, in order."""
@@ -145,10 +150,14 @@ class _Session:
                 after = client.subscription.after
                 if after is None:
                     self._go_live(self._hub.position)
-                elif (wrong := await beyond_the_log(after, self._hub, self._reader)) is not None:
-                    client.end(WRONG_PARAMETER, f"after: {wrong}")
-                elif client.ending is None:
-                    await self._catch_up()
+                with self._patience():
+                    await self._socket.begin(client.sent)
+                if after is not None:
+                    wrong = await self._unless_ended(beyond_the_log(after, self._hub, self._reader))
+                    if wrong is not None:
+                        client.end(WRONG_PARAMETER, f"after: {wrong}")
+                    elif client.ending is None:
+                        await self._catch_up()
                 await self._follow()
             except EventStoreError as error:
                 log.warning("a client of the feed cannot catch up: %s", error)
@@ -222,6 +231,8 @@ class _Session:
             await self._beat(position)
 
     async def _beat(self, position: int) -> None:
+        # The log may have been read further than this process's live log has come.
+        position = max(position, self._client.sent)
         self._client.passes(position)
         if self._resumes:
             await self._send([control(Heartbeat(position=position), position)])
@@ -237,12 +248,28 @@ class _Session:
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
-        """A client that does not read is to end; the frame itself is not given up, since part of it may be out."""
-        stuck = self._loop.call_later(SEND_TIMEOUT_S, self._client.end, TOO_SLOW, "too slow")
+        """A client that does not read is to end; the frame itself is not given up, since part of it may be out.
+
+        The time is counted in looks, so that an event loop that stands still, after which all timers are due at once,
+        passes for one of them and not for a client that does not read.
+        """
+        next_look: asyncio.TimerHandle
+
+        def look(left: int) -> asyncio.TimerHandle:
+            return self._loop.call_later(SEND_TIMEOUT_S / SEND_LOOKS, looked, left)
+
+        def looked(left: int) -> None:
+            nonlocal next_look
+            if left:
+                next_look = look(left - 1)
+            else:
+                self._client.end(TOO_SLOW, "too slow")
+
+        next_look = look(SEND_LOOKS - 1)
         try:
             yield
         finally:
-            stuck.cancel()
+            next_look.cancel()
         self._spoke_at = self._loop.time()
 
     async def _unless_ended(self, work: Coroutine[Any, Any, T]) -> T | None:

@@ -55,6 +55,11 @@ def connected(api: ApiProcess, client: socket.socket) -> bool:
     return any(one.raddr == mine and one.status == "ESTABLISHED" for one in api.worker.net_connections())
 
 
+def files_that_are_no_sockets(api: ApiProcess) -> int:
+    files = [str(path.readlink()) for path in Path(f"/proc/{api.worker.pid}/fd").iterdir()]
+    return sum(not name.startswith("socket:") for name in files)
+
+
 def opened(stack: ExitStack, api: ApiProcess, query: str = "") -> ClientConnection:
     url = api.url.replace("http", "ws")
     return stack.enter_context(connect(f"{url}/ws{query}", proxy=None, close_timeout=1, max_queue=None))
@@ -98,6 +103,7 @@ def test_who_does_not_read_is_ended_within_ten_seconds_and_costs_the_others_noth
     store, count = PostgresEventStore(database_url), 9_000
     with ExitStack() as stack:
         ways = ("/ws", "/ws?batch=true", "/ws?after=0", "/events", "/events?after=0")
+        files = files_that_are_no_sockets(api)
         stuck = [stack.enter_context(who_does_not_read(api, way)) for way in ways]
         good = opened(stack, api, "?after=0")
         assert json.loads(good.recv(timeout=10)) == {"type": "caught_up", "position": 0}
@@ -106,4 +112,5 @@ def test_who_does_not_read_is_ended_within_ten_seconds_and_costs_the_others_noth
         wait_until(lambda: not any(connected(api, one) for one in stuck), within_s=10, what="the end of all")
         positions = [json.loads(good.recv(timeout=5))["position"] for _ in range(count)]
         assert positions == list(range(1, count + 1))
+        assert files_that_are_no_sockets(api) == files
     store.close()

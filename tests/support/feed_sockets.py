@@ -24,6 +24,7 @@ class FakeSocket:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.frames: list[int] = []
+        self.began_after: int | None = None
         self.kept_alive: list[int] = []
         self.closed: tuple[int, str] | None = None
         self.closed_at: int | None = None
@@ -41,6 +42,9 @@ class FakeSocket:
     @property
     def positions(self) -> list[int]:
         return [message["position"] for message in self.sent]
+
+    async def begin(self, position: int) -> None:
+        self.began_after = position
 
     async def send(self, tellings: Sequence[Telling]) -> None:
         texts = [text for told in tellings for text in told.texts]

@@ -31,7 +31,7 @@ PARAMETERS: dict[str, _Schema] = {
     "channels": {
         "type": "string",
         "default": "orders",
-        "description": f"A list with commas of {', '.join(CHANNELS)}.",
+        "description": f"A list with commas of {', '.join(CHANNELS)}; each at most once.",
         "examples": [",".join(CHANNELS)],
     },
     "symbol": {"type": "string", "description": "Only this symbol or instrument.", "examples": ["EURUSD"]},
@@ -41,6 +41,11 @@ PARAMETERS: dict[str, _Schema] = {
         "default": False,
         "description": "Also what happens to orders in between, such as accepted, pending, in doubt, parked.",
     },
+}
+NO_BATCH: _Schema = {
+    "type": "boolean",
+    "default": False,
+    "description": "Means nothing here: each message is an event of its own.",
 }
 BATCH: _Schema = {
     "type": "boolean",
@@ -112,7 +117,13 @@ def feed_document(version: str) -> dict[str, Any]:
                 "summary": "What a client of /events receives.",
                 "channel": _ref("channels/events"),
                 "messages": [_ref(f"channels/events/messages/{name}") for name in names],
-                "bindings": {"http": {"method": "GET", "query": _query(PARAMETERS), "bindingVersion": "0.3.0"}},
+                "bindings": {
+                    "http": {
+                        "method": "GET",
+                        "query": _query(PARAMETERS | {"batch": NO_BATCH}),
+                        "bindingVersion": "0.3.0",
+                    }
+                },
             },
         },
         "components": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -84,13 +85,10 @@ class _EventStream(Response[str]):
     def to_asgi_response(self, app: Litestar | None, request: Any, **options: Any) -> Any:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             stream = EventStream(scope, receive, send)
-            position = self._hub.position if self._wanted.after is None else self._wanted.after
             if HEAD_ONLY in scope:
-                await stream.end_at_once(position)
-                return
-            try:
-                await stream.begin(position)
-            except SocketGone:
+                position = self._hub.position if self._wanted.after is None else self._wanted.after
+                with suppress(SocketGone):
+                    await stream.end_at_once(position)
                 return
             await serve(stream, self._wanted, self._hub, self._reader)
 

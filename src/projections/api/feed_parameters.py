@@ -18,7 +18,9 @@ def subscription_of(
 ) -> Subscription:
     """`last_event_id` is what an event source sends that comes back; it wins over `after`. Raises InvalidParameters."""
     parameters = Parameters(given)
-    channels = parameters.take("channels", _channels, f"a list of {', '.join(CHANNELS)}") or Subscription().channels
+    channels = (
+        parameters.take("channels", _channels, f"a list of {', '.join(CHANNELS)}, each once") or Subscription().channels
+    )
     symbol = parameters.take("symbol", lambda text: _traded(text, catalogue), "a symbol or code that is supported")
     subscription = Subscription(
         account=account,
@@ -41,10 +43,10 @@ def subscription_of(
 
 
 def _channels(text: str) -> frozenset[str]:
-    named = frozenset(text.split(","))
-    if not named <= set(CHANNELS):
+    named = text.split(",")
+    if not set(named) <= set(CHANNELS) or len(set(named)) < len(named):
         raise ValueError(text)
-    return named
+    return frozenset(named)
 
 
 def _traded(symbol: str, catalogue: Catalogue) -> str:

@@ -47,6 +47,9 @@ class AcceptedSocket:
         self._socket = socket
         self._batch = batch
 
+    async def begin(self, position: int) -> None:
+        """Nothing: the first frame is the first message."""
+
     async def send(self, tellings: Sequence[Telling]) -> None:
         texts = [text for told in tellings for text in told.texts]
         for frame in (f"[{','.join(texts)}]",) if self._batch and len(texts) > 1 else texts:

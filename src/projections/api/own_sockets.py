@@ -1,15 +1,24 @@
 """This process's own TCP connections, for what the server has no word: it hands out no sockets.
 
-They are found among the open files, so both functions are for rare moments. Neither closes what is the server's.
+They are found among the open files, 20 ms of work per thousand, so both functions are for rare moments. Neither closes
+what is the server's.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISSOCK
+from threading import Lock
+
+log = logging.getLogger(__name__)
+
+_Peer = tuple[str, int]
 
 
 def bound_send_buffers(size_bytes: int) -> bool:
@@ -24,22 +33,64 @@ def bound_send_buffers(size_bytes: int) -> bool:
     return found
 
 
-def cut_peer(peer: tuple[str, int | str] | None) -> bool:
-    """Ends the connection with a peer (host and port, as ASGI names it; the server gives the port as a text), whatever
-    still waits to be sent on it. Whether there was one; None is no peer of TCP."""
-    if peer is None:
-        return False
-    host, port = peer[0], int(peer[1] or 0)
-    for own in _tcp_sockets():
-        with suppress(OSError):
-            if own.getpeername()[:2] == (host, port):
-                own.shutdown(socket.SHUT_RDWR)
-                return True
-    return False
+def cut_peer(peer: tuple[str, int | str] | None) -> None:
+    """Soon ends the connection with a peer (host and port, as ASGI names it; the server gives the port as a text),
+    whatever still waits to be sent on it; None is no peer of TCP. For an event loop's thread, which it does not hold
+    up: another one looks for all peers that are due at once."""
+    if peer is not None and _cuts.add((peer[0], int(peer[1] or 0))):
+        asyncio.get_running_loop().run_in_executor(None, _cuts.make)
+
+
+class _Cuts:
+    """The peers that are to be cut. One thread at a time looks for them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._due: set[_Peer] = set()
+        self.under_way = False
+
+    def add(self, peer: _Peer) -> bool:
+        """Whether the caller has to see to it that somebody makes the cuts."""
+        with self._lock:
+            self._due.add(peer)
+            begins, self.under_way = not self.under_way, True
+        return begins
+
+    def make(self) -> None:
+        while peers := self._taken():
+            try:
+                for own in _tcp_sockets():
+                    with suppress(OSError):
+                        if own.getpeername()[:2] in peers:
+                            own.shutdown(socket.SHUT_RDWR)
+            except OSError as error:
+                log.warning("clients that do not read stay connected: %s", error)
+
+    def _taken(self) -> set[_Peer]:
+        with self._lock:
+            peers, self._due = self._due, set()
+            self.under_way = bool(peers)
+        return peers
+
+
+_cuts = _Cuts()
 
 
 def _tcp_sockets() -> Iterator[socket.socket]:
+    """Each through a descriptor of our own, so that it stays the same file while it is looked at. Raises OSError."""
     for path in list(Path("/dev/fd").iterdir()):
-        with suppress(OSError), socket.socket(fileno=os.dup(int(path.name))) as own:
-            if own.family in (socket.AF_INET, socket.AF_INET6) and own.type == socket.SOCK_STREAM:
-                yield own
+        with suppress(OSError):
+            number = int(path.name)
+            if S_ISSOCK(os.fstat(number).st_mode):
+                with _opened(os.dup(number)) as own:
+                    if own.family in (socket.AF_INET, socket.AF_INET6) and own.type == socket.SOCK_STREAM:
+                        yield own
+
+
+def _opened(descriptor: int) -> socket.socket:
+    """Of what may be another file by now: a socket that fails to be made of a descriptor leaves it open."""
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise

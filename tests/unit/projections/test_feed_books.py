@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from projections import feed_books, feed_session
+from orders.parameters import Asked
+from projections import feed_books, feed_client, feed_session
 from projections.errors import ReadsUnavailable
 from projections.feed_books import FeedBooks
+from projections.order_book import Book
+from projections.queries import Answer, BookQuery
 from tests.support.desk_reads import DeskReads
-from tests.support.feed_sockets import FakeSocket, Studio
+from tests.support.feed_sockets import FakeSocket, Studio, clients_left
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until_async
 
@@ -257,6 +260,67 @@ async def test_a_read_side_that_does_not_answer_at_first_is_asked_again(
     await shows(socket, ("EURUSD", 1, 1))
 
 
+async def test_first_books_that_cannot_be_found_hold_up_nobody_else(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(*_: object) -> None:
+        raise ReadsUnavailable
+
+    one = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+    await shows(one, ("EURUSD", 0, 0))
+    monkeypatch.setattr(reads, "orders", unavailable)
+    others = await studio.tune_in(channels=BOOKS)
+    desk.place("EURUSD", 1, "1.1")
+    await studio.air()
+    await shows(one, ("EURUSD", 0, 0), ("EURUSD", 1, 1))
+    await shows(others, ("EURUSD", 1, 1))
+
+
+async def test_a_client_of_books_and_more_gets_books_however_far_the_projector_lags_in_the_time_for_one(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = await studio.tune_in(channels=ALL, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    book = reads.book
+
+    async def lagging(query: BookQuery, asked: Asked) -> Answer[Book]:
+        answer = await book(query, asked)
+        await asyncio.sleep(0.4)
+        return answer
+
+    monkeypatch.setattr(reads, "book", lagging)
+
+    async def another_book() -> bool:
+        desk.place("EURUSD", 1, "1.1")
+        await studio.air()
+        return len(shown(socket)) == 2
+
+    await wait_until_async(another_book, within_s=5, what="a book in a flow of messages")
+    assert socket.positions == sorted(socket.positions)
+
+
+async def test_who_waits_for_a_book_does_not_fall_behind_by_that(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_client, "MAX_CLIENT_QUEUE", 10)
+    socket = await studio.tune_in(channels=ALL, symbol="EURUSD")
+    await shows(socket, ("EURUSD", 0, 0))
+    reads.permits = asyncio.Semaphore(0)
+    for number in (1, 2):
+        desk.place("EURUSD", 1, "1.1")
+        await studio.air()
+        await wait_until_async(lambda times=number + 1: times_asked(reads, times), what="a book that is being read")
+        if number == 1:
+            desk.place("EURUSD", 1, "1.1")
+            await studio.air()
+            reads.permits.release()
+    for _ in range(20):
+        desk.place("EURUSD", 1, "1.1")
+        await studio.air()
+    assert [one["position"] for one in socket.sent if "event" in one] == list(range(1, 24))
+    assert socket.closed is None
+
+
 async def test_a_snapshot_that_is_ahead_of_this_process_waits_for_it(
     studio: Studio, desk: TradingDesk, books: FeedBooks
 ) -> None:
@@ -332,3 +396,29 @@ async def test_clients_that_went_are_owed_nothing(
     await studio.settle()
     assert reads.asked == {"EURUSD": 1}
     assert not books._watching
+
+
+async def test_nothing_is_kept_for_clients_that_went_while_the_books_could_not_be_read(
+    studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks
+) -> None:
+    reads.holds = -1
+    for _ in range(3):
+        asked = reads.asked["EURUSD"]
+        socket = await studio.tune_in(channels=BOOKS, symbol="EURUSD")
+        await wait_until_async(lambda asked=asked: times_asked(reads, asked + 1), what="a try")
+        socket.leave()
+        await wait_until_async(lambda: clients_left(studio, 0), what="the end of the client")
+    assert books._owed == {}
+
+
+async def test_nothing_queued_is_kept_of_a_client_that_went(studio: Studio, desk: TradingDesk) -> None:
+    socket = await studio.tune_in()
+    (client,) = studio.hub._clients
+    socket.reads.clear()
+    for _ in range(3):
+        desk.place()
+    await studio.air()
+    assert not client.idle
+    socket.leave()
+    await wait_until_async(lambda: clients_left(studio, 0), what="the end of the client")
+    assert client.idle

@@ -1,10 +1,12 @@
 """The log for clients that catch up: read and decoded once for all that come back at once."""
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
-from orders.eventstore.port import BrokenLog, StoreUnavailable
+from orders.eventstore.port import BrokenLog, Recorded, StoreUnavailable
 from projections import feed_log
 from tests.support.feed_sockets import Studio, received
 from tests.support.trading_desk import TradingDesk
@@ -83,3 +85,27 @@ async def test_a_log_that_lacks_what_it_had_is_broken(studio: Studio, desk: Trad
     desk.place()
     with pytest.raises(BrokenLog):
         await studio.reader.page(1)
+
+
+async def test_who_asks_for_what_was_committed_after_a_read_under_way_began_gets_it(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.place()
+    has_read, may_answer = threading.Event(), threading.Event()
+    read_log = studio.store.read_log
+
+    def slow(**asked: Any) -> list[Recorded]:
+        batch = read_log(**asked)
+        has_read.set()
+        assert may_answer.wait(10)
+        return batch
+
+    monkeypatch.setattr(studio.store, "read_log", slow)
+    early = asyncio.create_task(studio.reader.page(0))
+    await asyncio.to_thread(has_read.wait, 10)
+    desk.place()
+    late = [asyncio.create_task(studio.reader.page(1)) for _ in range(2)]
+    await studio.settle()
+    may_answer.set()
+    assert [page.last for page in (await early, *await asyncio.gather(*late))] == [1, 2, 2]
+    assert studio.reader.pages_read == 2

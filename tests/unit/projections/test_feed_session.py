@@ -1,5 +1,7 @@
 """A client of the feed, from its first message to its close code."""
 
+import asyncio
+import threading
 from uuid import uuid4
 
 import pytest
@@ -160,6 +162,61 @@ async def test_no_heartbeat_overtakes_a_message(
     monkeypatch.setattr(FeedClient, "wait", silent_until_something_comes)
     socket = await studio.tune_in(after=0)
     assert [one["type"] for one in await received(socket, 2)] == ["caught_up", "market"]
+
+
+async def test_no_position_goes_back_where_the_log_was_read_further_than_the_live_log_has_come(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "HEARTBEAT_S", 0.01)
+    for _ in range(3):
+        desk.place()
+    await studio.air()
+    for _ in range(3):
+        desk.place()
+    socket, silent = await studio.tune_in(after=0), await studio.tune_in()
+
+    async def beats() -> bool:
+        return any(one["type"] == "heartbeat" for one in socket.sent) and bool(silent.kept_alive)
+
+    await wait_until_async(beats, what="a heartbeat")
+    assert socket.positions == sorted(socket.positions)
+    assert socket.positions[-1] == 6
+    await studio.hub.close()
+    assert socket.closed == (1012, "the service restarts: resume with after=6")
+
+
+async def test_a_client_hears_everything_after_the_position_that_it_begins_with(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.place()
+    await studio.air()
+    may_begin = asyncio.Event()
+    began: list[int] = []
+
+    async def begin(socket: FakeSocket, position: int) -> None:
+        began.append(position)
+        await may_begin.wait()
+
+    monkeypatch.setattr(FakeSocket, "begin", begin)
+    live, resuming = await studio.tune_in(), await studio.tune_in(after=0)
+    desk.place()
+    await studio.air()
+    may_begin.set()
+    await received(resuming, 3)
+    assert began == [1, 0]
+    assert (live.positions, resuming.positions) == ([2], [1, 2, 2])
+
+
+async def test_a_shutdown_waits_for_no_database(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.place()
+    may_answer = threading.Event()
+    monkeypatch.setattr(studio.store, "head", lambda: may_answer.wait(10))
+    socket = await studio.tune_in(after=1)
+    await studio.hub.close()
+    may_answer.set()
+    assert socket.closed == (1012, "the service restarts: resume with after=1")
 
 
 async def test_a_client_catches_up_past_events_that_are_of_no_order(studio: Studio, desk: TradingDesk) -> None:

@@ -1,12 +1,17 @@
 """A client that reads too slowly is closed with the position to resume from, and costs the others nothing."""
 
+import asyncio
+import time
+from collections.abc import Sequence
+
 import pytest
 
 from orders.bounds import READ_BATCH_EVENTS
 from orders.eventstore.live_log import HANDED_OVER
 from orders.eventstore.port import Recorded
 from projections import feed_client, feed_session
-from tests.support.feed_sockets import Studio, clients_left, closed, received
+from projections.feed import Telling
+from tests.support.feed_sockets import FakeSocket, Studio, clients_left, closed, received
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until_async
 
@@ -111,3 +116,31 @@ async def test_a_message_that_cannot_be_sent_in_time_closes_a_quiet_client(
     await studio.air()
     await wait_until_async(lambda: clients_left(studio, 0), what="the end of the client")
     assert studio.hub.closed_slow == 1
+
+
+async def test_an_event_loop_that_stood_still_makes_nobody_slow(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "SEND_TIMEOUT_S", 0.06)
+    send = FakeSocket.send
+
+    async def sent_by_a_server(socket: FakeSocket, tellings: Sequence[Telling]) -> None:
+        """It is known some turns of the loop later."""
+        await send(socket, tellings)
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(FakeSocket, "send", sent_by_a_server)
+    clients = [await studio.tune_in() for _ in range(3)]
+    for client in clients:
+        client.reads.clear()
+    desk.place()
+    await studio.air()
+    for client in clients:
+        client.reads.set()
+    time.sleep(0.1)  # what else the loop has to do, longer than the time for a frame
+    await studio.settle()
+    desk.place()
+    await studio.air()
+    assert [client.positions for client in clients] == [[1, 2]] * 3
+    assert [client.closed for client in clients] == [None] * 3

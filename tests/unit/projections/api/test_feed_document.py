@@ -26,6 +26,18 @@ def test_the_document_names_all_of_them() -> None:
     assert set(Subscription.__struct_fields__) - {"account"} == set(PARAMETERS) | {"batch"}
 
 
+def test_both_ways_take_the_same_parameters() -> None:
+    sockets = DOCUMENT["channels"]["feed"]["bindings"]["ws"]["query"]["properties"]
+    events = DOCUMENT["operations"]["sendEvents"]["bindings"]["http"]["query"]["properties"]
+    assert set(events) == set(sockets) == set(Subscription.__struct_fields__) - {"account"}
+
+
+@pytest.mark.parametrize("channels", ["orders,orders", "", "orders,", "fills"])
+def test_a_channel_is_named_once_and_known(channels: str) -> None:
+    with pytest.raises(InvalidParameters, match="channels"):
+        subscription_of([("channels", channels)], "local", BUILT_IN)
+
+
 def test_the_document_names_every_close_code() -> None:
     codes = {value for name, value in vars(feed_client).items() if name.isupper() and isinstance(value, int)}
     told = {int(code) for code in DOCUMENT["channels"]["feed"]["x-close-codes"]}
