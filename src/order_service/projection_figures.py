@@ -42,6 +42,18 @@ class ProjectionMetrics(Collector):
             for lag in lags:
                 family.add_metric([lag.projection], value(lag))
             yield family
+        yield _failed_positions(lags)
+
+
+def _failed_positions(lags: Iterable[Lag]) -> Metric:
+    """Of the failing ones only. A label is for a few values, so of the reason it has the kind of error."""
+    text = "Position of the event at which it has stopped"
+    family = GaugeMetricFamily("orders_projection_failed_position", text, labels=["projection", "reason"])
+    for lag in lags:
+        if lag.failed is not None:
+            kind, _, _ = lag.failed.reason.partition(":")
+            family.add_metric([lag.projection, kind if kind.isidentifier() else "other"], lag.failed.position)
+    return family
 
 
 def operators_lags(lags: Iterable[Lag]) -> list[ProjectionLag]:

@@ -8,6 +8,7 @@ the event from which the row is as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -20,9 +21,17 @@ from orders.eventstore.port import Recorded
 
 Row = tuple[Any, ...]
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
 LAYOUT = 2
 """Raised when `tables.py` puts something else beside a projection's own tables."""
 
+
+SETS = ("shadow", "old", "as_of", "swap", "verify")
+"""What the other sets of a projection's tables are called: `projection_<name>_<set>`, beside the live ones."""
+
+MAX_IDENTIFIER = 63
+"""Characters: PostgreSQL cuts a longer name off without an error."""
 
 LISTED = "listed"
 """The name of the statement that a projection's `Listing` reads with."""
@@ -60,6 +69,8 @@ class Projection(Struct, frozen=True, kw_only=True):
 
     Raise `revision` when `step` makes other rows of the same events: the tables are then filled again, as they are when
     the SQL changes.
+
+    Raises ValueError for a name whose schemas PostgreSQL would not take as they are, or might be another projection's.
     """
 
     name: str
@@ -67,6 +78,14 @@ class Projection(Struct, frozen=True, kw_only=True):
     step: Callable[[Sequence[Recorded]], Sequence[Change]]
     revision: int = 1
     listing: Listing | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name!r}: a projection's name has letters a to z, digits and _, a letter first")
+        if self.name.endswith(tuple(f"_{one}" for one in SETS)):
+            raise ValueError(f"{self.name}: it ends as a set of another projection's tables does: _{', _'.join(SETS)}")
+        if len(self.schema) + 1 + max(map(len, SETS)) > MAX_IDENTIFIER:
+            raise ValueError(f"{self.name}: too long, its schemas have more than {MAX_IDENTIFIER} characters")
 
     @property
     def schema(self) -> str:

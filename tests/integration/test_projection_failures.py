@@ -87,6 +87,10 @@ async def test_a_projection_that_fails_is_shown_everywhere_and_goes_on_when_mend
             shown = await metrics(service)
             assert shown['orders_projection_failed{projection="positions"}'] == 1
             assert shown['orders_projection_failed{projection="trades"}'] == 0
+            positions = {name: value for name, value in shown.items() if "failed_position" in name}
+            assert positions == {
+                f'orders_projection_failed_position{{projection="positions",reason="{REASON.split(":")[0]}"}}': 3
+            }
             assert shown['orders_projection_position{projection="positions"}'] == 2
             assert shown['orders_projection_lag_events{projection="positions"}'] == head - 2
 
@@ -102,7 +106,9 @@ async def test_a_projection_that_fails_is_shown_everywhere_and_goes_on_when_mend
             breakable.mended.set()
             assert [one["bought_quantity"] for one in (await service.get("/positions")).json()] == [200]
             await wait_until_async(lambda: nobody_stopped(service), what="the failure to be over")
-            assert (await metrics(service))['orders_projection_failed{projection="positions"}'] == 0
+            shown = await metrics(service)
+            assert shown['orders_projection_failed{projection="positions"}'] == 0
+            assert not [name for name in shown if "failed_position" in name]
         assert "start `orders projector`" in doctors_words(tmp_path, database_url)["follower positions"][2]
 
 
