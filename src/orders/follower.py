@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event
 from typing import Any
 
@@ -85,8 +86,9 @@ class Follower:
     - `announced`: whether each commit is announced on CHANNEL. Commits that announce something wait for one another,
       the appends' among them, so one that waits for the disk had better not.
 
-    An event that cannot be applied stops this follower at its position; it goes on by itself once it can be. Where it
-    stands and why is told in the table follower_failure, for whoever looks from another process.
+    An event that cannot be applied stops this follower at its position; it goes on by itself once it can be. The same
+    holds where it cannot start: it stands before the first event then. Where it stands and why is told in the table
+    follower_failure, for whoever looks from another process, until an event is applied or there are none left.
     """
 
     def __init__(
@@ -121,7 +123,8 @@ class Follower:
         self._announced = announced
         self._backoff_s = FIRST_BACKOFF_S
         self._heard_at = 0.0
-        self._told = False  # whether follower_failure may have a row of ours
+        self._told: Failure | None = None  # what stands in follower_failure, as far as is known
+        self._lost = False  # whether it lost its checkpoint since the last commit
 
     def run(self, stop: Event) -> None:
         """Follows until `stop` is set; it ends within a batch's time then. For a thread of its own."""
@@ -132,12 +135,10 @@ class Follower:
                     self._lead(connection, stop)
             except (BrokenLog, UnknownEvent) as error:
                 log.error("follower %s cannot read on: %s", self.name, error)
-                self._fail(error)
             except (psycopg.Error, EventStoreError) as error:
                 log.warning("follower %s waits: %s", self.name, str(error).strip())
-            except Exception as error:
+            except Exception:
                 log.exception("follower %s starts again", self.name)
-                self._fail(error)
             self.checkpoint = self.backend_pid = None
             self._pause(stop)
 
@@ -146,6 +147,7 @@ class Follower:
             connection.execute(_SQL["weaken_commits"])
         takeover = Takeover(f"follower {self.name}")
         while not self._locked(connection):
+            self.failure = self._told = None  # it is the other one's now to fail, and to tell
             takeover.look(connection)
             if stop.wait(FOLLOWER_LOCK_POLL_S):
                 return
@@ -156,14 +158,17 @@ class Follower:
             except LostCheckpoint as lost:
                 log.warning("follower %s starts again: %s", self.name, lost)
                 self._start_again(connection, stop)
+            except Exception as error:
+                self._fail(connection, error)
+                raise
 
     def _start_again(self, connection: BoundedConnection, stop: Event) -> None:
         """Under the lock that it holds; at once, since readers wait for it, unless it just did so in vain."""
         self.checkpoint = None
-        if self._backoff_s > FIRST_BACKOFF_S:
+        if self._lost:
             self._pause(stop, connection)
         else:
-            self._backoff_s *= 2
+            self._lost, self._backoff_s = True, FIRST_BACKOFF_S
 
     def _follow(self, connection: BoundedConnection, stop: Event) -> None:
         self.checkpoint = self._load(connection)
@@ -173,6 +178,7 @@ class Follower:
         while not stop.is_set():
             batch = subscription.next_batch(POLL_INTERVAL_S)
             if not batch:
+                self._end_failure(connection)  # at the end of the log there is nothing at which to fail
                 self._be_heard(connection)
             while batch and not stop.is_set():
                 batch = batch[self._advance(connection, batch, stop) :]
@@ -196,12 +202,12 @@ class Follower:
         error = self._attempt(connection, part)
         if error is not None:
             self._judge(error, connection, part)
-            self._pause(stop, connection)
+            if len(part) == 1:
+                self._pause(stop, connection)
             return 0
         self._adapt(len(part), time.monotonic() - began_at)
-        self._backoff_s = FIRST_BACKOFF_S
-        self.failure = None
-        self._tell_failure(connection)
+        self._backoff_s, self._lost = FIRST_BACKOFF_S, False
+        self._end_failure(connection)
         if self._on_commit is not None:
             self._on_commit(part)
         return len(part)
@@ -237,10 +243,12 @@ class Follower:
         if not gone and read_checkpoint(connection, self.name) != self.checkpoint:
             raise LostCheckpoint(f"it is no longer at {self.checkpoint}") from error
         if len(part) > 1:
-            self._batch_events = max(1, len(part) // 2)
+            self._batch_events = len(part) // 2
+            if timed_out:
+                self._backoff_s = FIRST_BACKOFF_S  # it took its time already
         elif timed_out or not gone:
             log.error("follower %s stops at position %d", self.name, part[0].position, exc_info=error)
-            self.failure = Failure(part[0].position, f"{type(error).__name__}: {error}")
+            self.failure = _failure(part[0].position, error)
             if not gone:
                 self._tell_failure(connection)
         if gone:
@@ -253,25 +261,40 @@ class Follower:
         elif took_s < FOLLOWER_SLOW_S / 4:
             self._batch_events = min(self._most_events, max(self._batch_events, events * 2))
 
-    def _fail(self, error: Exception) -> None:
-        done = self.checkpoint.position if self.checkpoint else 0
-        self.failure = Failure(done + 1, f"{type(error).__name__}: {error}")
+    def _fail(self, connection: BoundedConnection, error: Exception) -> None:
+        """Tells what holds it up before its first or next event. A database that is away is not told of."""
+        log_is_bad = isinstance(error, BrokenLog | UnknownEvent)
+        if is_dead(connection) or (isinstance(error, EventStoreError) and not log_is_bad):
+            return
+        with suppress(psycopg.Error):  # the error itself says more
+            checkpoint = self.checkpoint or read_checkpoint(connection, self.name)
+            self.failure = _failure(checkpoint.position + 1 if checkpoint else 1, error)
+            self._tell_failure(connection)
 
     def _look_up_failure(self, connection: BoundedConnection, position: int) -> None:
-        """What another process has told stands until this one is past it."""
-        told = connection.execute(_SQL["told_failure"], (self.name,)).fetchone()
-        self._told = told is not None
-        if self.failure is not None or (told is not None and told[0] <= position):
+        """At a start. What was told, by whichever process, stands until the follower is past it; the table knows what
+        has become of it since. What could not be told, since the connection was lost with it, is told now."""
+        row = connection.execute(_SQL["told_failure"], (self.name,)).fetchone()
+        told = None if row is None else Failure(*row)
+        if self.failure == self._told:
+            self.failure = told
+        self._told = told
+        if self.failure is not None and self.failure.position <= position:
+            self._end_failure(connection)
+        elif self.failure != told:
             self._tell_failure(connection)
 
     def _tell_failure(self, connection: BoundedConnection) -> None:
-        if self.failure is not None:
-            told = {"name": self.name, "position": self.failure.position, "reason": self.failure.reason[:MAX_TEXT]}
-            connection.execute(_SQL["tell_failure"], told)
-            self._told = True
-        elif self._told:
+        assert self.failure is not None
+        told = {"name": self.name, "position": self.failure.position, "reason": self.failure.reason}
+        connection.execute(_SQL["tell_failure"], told)
+        self._told = self.failure
+
+    def _end_failure(self, connection: BoundedConnection) -> None:
+        self.failure = None
+        if self._told is not None:
             connection.execute(_SQL["end_failure"], (self.name,))
-            self._told = False
+            self._told = None
 
     def _be_heard(self, connection: BoundedConnection) -> None:
         """Shows whoever stands by that this process lives."""
@@ -287,3 +310,8 @@ class Follower:
             if connection is not None:
                 self._be_heard(connection)
         self._backoff_s = min(self._backoff_s * 2, MAX_BACKOFF_S)
+
+
+def _failure(position: int, error: Exception) -> Failure:
+    """As the table can hold it: PostgreSQL's texts have no zero bytes."""
+    return Failure(position, f"{type(error).__name__}: {error}".replace("\0", "\ufffd")[:MAX_TEXT])

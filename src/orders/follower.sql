@@ -36,7 +36,7 @@ on conflict (name) do update set
     since = case when follower_failure.position = excluded.position then follower_failure.since else now() end
 
 -- name: told_failure
-select position from public.follower_failure where name = %s
+select position, reason from public.follower_failure where name = %s
 
 -- name: end_failure
 delete from public.follower_failure where name = %s
