@@ -102,6 +102,7 @@ class _ApiProcess:
             self._threads,
             committed=lambda: self._writer.last_position,
             known=self._position,
+            now=system_clock,
         )
         self._hub = FeedHub(self._live, catalogue)
         self._books = FeedBooks(self._hub, self._reads.reads)

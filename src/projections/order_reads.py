@@ -26,13 +26,22 @@ T = TypeVar("T")
 
 class OrderReads:
     """All methods raise, beside what they name: UnknownOrder, also for another account's order; InvalidParameters for
-    a position beyond the log's head; EventStoreError. Reads of the store run in `threads`."""
+    a position beyond the log's head, or a time that is still to come; EventStoreError. Reads of the store run in
+    `threads`."""
 
-    def __init__(self, store: EventStore, freshness: Freshness, catalogue: Catalogue, threads: Executor) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        freshness: Freshness,
+        catalogue: Catalogue,
+        threads: Executor,
+        now: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._freshness = freshness
         self._catalogue = catalogue
         self._threads = threads
+        self._now = now
 
     async def order(self, query: OrderQuery, asked: Asked) -> Answer[OrderResource]:
         """As it is: its last event says all about it. As it was: that of the last event up to then."""
@@ -63,6 +72,7 @@ class OrderReads:
         required = await self._freshness.require(asked)
         as_of, order_id = query.as_of, query.order_id
         if isinstance(as_of, datetime):
+            self._check_past(as_of)
             last = await self._in_thread(lambda: self._last_by(order_id, as_of))
         else:
             if as_of is not None:
@@ -71,6 +81,13 @@ class OrderReads:
         if last is None or not isinstance(last.event, OrderEvent) or last.event.after.account != query.account:
             raise UnknownOrder(order_id)
         return last, required
+
+    def _check_past(self, time: datetime) -> None:
+        """How an order will be nobody knows: an answer now would be another one later."""
+        now = self._now()
+        if time > now:
+            text = f"The time {time.isoformat()} is still to come; here it is {now.isoformat()}"
+            raise InvalidParameters([FieldError("as_of", text)])
 
     def _last_by(self, order_id: UUID, time: datetime) -> Recorded | None:
         """The last event before the first one that is later than `time`. Only positions order events; times are what

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -42,9 +43,10 @@ def read_side(
     threads: Executor,
     committed: Callable[[], int],
     known: Callable[[], int],
+    now: Callable[[], datetime],
 ) -> ReadSide:
     """`committed()` is the highest position that this process has committed, `known()` the highest that it knows of;
-    reads of the store run in `threads`."""
+    reads of the store run in `threads`; `now()` tells what is past."""
 
     async def head() -> int:
         return await asyncio.get_running_loop().run_in_executor(threads, store.head)
@@ -54,7 +56,7 @@ def read_side(
     freshness = Freshness(checkpoints, committed, head)
     return ReadSide(
         Reads(pool, freshness, catalogue, known),
-        OrderReads(store, freshness, catalogue, threads),
+        OrderReads(store, freshness, catalogue, threads, now),
         pool,
         checkpoints,
     )

@@ -54,7 +54,7 @@ async def test_an_order_is_shown_as_it_was(unprojected: ReadService) -> None:
         ("2026-11-02T09:30:02Z", 4),
         ("2026-11-02T09:30:02.5Z", 4),
         ("2026-11-02T10:30:01+01:00", 0),
-        ("2030-01-01T00:00:00Z", 10),
+        (unprojected.now.isoformat(), 10),
     ]:
         answer = await unprojected.get(path, as_of=as_of)
         assert answer.json()["filled_quantity"] == filled, as_of
@@ -63,6 +63,14 @@ async def test_an_order_is_shown_as_it_was(unprojected: ReadService) -> None:
     assert (await unprojected.get(path, as_of=0)).status_code == 404
     assert wrong_fields(await unprojected.get(path, as_of=4)) == ["as_of"]
     assert wrong_fields(await unprojected.get(path, as_of="yesterday")) == ["as_of"]
+
+
+async def test_what_an_order_will_be_is_not_told(unprojected: ReadService) -> None:
+    order_id = unprojected.desk.place()
+    for path in (f"/orders/{order_id}", f"/orders/{order_id}/events"):
+        refused = await unprojected.get(path, as_of=(unprojected.now + timedelta(microseconds=1)).isoformat())
+        assert wrong_fields(refused) == ["as_of"]
+        assert "still to come" in refused.json()["detail"]
 
 
 async def test_a_history_tells_of_every_event_who_when_why_and_by_what_proof(unprojected: ReadService) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import httpx
@@ -30,7 +31,7 @@ from projections.projection import Projection
 from projections.projector import run_projector
 from projections.read_side import ReadSide, read_side
 from projections.registry import PROJECTIONS
-from tests.support.trading_desk import TradingDesk
+from tests.support.trading_desk import OPENING, TradingDesk
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def projecting(
 
 @dataclass
 class ReadService:
-    """`committed` is what the reads take for the highest position that this process has committed."""
+    """`committed` is what the reads take for the highest position that this process has committed, `now` for the time:
+    after all that a desk does."""
 
     url: str
     store: EventStore
@@ -64,6 +66,7 @@ class ReadService:
     app: Litestar
     hints: Hints
     committed: int = 0
+    now: datetime = OPENING + timedelta(days=365)
 
     def projecting(self) -> AbstractContextManager[threading.Event]:
         """A projector meanwhile; the event stops it earlier."""
@@ -98,7 +101,16 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
 
     hints = PostgresHints(url)
     live = LiveLog(store, hints)
-    side = read_side(url, url, store, BUILT_IN, threads, lambda: service.committed, lambda: live.position)
+    side = read_side(
+        url,
+        url,
+        store,
+        BUILT_IN,
+        threads,
+        committed=lambda: service.committed,
+        known=lambda: live.position,
+        now=lambda: service.now,
+    )
     hub = FeedHub(live, BUILT_IN)
     books = FeedBooks(hub, side.reads)
     app = read_app(side, hub, LogReader(store, threads, BUILT_IN))

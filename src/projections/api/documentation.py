@@ -42,7 +42,9 @@ PAGING = [
     _query("limit", _PAGE, "How many at most."),
     _query("cursor", _TEXT, "From the Link header (rel=next) of the page before."),
 ]
-AS_OF = [_query("as_of", _TEXT, "As it was after this position of the log, or at this time (RFC 3339).")]
+AS_OF = [
+    _query("as_of", _TEXT, "As it was after this position of the log, or at this time (RFC 3339), not in the future.")
+]
 AS_OF_POSITION = [
     _query(
         "as_of",

@@ -159,7 +159,9 @@ def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:
         asked, levels = given.asked(), given.number("levels", 1, MAX_BOOK_LEVELS)
         given.absent("as_of", doc.NO_PAST_BOOK)
         given.check()
-        query = BookQuery(account=account_of(request), symbol=segment_text(symbol), levels=levels or DEFAULT_BOOK_LEVELS)
+        query = BookQuery(
+            account=account_of(request), symbol=segment_text(symbol), levels=levels or DEFAULT_BOOK_LEVELS
+        )
         return answered(await reads.book(query, asked))
 
     return show_book

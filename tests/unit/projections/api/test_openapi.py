@@ -12,6 +12,7 @@ from orders.eventstore.memory import MemoryEventStore
 from projections.api.listed_instruments import listed
 from projections.api.routes import query_router
 from projections.read_side import read_side
+from tests.support.trading_desk import OPENING
 
 ROUTES = {
     "/orders": {
@@ -35,7 +36,8 @@ class Problem(msgspec.Struct):
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     with ThreadPoolExecutor(1) as threads:
-        side = read_side("postgresql://", "postgresql://", MemoryEventStore(), BUILT_IN, threads, lambda: 0, lambda: 0)
+        url, zero = "postgresql://", lambda: 0
+        side = read_side(url, url, MemoryEventStore(), BUILT_IN, threads, zero, zero, lambda: OPENING)
         router = query_router(side.reads, side.order_reads, BUILT_IN, problem=Problem)
         return Litestar([router]).openapi_schema.to_schema()
 
