@@ -265,3 +265,9 @@ async def test_a_client_that_resumes_at_a_process_which_is_behind_waits_for_it(
         assert told[-1]["type"] == "caught_up"
         async with feed(other_path, after=8) as client:
             assert (await end_of(client))[1:] == (4422, "after: position 8 is beyond the log's last position 7")
+
+
+async def test_a_get_without_an_upgrade_is_told_to_ask_for_one(service: ReadService) -> None:
+    answer = await service.get("/ws")
+    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    assert answer.headers["connection"] == "upgrade"

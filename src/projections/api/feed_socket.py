@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any
 
-from litestar import Router, WebSocket, websocket
-from litestar.exceptions import WebSocketException
+from litestar import Router, WebSocket, get, websocket
+from litestar.exceptions import HTTPException, WebSocketException
 
 from orders.domain.instruments import Catalogue
 from orders.http import local_account
@@ -36,7 +37,15 @@ def feed_router(
             return
         await serve(AcceptedSocket(socket, batch=subscription.batch), subscription, hub, reader)
 
-    return Router(path="/", route_handlers=[feed])
+    return Router(path="/", route_handlers=[feed, without_upgrade])
+
+
+@get("/ws", include_in_schema=False)
+async def without_upgrade() -> None:
+    """RFC 9110, 15.5.22 and 7.8."""
+    headers = {"Upgrade": "websocket", "Connection": "upgrade"}
+    detail = "/ws is a WebSocket: ask for it with `Upgrade: websocket`, or take /events"
+    raise HTTPException(detail, status_code=HTTPStatus.UPGRADE_REQUIRED, headers=headers)
 
 
 class AcceptedSocket:
