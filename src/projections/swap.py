@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import Cursor, sql
 
+from orders.eventstore.connections import connect
 from orders.eventstore.sql import load
 from orders.follower import read_checkpoint
 from projections.bounds import SWAP_EVENTS, SWAP_LOCK_TIMEOUT_S, SWAP_PAUSE_S, SWAP_TRIES
@@ -58,6 +59,16 @@ def swap_in(filling: Filling, stop: Event) -> int:
         if stop.wait(SWAP_PAUSE_S):
             raise RebuildStopped
     raise TablesInUse(f"the checkpoint of {filling.projection.name}")
+
+
+def generation_after_swap(direct_url: str, projection: Projection) -> int:
+    """The checkpoint's generation once a swap has ended of which no answer came: it holds the row to its end.
+
+    Raises psycopg.Error, also where it does not end in time.
+    """
+    with connect(direct_url, application_name="orders swap") as connection, connection.transaction():
+        rows = connection.execute(_SQL["lock_checkpoint"], [projection.name]).fetchall()
+        return int(rows[0][1]) if rows else 0
 
 
 def _attempt(filling: Filling) -> int:

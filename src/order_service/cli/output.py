@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import click
 import msgspec
@@ -21,6 +22,18 @@ def on_terminal() -> bool:
 def coloured() -> bool:
     """https://no-color.org"""
     return on_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def while_it_is_read(stream: TextIO) -> Iterator[None]:
+    """For commands whose work goes on where the reader of what they print has gone (`| head`): from then on nothing is
+    printed to `stream`."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def print_json(value: Any) -> None:

@@ -4,46 +4,35 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from threading import Event
-from typing import Any
+from collections.abc import Sequence
 
 import click
-import msgspec
-import psycopg
 
-from order_service.cli.output import JSON_OPTION, print_json_lines, print_rows
-from order_service.cli.replay_progress import Display, display
-from order_service.database import Database, database_for_a_while
-from order_service.errors import (
-    ConflictError,
-    NotFoundError,
-    ServiceError,
-    UnreachableError,
-    WrongRequestError,
+from order_service.cli.output import JSON_OPTION, while_it_is_read
+from order_service.cli.replay_progress import display
+from order_service.cli.replay_words import (
+    AS_OF,
+    DROP_AS_OF,
+    REPLAY,
+    ROLLBACK,
+    Asked,
+    command_for,
+    show_plan,
+    show_results,
+    warn_of_differences,
 )
+from order_service.cli.replay_work import Work, one_line, translated, translating
+from order_service.database import Database, database_for_a_while
+from order_service.errors import WrongRequestError
 from order_service.priority import lower_priority
+from order_service.processes import collect_rarely
 from order_service.settings import load_settings
 from orders.eventstore.connections import connect
-from orders.eventstore.port import EventStoreError, StoreUnavailable
 from orders.eventstore.postgres import PostgresEventStore
-from projections.errors import KeptForeign, NothingKept, ProjectionError, RebuildError, RebuildStopped
-from projections.filling import FAST, POLITE
+from projections.errors import KeptForeign, NothingKept, RebuildError
 from projections.projection import Projection
-from projections.rebuild import SWAPPING, Progress, Rebuild, Rebuilt, rebuilding
 from projections.registry import PROJECTIONS
-from projections.survey import Survey, TableSet, survey
-
-_REPLAY, _ROLLBACK, _AS_OF, _DROP_AS_OF = "replay", "rollback", "as-of", "drop-as-of"
-
-
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    action: str
-    projections: Sequence[Projection]
-    as_of: int = 0
-    fast: bool
-    as_json: bool
+from projections.survey import Survey, survey
 
 
 @click.command()
@@ -71,14 +60,14 @@ def replay(
 
     The live tables go on serving and following meanwhile. Both are compared at one position; where they differ, that is
     said, and the rebuilt ones are taken, since the log is the truth. The replaced tables are kept for --rollback until
-    the next replay. Interrupted, it has changed nothing, and the next replay goes on where it was.
+    the next replay. Interrupted before that, it has changed nothing, and the next replay goes on where it was.
     """
     if [as_of is not None, drop_as_of, rollback].count(True) > 1:
         raise click.UsageError("--as-of, --drop-as-of and --rollback exclude each other")
-    action = _AS_OF if as_of is not None else _DROP_AS_OF if drop_as_of else _ROLLBACK if rollback else _REPLAY
+    action = AS_OF if as_of is not None else DROP_AS_OF if drop_as_of else ROLLBACK if rollback else REPLAY
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a server that was started for this is stopped
-    asked = _Asked(action=action, projections=_chosen(names), as_of=as_of or 0, fast=fast, as_json=as_json)
-    with database_for_a_while(load_settings()) as where, _translated():
+    asked = Asked(action=action, projections=_chosen(names), as_of=as_of or 0, fast=fast, as_json=as_json)
+    with database_for_a_while(load_settings()) as where, translating():
         store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders replay")
         try:
             _run(asked, where, store, dry_run=dry_run, yes=yes)
@@ -94,26 +83,50 @@ def _chosen(names: tuple[str, ...]) -> Sequence[Projection]:
     return [known[name] for name in dict.fromkeys(names)] or PROJECTIONS
 
 
-def _run(asked: _Asked, where: Database, store: PostgresEventStore, *, dry_run: bool, yes: bool) -> None:
+def _run(asked: Asked, where: Database, store: PostgresEventStore, *, dry_run: bool, yes: bool) -> None:
     with connect(where.direct_url, application_name="orders replay") as connection:
         surveys = [survey(connection, projection) for projection in asked.projections]
     head = store.head()
     if asked.as_of > head:
         raise WrongRequestError(f"position {asked.as_of} is beyond the log's last position {head}")
     if dry_run:
-        _show_plan(asked, surveys, head)
+        show_plan(asked, surveys, head)
         return
-    if asked.action == _REPLAY and not yes:
+    if asked.action == ROLLBACK:
+        _check_kept(asked, surveys)
+    if asked.action == REPLAY and not yes:
         _confirm([one.projection for one in surveys if one.kept])
     if not asked.fast:
         lower_priority()
-    results: list[Rebuilt] = []
+    collect_rarely()
+    generations = {one.projection: one.generation for one in surveys}
+    work = Work(asked, where, store, generations)
     try:
         with display(asked.as_json) as shown:
-            for projection in asked.projections:
-                results.extend(_one(asked, projection, where, store, shown))
+            work.run(shown)
     finally:  # what was done before another one failed
-        _show_results(asked, results)
+        with while_it_is_read(sys.stderr):
+            warn_of_differences(work.results)
+        with while_it_is_read(sys.stdout):
+            show_results(asked, work.results)
+
+
+def _check_kept(asked: Asked, surveys: Sequence[Survey]) -> None:
+    """All come back, or none: those that did would go again with the next try. Raises NotFoundError, ConflictError."""
+    kept = [one.projection for one in surveys if one.kept and one.kept.position is not None]
+    refusals = [_refusal(one) for one in surveys if one.projection not in kept]
+    if not refusals:
+        return
+    text = "; ".join(one_line(refusal) for refusal in refusals)
+    if kept:
+        text += f". Nothing was put back; {command_for(asked, kept)} does so with what is kept"
+    raise translated(refusals[0], text)
+
+
+def _refusal(one: Survey) -> RebuildError:
+    if one.kept is None:
+        return NothingKept(one.projection)
+    return KeptForeign(one.projection) if one.kept.lack is None else RebuildError(one.kept.lack)
 
 
 def _confirm(kept: Sequence[str]) -> None:
@@ -125,184 +138,6 @@ def _confirm(kept: Sequence[str]) -> None:
 
 def at_terminal() -> bool:
     return sys.stdin.isatty()
-
-
-def _one(
-    asked: _Asked, projection: Projection, where: Database, store: PostgresEventStore, shown: Display
-) -> list[Rebuilt]:
-    last: list[Progress] = []
-    stop = Event()
-    pace = FAST if asked.fast else POLITE
-
-    def told(progress: Progress) -> None:
-        last[:] = [progress]
-        shown.show(progress)
-
-    with (
-        _naming(projection, last),
-        _interruptible(last, stop),
-        rebuilding(projection, store, where.direct_url, stop=stop, told=told, pace=pace) as rebuild,
-    ):
-        return _act(asked, rebuild)
-
-
-def _act(asked: _Asked, rebuild: Rebuild) -> list[Rebuilt]:
-    match asked.action:
-        case "rollback":
-            return [rebuild.roll_back()]
-        case "as-of":
-            return [rebuild.fill_as_of(asked.as_of)]
-        case "drop-as-of":
-            rebuild.drop_as_of()
-            return []
-        case _:
-            return [rebuild.replay()]
-
-
-@contextmanager
-def _interruptible(last: Sequence[Progress], stop: Event) -> Iterator[None]:
-    """Ctrl-C ends it at once; a swap only between two attempts, so that what came of it is known."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        stop.set()
-        if not (last and last[0].phase == SWAPPING):
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _naming(projection: Projection, last: Sequence[Progress]) -> Iterator[None]:
-    """What goes wrong, with the projection, and with what that means for its tables."""
-    try:
-        yield
-    except (KeyboardInterrupt, RebuildStopped):
-        raise ServiceError(f"{projection.name}: stopped. {_left(projection, last)}") from None
-    except (ProjectionError, EventStoreError, psycopg.Error) as error:
-        raise _error(error, f"{projection.name}: {_line(error)}. {_left(projection, last)}") from error
-
-
-def _left(projection: Projection, last: Sequence[Progress]) -> str:
-    at = f"; it goes on after position {last[0].position}" if last and last[0].position else ""
-    return f"The live tables are as they were. Again: `orders replay --projection {projection.name}`{at}"
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise ServiceError("stopped. The live tables are as they were") from None
-    except (RebuildError, EventStoreError, psycopg.Error) as error:
-        raise _error(error, _line(error)) from error
-
-
-def _error(error: Exception, text: str) -> ServiceError:
-    match error:
-        case NothingKept():
-            return NotFoundError(text)
-        case KeptForeign() | RebuildError():
-            return ConflictError(text)
-        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
-            return ServiceError(f"{text} (is the schema up to date? `orders migrate`)")
-        case psycopg.errors.DiskFull():
-            return ServiceError(f"{text} (make room on the database's disk)")
-        case StoreUnavailable() | psycopg.OperationalError():
-            return UnreachableError(text)
-        case _:
-            return ServiceError(text)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _show_plan(asked: _Asked, surveys: Sequence[Survey], head: int) -> None:
-    plans = [_plan(asked, one, head) for one in surveys]
-    if asked.as_json:
-        print_json_lines({"type": "plan", "action": asked.action, **plan} for plan in plans)
-        return
-    print_rows(list(plans[0]), [list(plan.values()) for plan in plans])
-
-
-def _plan(asked: _Asked, one: Survey, head: int) -> dict[str, Any]:
-    """What would be done, in the words of the table that shows it."""
-    match asked.action:
-        case "rollback":
-            begins, ends, gone = (one.kept.position if one.kept else None), head, ""
-            would = "be put back" if one.kept and one.kept.ours else "stay: nothing of this release is kept"
-        case "as-of":
-            begins, ends, gone, would = 0, asked.as_of, _gone(one.as_of), "be filled beside the live ones"
-        case "drop-as-of":
-            begins, ends, gone, would = None, head, _gone(one.as_of), "go" if one.as_of else "stay: there are none"
-        case _:
-            begins, ends, gone, would = one.filled_from, head, _gone(one.kept), "be rebuilt and swapped in"
-    return {
-        "projection": one.projection,
-        "tables would": would,
-        "events": None if begins is None else max(0, ends - begins),
-        "after": begins,
-        "live at": one.position,
-        "log at": head,
-        "generation": one.generation,
-        "live MB": _megabytes(one.live),
-        "dropped": gone,
-    }
-
-
-def _gone(tables: TableSet | None) -> str:
-    return f"{tables.schema} ({_megabytes(tables)} MB)" if tables else ""
-
-
-def _megabytes(tables: TableSet | None) -> float:
-    return round(tables.size_bytes / 1024**2, 1) if tables else 0.0
-
-
-def _show_results(asked: _Asked, results: Sequence[Rebuilt]) -> None:
-    for result in results:
-        for warning in _warnings(result):
-            click.echo(f"warning: {warning}", err=True)
-        if asked.as_json:
-            print_json_lines([{"type": "done", "action": asked.action, **msgspec.to_builtins(result)}])
-            continue
-        for line in _as_of_lines(result) if asked.action == _AS_OF else _swap_lines(result):
-            click.echo(line)
-    if asked.action == _DROP_AS_OF and not asked.as_json:
-        click.echo("the tables as of a position are gone")
-
-
-def _warnings(result: Rebuilt) -> Iterator[str]:
-    if result.comparison is None or result.comparison.equal is not False:
-        return
-    found = ", ".join(
-        f"{one.table} (live {one.live_rows} rows, rebuilt {one.rebuilt_rows})" for one in result.comparison.differences
-    )
-    yield (
-        f"{result.projection}: the live tables were not what the log says at position {result.comparison.position}:"
-        f" {found}. The rebuilt ones are live now; the others are in {result.kept} until the next replay"
-    )
-
-
-def _swap_lines(result: Rebuilt) -> Iterator[str]:
-    done = f"{result.events:,} events in {result.took_s:.1f} s"
-    yield f"{result.projection}: live at position {result.position:,}, generation {result.generation} ({done})"
-    comparison = result.comparison
-    if comparison is not None and comparison.equal:
-        yield f"  equal to the tables before, at position {comparison.position:,}; digest {result.digest}"
-    elif comparison is not None and comparison.equal is None:
-        yield f"  not compared: {comparison.reason}"
-    if result.kept:
-        yield f"  replaced tables: {result.kept}; back with `orders replay --rollback --projection {result.projection}`"
-
-
-def _as_of_lines(result: Rebuilt) -> Iterator[str]:
-    yield f"{result.projection}: as of position {result.position:,} in {result.schema}, digest {result.digest}"
-    for table in result.tables:
-        yield f"  select * from {result.schema}.{table.name}  -- {table.rows:,} rows"
 
 
 commands = {"replay": replay}

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from order_service.bounds import PROGRESS_LINE_S
-from order_service.cli.output import print_json_lines
+from order_service.cli.output import print_json_lines, while_it_is_read
 from projections.rebuild import Progress
 
 
@@ -35,7 +35,8 @@ class _JsonLines:
         pass
 
     def show(self, progress: Progress) -> None:
-        print_json_lines([{"type": "progress", **msgspec.structs.asdict(progress)}])
+        with while_it_is_read(sys.stdout):
+            print_json_lines([{"type": "progress", **msgspec.structs.asdict(progress)}])
 
 
 class _Lines:
@@ -55,7 +56,8 @@ class _Lines:
             return
         self._phase, self._shown_at = phase, now
         where = f"at position {progress.position:,} of {progress.target:,}"
-        click.echo(f"{progress.projection}: {progress.phase}, {where}{_pace(progress)}", err=True)
+        with while_it_is_read(sys.stderr):
+            click.echo(f"{progress.projection}: {progress.phase}, {where}{_pace(progress)}", err=True)
 
 
 class _Bar:
