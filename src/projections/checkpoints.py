@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from contextlib import aclosing, suppress
 
 import psycopg
@@ -18,7 +19,7 @@ from projections.read_pool import SQL, ReadPool
 
 log = logging.getLogger(__name__)
 
-_Waiter = tuple[str, int, asyncio.Future[None]]
+_Waiter = tuple[int, asyncio.Future[None]]
 
 
 class Checkpoints:
@@ -32,7 +33,7 @@ class Checkpoints:
         self._pool = pool
         self._direct_url = direct_url
         self._positions: dict[str, int] = {}
-        self._waiters: set[_Waiter] = set()
+        self._waiters: defaultdict[str, set[_Waiter]] = defaultdict(set)
         self._awaited = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -43,8 +44,9 @@ class Checkpoints:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for _, _, reached in self._waiters:
-            reached.cancel()
+        for waiters in self._waiters.values():
+            for _, reached in waiters:
+                reached.cancel()
 
     def position(self, projection: str) -> int:
         return self._positions.get(projection, 0)
@@ -57,28 +59,29 @@ class Checkpoints:
         """Whether the projection reached the position within the time. Raises TooManyReads."""
         if self.position(projection) >= position:
             return True
-        if len(self._waiters) >= MAX_WAITING_READS:
+        waiters = self._waiters[projection]
+        if len(waiters) >= MAX_WAITING_READS:
             raise TooManyReads
-        waiter = (projection, position, asyncio.get_running_loop().create_future())
-        self._waiters.add(waiter)
+        waiter = (position, asyncio.get_running_loop().create_future())
+        waiters.add(waiter)
         self._awaited.set()
         try:
             async with asyncio.timeout(timeout_s):
-                await waiter[2]
+                await waiter[1]
             return True
         except TimeoutError:
             return False
         finally:
-            self._waiters.discard(waiter)
-            if not self._waiters:
+            waiters.discard(waiter)
+            if not any(self._waiters.values()):
                 self._awaited.clear()
 
     def _reached(self, projection: str, position: int) -> None:
         if position <= self.position(projection):
             return
         self._positions[projection] = position
-        for name, wanted, reached in self._waiters:
-            if name == projection and wanted <= position and not reached.done():
+        for wanted, reached in self._waiters[projection]:
+            if wanted <= position and not reached.done():
                 reached.set_result(None)
 
     async def _poll(self) -> None:
@@ -89,6 +92,8 @@ class Checkpoints:
                     self._reached(name, position)
             except ReadError as error:
                 log.debug("checkpoints: %s", error)
+            except Exception:
+                log.exception("the checkpoints could not be read; again soon")
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _listen(self) -> None:
@@ -108,6 +113,8 @@ class Checkpoints:
                         await self._hear(connection)
             except (psycopg.Error, TimeoutError) as error:
                 log.info("checkpoints: %s; polling meanwhile", str(error).strip() or "no answer")
+            except Exception:
+                log.exception("checkpoints are not heard of; polling meanwhile")
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -17,9 +18,13 @@ from orders.eventstore.sql import load
 from projections.bounds import MAX_QUEUED_QUERIES, READ_CONNECTIONS
 from projections.errors import ReadsUnavailable, TablesMissing, TooManyReads
 
+log = logging.getLogger(__name__)
+
 SQL = load("projections", "reads.sql")
 
 _MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
+_CHANGED = psycopg.errors.FeatureNotSupported
+"""What PostgreSQL says of a statement prepared for tables whose columns have other types since."""
 
 
 class ReadPool:
@@ -55,15 +60,30 @@ class ReadPool:
     async def rows(self, statement: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         """Raises: ReadsUnavailable, TablesMissing, TooManyReads."""
         try:
-            async with self._living() as connection, asyncio.timeout(STATEMENT_TIMEOUT_S + ANSWER_GRACE_S):
-                cursor = await connection.execute(statement, params, binary=True)
-                return await cursor.fetchall()
+            try:
+                return await self._ask(statement, params)
+            except _CHANGED:
+                return await self._ask(statement, params, prepare=False)
         except TooManyRequests as error:
             raise TooManyReads from error
-        except _MISSING as error:
+        except (*_MISSING, _CHANGED) as error:
             raise TablesMissing from error
         except (psycopg.OperationalError, TimeoutError) as error:
             raise ReadsUnavailable from error
+        except psycopg.Error as error:
+            log.exception("a query failed")
+            raise ReadsUnavailable from error
+
+    async def _ask(
+        self, statement: str, params: Mapping[str, object] | None, prepare: bool | None = None
+    ) -> list[tuple[Any, ...]]:
+        async with self._living() as connection, asyncio.timeout(STATEMENT_TIMEOUT_S + ANSWER_GRACE_S):
+            try:
+                cursor = await connection.execute(statement, params, binary=True, prepare=prepare)
+                return await cursor.fetchall()
+            except _CHANGED:
+                await connection.close()  # what it has prepared would fail for good
+                raise
 
     @asynccontextmanager
     async def _living(self) -> AsyncIterator[AsyncConnection[Any]]:

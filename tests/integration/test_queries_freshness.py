@@ -69,7 +69,7 @@ async def test_one_wait_serves_many_requests_as_soon_as_the_projector_is_there(u
     waiting = [asyncio.create_task(service.get("/orders")) for _ in range(50)]
 
     async def all_wait() -> bool:
-        return len(service.side.checkpoints._waiters) == 50
+        return len(service.side.checkpoints._waiters[ORDER_STATUS.name]) == 50
 
     await wait_until_async(all_wait, what="50 reads that wait")
     with service.projecting():
@@ -105,6 +105,26 @@ async def test_lists_wait_out_a_rebuild(service: ReadService) -> None:
         connection.execute("drop schema projection_order_status cascade")
         assert make_tables(connection, ORDER_STATUS)
     assert len(ids(await service.get("/orders"))) == 20
+
+
+async def test_tables_whose_columns_have_other_types_are_read_all_the_same(service: ReadService) -> None:
+    with service.committing():
+        service.desk.place()
+    await service.get("/orders")
+    await asyncio.gather(*(service.get("/orders", wait_ms=0) for _ in range(20)))  # every connection prepares it
+    with psycopg.connect(service.url, autocommit=True) as connection:
+        connection.execute("alter table projection_order_status.orders alter symbol type varchar(32)")
+    for answer in await asyncio.gather(*(service.get("/orders", wait_ms=0) for _ in range(20))):
+        assert len(ids(answer)) == 1
+
+
+async def test_a_query_that_fails_in_an_unforeseen_way_is_refused_for_now(service: ReadService) -> None:
+    with service.committing():
+        service.desk.place()
+    await service.get("/orders")
+    with psycopg.connect(service.url, autocommit=True) as connection:
+        connection.execute("alter table projection_order_status.orders alter account type integer using 0")
+    assert (await service.get("/orders", wait_ms=0)).status_code == 503
 
 
 async def test_connections_that_were_lost_while_idle_are_replaced_unnoticed(service: ReadService) -> None:

@@ -1,6 +1,8 @@
 """An answer holds what it promises, or is refused in time."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -109,15 +111,37 @@ async def test_a_position_beyond_the_head_is_refused_and_others_are_promised() -
         await fresh.require(Asked(min_position=8))
 
 
-async def test_reads_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reads_that_wait_for_a_projection_are_bounded_and_others_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(checkpoints_module, "MAX_WAITING_READS", 2)
     checkpoints = Projection().checkpoints
     waiting = [asyncio.create_task(checkpoints.wait_for("p", 1, 10)) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyReads):
         await checkpoints.wait_for("p", 1, 10)
+    other = asyncio.create_task(checkpoints.wait_for("other", 1, 10))
+    await asyncio.sleep(0)
     checkpoints._reached("other", 5)
+    assert await other
     checkpoints._reached("p", 1)
     assert await asyncio.gather(*waiting) == [True, True]
     assert not await checkpoints.wait_for("p", 2, 0.01)
-    assert checkpoints._waiters == set()
+    assert not any(checkpoints._waiters.values())
+
+
+async def test_the_checkpoints_are_read_again_whatever_went_wrong(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checkpoints_module, "POLL_INTERVAL_S", 0.01)
+    answers: list[list[tuple[str, object]]] = [[("p", None)], [("p", 1)]]
+
+    class Pool(ReadPool):
+        async def rows(self, statement: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+            return answers.pop(0)
+
+    checkpoints = Checkpoints(Pool(NOWHERE), NOWHERE)
+    await checkpoints.start()
+    assert await checkpoints.wait_for("p", 1, 5)
+    await checkpoints.close()
+    assert "could not be read" in caplog.text
