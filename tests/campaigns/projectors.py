@@ -2,8 +2,8 @@
 
     python -m tests.campaigns.projectors --kills 100 --seed 7
 
-Four `orders projector` keep the query tables from a log that three writers append to. One or two of the seven at a time
-are killed with SIGKILL and started again. After each blow the tables must go on within a bound; in the end each table
+Four `orders projector` keep the query tables from a log that three writers append to. One or two of them at a time are
+killed with SIGKILL and started again. After each blow the tables must go on within a bound; in the end each table
 must be what `orders verify` makes of the whole log, from nothing.
 """
 
@@ -32,12 +32,12 @@ from projections.registry import PROJECTIONS
 from tests.support.projector_process import ProjectorProcess
 from tests.support.waiting import wait_until
 
-PROJECTORS, WRITERS = 4, 3
 WRITER_EVENTS_S = 100.0
 INSTRUMENTS = 20
 BOTH_SHARE = 0.3  # of the blows kill two at once
 TAKEOVER_S = 5.0  # the promise: another takes over within this
 STUCK_S = 30.0  # then the campaign ends
+QUERY_S = 30  # of the campaign's own, which take a millisecond
 VERIFY_S = 600.0
 _STANDS = """
     select c.name, c.position, l.pid from public.follower_checkpoint c left join pg_locks l on l.granted
@@ -69,16 +69,19 @@ class Outcome(Struct):
 
 
 class Campaign:
-    def __init__(self, url: str, folder: Path, seed: int) -> None:
+    def __init__(self, url: str, folder: Path, seed: int, *, projectors: int, writers: int) -> None:
         self.url = url
         self.seed = seed
         self.rng = random.Random(seed)
-        self.projectors = [ProjectorProcess(url, folder / f"projector-{n}.log") for n in range(PROJECTORS)]
+        self.projectors = [ProjectorProcess(url, folder / f"projector-{n}.log") for n in range(projectors)]
         self.writers: list[subprocess.Popen[bytes]] = []
+        self._writer_count = writers
         self.started = 0
         self.outcome = Outcome(Counter(), [], 0, 0.0, Findings())
         self._store = PostgresEventStore(url, application_name="campaign")
-        self._database: psycopg.Connection[Any] = psycopg.connect(url, autocommit=True)
+        self._database: psycopg.Connection[Any] = psycopg.connect(
+            url, autocommit=True, connect_timeout=QUERY_S, options=f"-c statement_timeout={QUERY_S}s"
+        )
 
     def run(self, kills: int) -> Outcome:
         began_at = time.monotonic()
@@ -89,12 +92,12 @@ class Campaign:
             self._wait_for(0)
             for projector in self.projectors[1:]:
                 projector.start()
-            self.writers = [self._writer() for _ in range(WRITERS)]
+            self.writers = [self._writer() for _ in range(self._writer_count)]
             self._wait_for(1)
             self._strike([0])  # who keeps them all; afterwards nobody here knows who does
             while (left := kills - self.outcome.kills.total()) > 0:
                 count = min(left, 1 + (self.rng.random() < BOTH_SHARE))
-                self._strike(self.rng.sample(range(PROJECTORS + WRITERS), count))
+                self._strike(self.rng.sample(range(len(self.projectors) + len(self.writers)), count))
             for writer in self.writers:
                 writer.kill()
                 writer.wait()
@@ -115,16 +118,16 @@ class Campaign:
         before, head = self._stands(), self._head()
         began_at = time.monotonic()
         for number in doomed:
-            if number < PROJECTORS:
+            if number < len(self.projectors):
                 self.outcome.kills["projector"] += 1
                 self.projectors[number].kill()
             else:
                 self.outcome.kills["writer"] += 1
-                self._kill_writer(number - PROJECTORS)
+                self._kill_writer(number - len(self.projectors))
         after = self._wait_for(head + 1)
         for number in doomed:
             # Not before: one that stood by is to take over, not one that has just started.
-            if number < PROJECTORS:
+            if number < len(self.projectors):
                 self.projectors[number].start()
         if any(after[name][1] != pid for name, (_, pid) in before.items()):
             took_s = time.monotonic() - began_at
@@ -173,18 +176,19 @@ class Campaign:
 
 
 def verify(url: str, findings: Findings) -> None:
-    """Adds what `orders verify` finds."""
+    """Adds that `orders verify` found something, and prints what, however much else was found."""
     settings = {**os.environ, "DATABASE_URL": url, "NO_COLOR": "1"}
     command = [sys.executable, "-m", "order_service", "verify"]
     said = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=VERIFY_S, check=False)
     if said.returncode:
-        findings.add("difference", f"orders verify ended with {said.returncode}\n{said.stdout}{said.stderr}")
+        print(f"orders verify:\n{said.stdout}{said.stderr}", file=sys.stderr, flush=True)
+        findings.add("verify", f"it ended with {said.returncode}\n{said.stdout}{said.stderr}")
 
 
-def run(url: str, *, kills: int, seed: int) -> Outcome:
+def run(url: str, *, kills: int, seed: int, projectors: int = 4, writers: int = 3) -> Outcome:
     """Over a migrated database with an empty log."""
     with temporary_folder() as folder:
-        outcome = Campaign(url, folder, seed).run(kills)
+        outcome = Campaign(url, folder, seed, projectors=projectors, writers=writers).run(kills)
     verify(url, outcome.findings)
     return outcome
 

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 from unittest.mock import patch
 
@@ -31,7 +32,7 @@ from orders.follower import Checkpoint, read_checkpoint
 from projections.errors import RebuildRunning
 from projections.filling import FAST
 from projections.projection import Projection
-from projections.rebuild import Rebuilt, rebuilding
+from projections.rebuild import Progress, Rebuilt, rebuilding
 from projections.registry import PROJECTIONS
 from projections.survey import survey
 from tests.campaigns.order_writer import OrderWriter, codes
@@ -41,11 +42,12 @@ from tests.support.waiting import wait_until
 
 GROWTH_UNITS = 120  # appended before a rebuild, at most
 KILLED_SHARE, WRITERS_SHARE, ROLLED_BACK_SHARE = 0.2, 0.3, 0.1
+HELD_SHARE = 0.5  # of the kills: between two batches, for sure; the others fall where they fall, also after the end
 WRITER_EVENTS_S = 200.0
 BATCHES = (1, 7, 50, 1_000)
 INSTRUMENTS = 10
-FOLLOW_S = 30.0
-REPLAY_S = 120.0
+FOLLOW_S = 90.0  # it takes a second; this beside a machine that is many times too busy
+REPLAY_S = 90.0
 
 
 class Outcome(Struct):
@@ -132,7 +134,10 @@ class Campaign:
         self.outcome.kinds["killed"] += 1
         before = self._checkpoint(projection)
         target = self.rng.randint(1, max(1, self._store.head() // 2))
-        code = f"from tests.campaigns import rebuilds; rebuilds.rebuild_slowly({self.url!r}, {projection.name!r})"
+        # The first of all is held, so that there is one which is killed in the middle.
+        held = self.outcome.kinds["killed"] == 1 or self.rng.random() < HELD_SHARE
+        asked = (self.url, projection.name, target if held else sys.maxsize)
+        code = f"from tests.campaigns import rebuilds; rebuilds.rebuild_slowly(*{asked!r})"
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
 
         def there() -> bool:
@@ -158,7 +163,7 @@ class Campaign:
         head = self._store.head()
         writer = subprocess.Popen([sys.executable, "-m", "tests.campaigns.order_writer", *arguments])
         try:
-            wait_until(lambda: self._store.head() > head, what="the writer")
+            wait_until(lambda: self._store.head() > head, within_s=FOLLOW_S, what="the writer")
             yield
         finally:
             writer.kill()
@@ -177,11 +182,21 @@ class Campaign:
             )
 
 
-def rebuild_slowly(url: str, name: str) -> None:
-    """In small batches with pauses, so that there is time to be killed."""
+def rebuild_slowly(url: str, name: str, stay_at: int) -> None:
+    """In small batches with pauses, so that there is time to be killed; it goes no further than the batch that reaches
+    `stay_at`."""
     (projection,) = (one for one in PROJECTIONS if one.name == name)
     store = PostgresEventStore(url)
-    with patch("projections.filling.REBUILD_BATCH_EVENTS", 10), rebuilding(projection, store, url) as rebuild:
+
+    def told(progress: Progress) -> None:
+        if progress.position >= stay_at:
+            Event().wait()
+
+    with (
+        patch("projections.filling.REBUILD_BATCH_EVENTS", 10),
+        patch("projections.rebuild.REBUILD_TOLD_S", 0.0),
+        rebuilding(projection, store, url, told=told) as rebuild,
+    ):
         rebuild.replay()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from order_service.supervisor import READY_FD
 
 STOP_S = 10.0  # the contract's bound
+READY_S = 60.0  # a start takes a second
 
 
 class ProjectorProcess:
@@ -49,7 +50,7 @@ class ProjectorProcess:
 
     def wait_ready(self) -> None:
         """Until it is."""
-        if not self._is_ready:
+        if not self._is_ready and select.select([self._ready], [], [], READY_S)[0]:
             self._is_ready = bool(os.read(self._ready, 16))
         assert self._is_ready, f"the projector did not start: {self._log.read_text()[-2000:]}"
 

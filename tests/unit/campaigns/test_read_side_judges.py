@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -36,6 +37,22 @@ def test_a_client_saw_the_positions_of_its_filter_once_and_in_order(
     assert list(findings.counts) == ([] if found is None else [found])
 
 
+class _Refusing:
+    """The API, as far as the campaign knows it: it takes orders, and shows none."""
+
+    async def ask(self, request: bytes) -> Answer:
+        if request.startswith(b"POST"):
+            return Answer(201, b"HTTP/1.1 201 x", msgspec.json.encode({**LEFT, "client_order_id": "k"}))
+        return Answer(503, b"HTTP/1.1 503 x\r\nRetry-After: 1", b"{}")
+
+
+@pytest.mark.anyio
+async def test_a_read_that_is_refused_for_now_is_a_finding() -> None:
+    outcome = alternations.Outcome()
+    await alternations.Alternating([_Refusing()], "AAAA", random.Random(1), outcome).alternate()  # type: ignore[list-item]
+    assert list(outcome.findings.counts) == ["refused"]
+
+
 @pytest.mark.parametrize(
     ("status", "position", "read", "found"),
     [
@@ -46,6 +63,7 @@ def test_a_client_saw_the_positions_of_its_filter_once_and_in_order(
         (200, 7, {**LEFT, "status": "Canceled"}, ["older"]),
         (200, 6, LEFT, ["behind"]),
         (404, 7, {}, ["refused"]),
+        (503, 7, {}, ["refused"]),
     ],
 )
 def test_what_is_read_is_as_it_was_left(status: int, position: int, read: Any, found: list[str]) -> None:
