@@ -80,7 +80,8 @@ class Follower:
     - `apply(cursor, events)` writes the rows of a batch in the transaction that moves the checkpoint, which it does not
       end. It is called again with the same events, or fewer, where the transaction failed.
     - `on_start(cursor, position)` is called each time the lock was got, before the first batch: who mirrors the rows
-      in memory loads them here. What it keeps from before is out of date.
+      in memory loads them here. What it keeps from before is out of date. Whose rows say by themselves how far they
+      reach may move the checkpoint.
     - `on_commit(events)` is called after each commit, in order; if it raises, the follower starts again.
     - `durable`: whether the rows' commits wait for the disk. What can be derived from the log again need not.
     - `announced`: whether each commit is announced on CHANNEL. Commits that announce something wait for one another,
@@ -193,6 +194,8 @@ class Follower:
             assert checkpoint is not None
             if self._on_start is not None:
                 self._on_start(cursor, checkpoint.position)
+                checkpoint = read_checkpoint(cursor, self.name)
+                assert checkpoint is not None
         return checkpoint
 
     def _advance(self, connection: BoundedConnection, batch: list[Recorded], stop: Event) -> int:

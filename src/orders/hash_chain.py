@@ -140,7 +140,11 @@ class HashChain:
             self._tell_news()
 
     def _begin(self, cursor: Cursor, position: int) -> None:
+        """The chain itself says how far it reaches: a checkpoint that was lost is none of its concern. One ahead of it
+        stays where it is, since then links are missing."""
         self.head = read_head(cursor)
+        if self.head.position > position:
+            cursor.execute(_SQL["catch_up"], {"name": FOLLOWER, "from": position, "to": self.head.position})
         self._tell_news()
 
     def _link(self, cursor: Cursor, batch: list[Recorded]) -> None:

@@ -28,5 +28,9 @@ from predecessor, events
 where events.number = %(to)s - %(after)s
 returning hash
 
+-- name: catch_up
+-- Not where another one has moved it meanwhile.
+update public.follower_checkpoint set position = %(to)s where name = %(name)s and position = %(from)s
+
 -- name: head
 select last_position, hash from public.hash_chain order by last_position desc limit 1

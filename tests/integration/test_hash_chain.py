@@ -155,14 +155,31 @@ def test_a_missing_event_stops_it_there_and_it_says_so(store: PostgresEventStore
     assert reason == "hash_chain 3 BrokenChain: an event is missing between positions 3 and 3"
 
 
-def test_a_checkpoint_that_is_not_where_the_chain_ends_stops_it(store: PostgresEventStore, database_url: str) -> None:
+@pytest.mark.parametrize(
+    "statement", ["delete from follower_checkpoint", "update follower_checkpoint set position = 1"]
+)
+def test_a_checkpoint_that_was_lost_is_taken_from_the_chain_itself(
+    store: PostgresEventStore, database_url: str, statement: str
+) -> None:
     append(store, 3)
     chain_log(store, database_url)
-    execute(database_url, "delete from follower_checkpoint")
+    execute(database_url, statement)
+    append(store, 2)
+    assert chain_log(store, database_url).position == 5
+    assert covered(database_url) == 5
+    assert value(database_url, "select position from follower_checkpoint where name = 'hash_chain'") == 5
+    assert value(database_url, "select count(*) from follower_failure") == 0
+
+
+def test_a_checkpoint_that_is_ahead_of_the_chain_stops_it(store: PostgresEventStore, database_url: str) -> None:
+    append(store, 2)
+    chain_log(store, database_url)
+    execute(database_url, "update follower_checkpoint set position = 3")
+    append(store, 2)
     with chaining(store, database_url):
         wait_until(lambda: value(database_url, "select count(*) from follower_failure"), what="the failure told")
     assert value(database_url, "select reason from follower_failure") == (
-        "BrokenChain: the last link ends at position 3, and its follower is at 0"
+        "BrokenChain: the last link ends at position 2, and its follower is at 3"
     )
 
 
