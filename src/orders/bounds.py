@@ -54,6 +54,7 @@ TOLD_HEAD_EVENTS = 10_000  # the chain's head goes to the log output each time i
 TOLD_HEAD_S = 600.0  # and when it has grown at all in this time
 MAX_LOG_FINDINGS = 100  # of a check of the log that are kept; all are counted
 MAX_MISMATCHES = 10_000  # events that are not as the hash chain knows them, and are looked at together: some 3 MB
+MAX_UNCOVERED_EVENTS = 10_000  # not in the hash chain yet, of a chain that is kept: ten links, 0.15 s of its work
 CHECK_LINKS = 32  # links of the chain a read: 1 MB
 CHECK_STATEMENT_S = 60.0  # one read of a check: a batch takes milliseconds, a first read of cold pages seconds
 HELD_UNITS = 512  # later units of streams that are in the present batch; past it the drain stops looking

@@ -11,7 +11,9 @@ from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import ChainHead, parse_head
 from orders.log_check.check import LogReport, check_log
 from orders.log_check.finding import LogFinding, LogFindings
-from tests.support.hash_chain import chain_log, chaining, head_of
+from orders.log_check.reading import LogRows
+from tests.support.hash_chain import chain_log, chaining, head_of, link
+from tests.support.postgres import execute
 from tests.support.silent_progress import Silent
 from tests.support.tampering import tamper, tampering
 from tests.support.trading_desk import TradingDesk
@@ -28,14 +30,15 @@ def store(database_url: str) -> Iterator[PostgresEventStore]:
 def desk(store: PostgresEventStore, database_url: str) -> TradingDesk:
     """Three orders: events 1 to 9, covered by three links of the chain."""
     desk = TradingDesk(store)
-    orders = [desk.place() for _ in range(3)]
-    chain_log(store, database_url)
-    for order_id in orders:
-        desk.fill(order_id, 40)
-    chain_log(store, database_url)
-    for order_id in orders:
-        desk.do(order_id, c.RecordCanceled)
-    chain_log(store, database_url)
+    with chaining(store, database_url) as chain:
+        orders = [desk.place() for _ in range(3)]
+        link(chain, store)
+        for order_id in orders:
+            desk.fill(order_id, 40)
+        link(chain, store)
+        for order_id in orders:
+            desk.do(order_id, c.RecordCanceled)
+        link(chain, store)
     assert store.head() == 9
     return desk
 
@@ -222,6 +225,56 @@ def test_an_event_of_another_release_is_named(desk: TradingDesk, database_url: s
     (finding,) = check(database_url).findings
     assert (finding.what, finding.position) == ("unknown_event", 10)
     assert "'Unheard.v9'" in finding.text
+
+
+@pytest.mark.parametrize("state", ["no JSON", "null", "", '{"event":"Unheard.v9"}'])
+def test_bytes_that_are_not_the_event_that_they_are_stored_as_are_no_matter_of_releases(
+    desk: TradingDesk, database_url: str, state: str
+) -> None:
+    tamper(database_url, f"insert into order_events values (10, gen_random_uuid(), 1, 'OrderPlaced.v1', '{state}')")
+    assert found(database_url) == [("unreadable_event", 10, None)]
+
+
+def test_a_chain_that_was_removed_with_its_followers_word_is_missed_past_a_bound(
+    desk: TradingDesk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tampering(database_url) as cursor:
+        cursor.execute("delete from hash_chain")
+        cursor.execute("delete from follower_checkpoint")
+    assert (found(database_url), check(database_url).uncovered) == ([], 9)
+    monkeypatch.setattr("orders.log_check.chain.MAX_UNCOVERED_EVENTS", 8)
+    assert found(database_url) == [("chain_behind", 1, 9)]
+
+
+def test_a_chain_that_has_stopped_is_told_with_its_reason(desk: TradingDesk, database_url: str) -> None:
+    execute(database_url, "insert into follower_failure (name, position, reason) values ('hash_chain', 10, 'no idea')")
+    (finding,) = check(database_url).findings
+    assert (finding.what, finding.text) == ("chain_stopped", "it has stopped at position 10: no idea")
+
+
+def test_a_checkpoint_of_the_chain_that_was_lost_is_no_finding(desk: TradingDesk, database_url: str) -> None:
+    execute(database_url, "delete from follower_checkpoint")
+    assert found(database_url) == []
+
+
+@pytest.mark.parametrize(("statement", "kept"), [("links", 0), ("by_order", 1)])
+def test_a_check_that_breaks_off_keeps_what_it_has_found(
+    desk: TradingDesk, database_url: str, monkeypatch: pytest.MonkeyPatch, statement: str, kept: int
+) -> None:
+    """As where the server process of the check is frozen: the wait for it is bounded."""
+    tamper(database_url, "update order_events set state = state || ' '::bytea where notification_id = 2")
+    rows = LogRows._rows
+
+    def freeze(log: LogRows, name: str, params: dict[str, object]) -> list[Any]:
+        if name == statement:
+            log._connection.answer_within_s = 0.2  # type: ignore[attr-defined]
+            log._connection.execute("select pg_sleep(3)")
+        return rows(log, name, params)
+
+    monkeypatch.setattr(LogRows, "_rows", freeze)
+    report = check(database_url)
+    assert report.number == kept
+    assert report.unread is not None
 
 
 def test_of_very_many_events_that_moved_the_first_are_told(

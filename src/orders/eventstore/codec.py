@@ -28,8 +28,8 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
-def topic_of(event: Event) -> str:
-    tag = type(event).__struct_config__.tag
+def topic_of(event: Event | type[Event]) -> str:
+    tag = event.__struct_config__.tag
     assert isinstance(tag, str)
     return tag
 

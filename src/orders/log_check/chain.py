@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+import psycopg
 
-from orders.bounds import MAX_MISMATCHES
+from orders.bounds import MAX_MISMATCHES, MAX_UNCOVERED_EVENTS
 from orders.hash_chain import GENESIS, ChainHead, event_digest, link_hash
 from orders.log_check.comparison import Mismatch, Stored, explain, missing_tail
 from orders.log_check.finding import LogFinding, LogFindings
 from orders.log_check.progress import Progress
-from orders.log_check.reading import Link, LogRows
+from orders.log_check.reading import Link, LogRows, Reach
 
 _DIGEST_BYTES = len(GENESIS)
 
@@ -21,17 +22,32 @@ def check_chain(rows: LogRows, findings: LogFindings, progress: Progress, noted:
     written down elsewhere. Returns the chain's head. Raises psycopg.Error."""
     walk = _Walk(rows, findings, progress)
     at_noted: bytes | None = None
-    for link in rows.links():
-        walk.check(link)
-        if noted is not None and link.last_position == noted.position:
-            at_noted = link.hash
-    walk.finish()
+    try:
+        for link in rows.links():
+            walk.check(link)
+            if noted is not None and link.last_position == noted.position:
+                at_noted = link.hash
+        walk.finish()
+    except psycopg.Error:
+        walk.explain(whole=False)
+        raise
     if noted is not None:
         _compare_heads(noted, at_noted, walk.head, rows.reach.head, findings)
-    if rows.reach.follower != walk.head.position:
+    if rows.reach.follower > walk.head.position:
         text = f"the hash chain ends at position {walk.head.position}, and its follower was at {rows.reach.follower}"
         findings.add(LogFinding(what="cut_chain", text=text, position=walk.head.position + 1))
     return walk.head
+
+
+def check_reach(reach: Reach, findings: LogFindings) -> None:
+    """Whether the chain is kept. A second's events, or what came while nobody kept it, is not covered; but where that
+    is very much, the chain may have been removed."""
+    if reach.stopped_at is not None and reach.stopped_at > reach.chain:
+        text = f"it has stopped at position {reach.stopped_at}: {reach.reason}"
+        findings.add(LogFinding(what="chain_stopped", text=text, position=reach.stopped_at))
+    if reach.uncovered > MAX_UNCOVERED_EVENTS:
+        text = f"{reach.uncovered} events are not covered, more than a chain that is kept leaves"
+        findings.add(LogFinding(what="chain_behind", text=text, position=reach.chain + 1, last_position=reach.head))
 
 
 def _compare_heads(
@@ -85,8 +101,12 @@ class _Walk:
     def finish(self) -> None:
         """What the chain does not cover yet, and what the differences mean."""
         self._pass(self._log_head)
+        self.explain(whole=not self._more)
+
+    def explain(self, *, whole: bool) -> None:
+        """What the differences mean; `whole`: they are all there are."""
         found = explain(self._mismatches, head=self._log_head)
-        if self._more:
+        if self._mismatches and not whole:
             # What lies near the end of what was looked at may belong to something past it.
             middle = self._mismatches[len(self._mismatches) // 2].position
             found = [finding for finding in found if finding.position <= middle and finding.what != "missing_tail"]

@@ -3,6 +3,7 @@ against the order as the domain folds it."""
 
 from __future__ import annotations
 
+from typing import get_args
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,7 @@ from orders.log_check.progress import Progress
 from orders.log_check.reading import LogRows, Row
 
 _FIELDS = OrderView.__struct_fields__
+_KNOWN = {codec.topic_of(kind) for kind in get_args(AnyEvent)}
 
 
 def check_orders(rows: LogRows, findings: LogFindings, progress: Progress) -> int:
@@ -62,9 +64,11 @@ class _Stream:
             event = codec.decode(row.topic, row.state)
         except UnknownEvent as error:
             self._lost = True
-            return _finding(row, "unknown_event", str(error))
+            known = row.topic in _KNOWN or row.topic in codec.UPCASTERS
+            return _finding(row, "unreadable_event" if known else "unknown_event", str(error))
         if row.topic not in codec.UPCASTERS and codec.topic_of(event) != row.topic:
-            return _finding(row, "unknown_event", f"stored as {row.topic}, it is {codec.topic_of(event)}")
+            what = "unreadable_event" if row.topic in _KNOWN else "unknown_event"
+            return _finding(row, what, f"stored as {row.topic}, it is {codec.topic_of(event)}")
         return self._fold(row, event)
 
     def _fold(self, row: Row, event: AnyEvent) -> LogFinding | None:

@@ -7,11 +7,14 @@ select
     set_config('enable_sort', 'off', false)
 
 -- name: reach
--- One snapshot: the chain holds nothing that the log does not, and its follower stands where the last link ends.
+-- One snapshot: the chain holds nothing that the log does not, and its follower stands where the last link ends. Where it
+-- has stopped, and why.
 select
     (select coalesce(max(notification_id), 0) from public.order_events),
     coalesce((select max(last_position) from public.hash_chain), 0),
-    coalesce((select position from public.follower_checkpoint where name = %s), 0)
+    coalesce((select position from public.follower_checkpoint where name = %(name)s), 0),
+    (select position from public.follower_failure where name = %(name)s),
+    (select reason from public.follower_failure where name = %(name)s)
 
 -- name: by_position
 select notification_id, originator_id, originator_version, topic, state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,8 @@ from uuid import UUID
 import psycopg
 from msgspec import Struct
 
-from orders.bounds import CHECK_LINKS, CHECK_STATEMENT_S, CONNECT_TIMEOUT_S, READ_BATCH_EVENTS
-from orders.eventstore.connections import KEEPALIVE
+from orders.bounds import ANSWER_GRACE_S, CHECK_LINKS, CHECK_STATEMENT_S, READ_BATCH_EVENTS
+from orders.eventstore.connections import connect
 from orders.eventstore.sql import load
 from orders.hash_chain import FOLLOWER
 
@@ -39,11 +39,19 @@ class Link(Struct, frozen=True):
 
 
 class Reach(Struct, frozen=True):
-    """Where the log, the chain and the chain's follower end, at one moment."""
+    """Where the log, the chain and the chain's follower end, at one moment; and at which event the follower has
+    stopped, if it has."""
 
     head: int
     chain: int
     follower: int
+    stopped_at: int | None
+    reason: str | None
+
+    @property
+    def uncovered(self) -> int:
+        """Events that the chain does not cover yet."""
+        return max(0, self.head - self.chain)
 
 
 class LogRows:
@@ -52,7 +60,7 @@ class LogRows:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self.reach = Reach(*self._rows("reach", (FOLLOWER,))[0])
+        self.reach = Reach(*self._rows("reach", {"name": FOLLOWER})[0])
 
     def by_position(self) -> Iterator[Row]:
         after = 0
@@ -74,7 +82,7 @@ class LogRows:
             yield from (Link(*row) for row in batch)
             after = batch[-1][1]
 
-    def _rows(self, statement: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
+    def _rows(self, statement: str, params: Mapping[str, Any]) -> list[Any]:
         with self._connection.cursor(binary=True) as cursor:
             return cursor.execute(_SQL[statement], params, prepare=True).fetchall()
 
@@ -82,12 +90,7 @@ class LogRows:
 @contextmanager
 def checking_connection(direct_url: str) -> Iterator[psycopg.Connection[Any]]:
     """A session that only reads, with room for long reads. Raises psycopg.Error."""
-    with psycopg.connect(
-        direct_url,
-        autocommit=True,
-        application_name="orders verify",
-        connect_timeout=round(CONNECT_TIMEOUT_S),
-        **KEEPALIVE,
-    ) as connection:
+    with connect(direct_url, application_name="orders verify") as connection:
         connection.execute(_SQL["session"], {"statement_ms": str(round(CHECK_STATEMENT_S * 1000))})
+        connection.answer_within_s = CHECK_STATEMENT_S + ANSWER_GRACE_S
         yield connection
