@@ -20,10 +20,13 @@ What = Literal[
     "changed_row",
     "missing_row",
     "surplus_row",
+    "repeated_row",
     "missing_tables",
+    "broken_tables",
     "foreign_tables",
     "checkpoint",
     "cannot_fold",
+    "not_compared",
 ]
 
 
@@ -72,23 +75,31 @@ class RowComparison:
     def table(self, table: Table, *, is_there: bool) -> None:
         live = sql.Identifier(self._projection.schema, table.name)
         fresh = sql.Identifier(self._schema, table.name)
-        ((rows,),) = self._cursor.execute(sql.SQL("select count(*) from {}").format(fresh)).fetchall()
-        self.rows += rows
         if not is_there:
             text = f"the table {table.name} is missing"
-            finding = RowFinding(what="missing_tables", text=text, projection=self._projection.name, table=table.name)
+            finding = RowFinding(what="broken_tables", text=text, projection=self._projection.name, table=table.name)
             self._add(finding)
             return
-        found = self._cursor.execute(_statement(table, live, fresh)).fetchall()
-        for _, in_live, in_fresh, *row in found:
+        self._cursor.execute(_SQL["use_indexes"], {"use": "off"})
+        counts = sql.SQL(_SQL["counts"]).format(live=live, fresh=fresh)
+        ((live_rows, fresh_rows),) = self._cursor.execute(counts).fetchall()
+        self.rows += fresh_rows
+        found = self._cursor.execute(_differences(table, live, fresh)).fetchall()
+        number, surplus, missing = found[0][:3] if found else (0, 0, 0)
+        repeated = live_rows - fresh_rows - surplus + missing
+        rows = self._cursor.execute(_repeated(table, live)).fetchall() if repeated else []
+        self._cursor.execute(_SQL["use_indexes"], {"use": "on"})
+        for _, _, _, in_live, in_fresh, *row in found:
             self._keep(self._finding(table, in_live, in_fresh, row))
-        self.number += found[0][0] if found else 0
+        for *keys, times, position in rows:
+            self._keep(self._repeated_row(table, keys, times, position))
+        self.number += number + repeated
 
     def _finding(self, table: Table, in_live: bool, in_fresh: bool, row: Sequence[Any]) -> RowFinding:
         keys, differs, live, fresh, position = row
         key = dict(zip(table.key, keys, strict=True))
         column = expected = found = None
-        where = f"{table.name}, row {', '.join(f'{name} {value}' for name, value in key.items())}"
+        where = _where(table, key)
         if in_live and in_fresh:
             what: What = "changed_row"
             place = differs.index(True)
@@ -117,6 +128,17 @@ class RowComparison:
             event=name,
         )
 
+    def _repeated_row(self, table: Table, keys: Sequence[str], times: int, position: int) -> RowFinding:
+        key = dict(zip(table.key, keys, strict=True))
+        return RowFinding(
+            what="repeated_row",
+            text=f"{_where(table, key)}: the row is there {times} times",
+            projection=self._projection.name,
+            table=table.name,
+            key=key,
+            position=position,
+        )
+
     def _add(self, finding: RowFinding) -> None:
         self.number += 1
         self._keep(finding)
@@ -126,12 +148,26 @@ class RowComparison:
             self.findings.append(finding)
 
 
-def _statement(table: Table, live: sql.Identifier, fresh: sql.Identifier) -> sql.Composed:
-    def each(template: str, columns: Sequence[str], joined: str = ", ") -> sql.Composed:
-        return sql.SQL(joined).join(sql.SQL(template).format(c=sql.Identifier(column)) for column in columns)
+def _where(table: Table, key: dict[str, str]) -> str:
+    return f"{table.name}, row {', '.join(f'{name} {value}' for name, value in key.items())}"
 
+
+def _each(template: str, columns: Sequence[str], joined: str = ", ") -> sql.Composed:
+    return sql.SQL(joined).join(sql.SQL(template).format(c=sql.Identifier(column)) for column in columns)
+
+
+def _repeated(table: Table, live: sql.Identifier) -> sql.Composed:
+    return sql.SQL(_SQL["repeated"]).format(
+        keys=_each("{c}::text", table.key),
+        live=live,
+        columns=_each("{c}", table.key),
+        most=sql.Literal(MAX_ROW_FINDINGS),
+    )
+
+
+def _differences(table: Table, live: sql.Identifier, fresh: sql.Identifier) -> sql.Composed:
     def texts(template: str, columns: Sequence[str]) -> sql.Composed:
-        return sql.SQL("array[{}]").format(each(template, columns))
+        return sql.SQL("array[{}]").format(_each(template, columns))
 
     return sql.SQL(_SQL["differences"]).format(
         first_key=sql.Identifier(table.key[0]),
@@ -141,9 +177,9 @@ def _statement(table: Table, live: sql.Identifier, fresh: sql.Identifier) -> sql
         fresh_values=texts("fresh.{c}::text", table.columns),
         live=live,
         fresh=fresh,
-        same_key=each("live.{c} = fresh.{c}", table.key, " and "),
-        live_columns=each("live.{c}", table.columns),
-        fresh_columns=each("fresh.{c}", table.columns),
+        same_key=_each("live.{c} = fresh.{c}", table.key, " and "),
+        live_columns=_each("live.{c}", table.columns),
+        fresh_columns=_each("fresh.{c}", table.columns),
         most=sql.Literal(MAX_ROW_FINDINGS),
     )
 

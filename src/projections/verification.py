@@ -19,16 +19,17 @@ from msgspec import Struct
 from psycopg import Cursor, IsolationLevel
 
 from orders.eventstore.connections import BoundedConnection, connect
-from orders.eventstore.port import BrokenLog, EventStore, UnknownEvent
+from orders.eventstore.port import BrokenLog, EventStore, EventStoreError, UnknownEvent
 from orders.eventstore.sql import load
 from orders.log_check.progress import Progress
 from projections.bounds import VERIFY_NEAR_EVENTS, VERIFY_TRIES
-from projections.errors import ProjectionError, TablesInUse, TablesNotWhole, VerifyRunning
+from projections.errors import ProjectionError, RebuildError, TablesInUse, TablesNotWhole, VerifyRunning
 from projections.filling import FAST, Filling, drop_schema, found_schemas
 from projections.projection import Projection
 from projections.rebuild import long_statements
+from projections.registry import PROJECTIONS
 from projections.row_comparison import RowComparison, RowFinding, Table, What
-from projections.tables import reached
+from projections.tables import reached, reached_by_whole
 
 _SQL = load("projections", "verification.sql")
 
@@ -57,12 +58,19 @@ def verifying(direct_url: str, store: EventStore, progress: Progress) -> Iterato
         if not connection.execute(_SQL["try_lock"]).fetchall()[0][0]:
             raise VerifyRunning
         try:
-            for (schema,) in connection.execute(_SQL["leftovers"]).fetchall():
-                drop_schema(connection, schema, Event())
+            names = [_scratch_of(projection) for projection in PROJECTIONS]
+            for (schema,) in connection.execute(_SQL["leftovers"], [names]).fetchall():
+                with suppress(TablesInUse):  # who compares this projection says so
+                    drop_schema(connection, schema, Event())
             yield Verification(connection, store, progress)
         finally:
-            if not connection.closed:
-                connection.execute(_SQL["unlock"])  # the server may notice the end of the session only later
+            with suppress(psycopg.Error):  # then the server notices the end of the session by itself, if later
+                connection.execute(_SQL["unlock"])
+
+
+def _scratch_of(projection: Projection) -> str:
+    """No projection's name ends like this, so that these are nobody's live tables."""
+    return f"{projection.schema}_verify"
 
 
 class Verification:
@@ -74,33 +82,36 @@ class Verification:
         self._progress = progress
 
     def verify(self, projection: Projection) -> Verified:
-        """Raises StoreUnavailable, TablesInUse, psycopg.OperationalError."""
+        """What keeps it from being compared is a finding too: what was found elsewhere is not to be lost by it."""
+        try:
+            return self._verified(projection)
+        except TablesNotWhole as error:
+            return _not_so(projection, "broken_tables", str(error))
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            return _not_so(projection, "broken_tables", f"its tables are not whole: {error.diag.message_primary}")
+        except (ProjectionError, UnknownEvent, BrokenLog, psycopg.IntegrityError, psycopg.DataError) as error:
+            return _not_so(projection, "cannot_fold", f"the log cannot be folded into its tables: {_line(error)}")
+        except (RebuildError, EventStoreError, psycopg.Error) as error:
+            return _not_so(projection, "not_compared", f"its tables could not be compared: {_line(error)}")
+
+    def _verified(self, projection: Projection) -> Verified:
         with self._connection.cursor() as cursor:
             found = found_schemas(cursor, [projection.schema]).get(projection.schema)
-        if found is None:
-            return _not_so(projection, "missing_tables", "it has no tables yet")
-        if found.fingerprint != projection.fingerprint:
-            return _not_so(projection, "foreign_tables", "its tables are those of another release")
-        try:
-            with self._connection.cursor() as cursor:
-                reached(cursor, projection.schema)
-        except TablesNotWhole as error:
-            return _not_so(projection, "missing_tables", str(error))
-        try:
-            for _ in range(VERIFY_TRIES):
-                try:
-                    return self._compared(projection)
-                except _Swapped:
-                    continue
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-            return _not_so(projection, "missing_tables", f"its tables are not whole: {error.diag.message_primary}")
-        except (ProjectionError, UnknownEvent, BrokenLog, psycopg.IntegrityError, psycopg.DataError) as error:
-            text = f"the log cannot be folded into its tables: {' '.join(str(error).split())}"
-            return _not_so(projection, "cannot_fold", text)
-        raise TablesInUse(projection.schema)
+            if found is None:
+                return _not_so(projection, "missing_tables", "it has no tables yet")
+            if found.fingerprint != projection.fingerprint:
+                return _not_so(projection, "foreign_tables", "its tables are those of another release")
+            reached_by_whole(cursor, projection, projection.schema)
+        for _ in range(VERIFY_TRIES):
+            try:
+                return self._compared(projection)
+            except _Swapped:
+                continue
+        text = f"other tables took the place of its own {VERIFY_TRIES} times while they were compared"
+        return _not_so(projection, "not_compared", text)
 
     def _compared(self, projection: Projection) -> Verified:
-        schema = f"{projection.schema}_verify"
+        schema = _scratch_of(projection)
         filling = Filling(
             self._connection,
             projection,
@@ -117,9 +128,8 @@ class Verification:
                 verified = self._compare(filling, projection)
             return verified
         finally:
-            if not self._connection.closed:
-                with suppress(TablesInUse):  # by an autovacuum: what is left goes at the next start
-                    drop_schema(self._connection, schema, Event())
+            with suppress(TablesInUse, psycopg.Error):  # an autovacuum has it: what is left goes at the next start
+                drop_schema(self._connection, schema, Event())
 
     def _follow(self, filling: Filling, projection: Projection) -> None:
         """To so near behind the live tables that the rest is folded at once."""
@@ -129,7 +139,10 @@ class Verification:
 
     def _live_position(self, projection: Projection) -> int:
         with self._connection.cursor() as cursor:
-            return self._reached(cursor, projection.schema)
+            position = reached(cursor, projection.schema)
+        if position < 0:
+            raise TablesNotWhole(projection.schema, f"its table reached says position {position}")
+        return position
 
     def _compare(self, filling: Filling, projection: Projection) -> Verified | None:
         """None where the live tables have gone on too far meanwhile."""
@@ -137,7 +150,10 @@ class Verification:
         names = ["reached", *(table.name for table in tables)]
         with self._snapshot() as cursor:
             identity = _identity(cursor, projection.schema, names)
-            position = self._reached(cursor, projection.schema)
+            try:
+                position = reached(cursor, projection.schema)
+            except TablesNotWhole:  # made after the snapshot
+                raise _Swapped from None
             if position < filling.position:
                 raise _Swapped
             if position - filling.position > VERIFY_NEAR_EVENTS:
@@ -158,13 +174,6 @@ class Verification:
             findings=comparison.findings,
             number=comparison.number,
         )
-
-    @staticmethod
-    def _reached(cursor: Cursor[Any], schema: str) -> int:
-        try:
-            return reached(cursor, schema)
-        except TablesNotWhole:  # made after the snapshot
-            raise _Swapped from None
 
     def _tables(self, schema: str) -> list[Table]:
         rows = self._connection.execute(_SQL["columns"], [schema]).fetchall()
@@ -187,6 +196,10 @@ class Verification:
 def _identity(cursor: Cursor[Any], schema: str, names: Sequence[str]) -> list[int | None]:
     ((found,),) = cursor.execute(_SQL["identity"], [schema, list(names)]).fetchall()
     return list(found)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _not_so(projection: Projection, what: What, text: str) -> Verified:

@@ -23,6 +23,8 @@ from tests.support.silent_progress import Silent
 from tests.support.tampering import tamper
 from tests.support.trading_desk import TradingDesk
 
+SCRATCH = "select count(*) from pg_namespace where nspname like '%_verify'"
+
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[PostgresEventStore]:
@@ -63,7 +65,7 @@ def test_tables_as_the_projector_keeps_them_are_well(
             verified = verification.verify(projection)
             assert (verified.findings, verified.position) == ([], 6), projection.name
             assert verified.rows > 0
-    assert value(database_url, "select count(*) from pg_namespace where nspname like '%_verify'") == 0
+    assert value(database_url, SCRATCH) == 0
 
 
 def test_a_changed_row_is_named_with_column_and_event(
@@ -152,9 +154,62 @@ def test_tables_that_are_not_there_or_not_ours_are_told(
     newer = msgspec.structs.replace(TRADES, revision=TRADES.revision + 1)
     assert the_only(store, database_url, newer).what == "foreign_tables"
     execute(database_url, "drop table projection_trades.fills cascade")
-    assert the_only(store, database_url, TRADES).text == "the table fills is missing"
+    broken = the_only(store, database_url, TRADES)
+    assert (broken.what, broken.text) == (
+        "broken_tables",
+        "the tables in projection_trades are not whole: without fills",
+    )
     execute(database_url, "drop schema projection_trades cascade")
-    assert the_only(store, database_url, TRADES).text == "it has no tables yet"
+    missing = the_only(store, database_url, TRADES)
+    assert (missing.what, missing.text) == ("missing_tables", "it has no tables yet")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("delete from projection_trades.reached", "its table reached has 0 rows instead of one"),
+        ("update projection_trades.reached set position = -3", "its table reached says position -3"),
+        (
+            "alter table projection_trades.fills rename to others;"
+            " create view projection_trades.fills as select * from projection_trades.others",
+            "without fills",
+        ),
+        ("alter table projection_trades.fills drop column price cascade", "price does not exist"),
+    ],
+)
+def test_tables_that_are_not_whole_are_told_apart_from_none(
+    store: PostgresEventStore, orders: list[UUID], database_url: str, statement: str, words: str
+) -> None:
+    execute(database_url, statement)
+    finding = the_only(store, database_url, TRADES)
+    assert finding.what == "broken_tables"
+    assert words in finding.text
+
+
+def test_a_row_that_is_there_twice_is_found_whatever_its_index_says(
+    store: PostgresEventStore, orders: list[UUID], database_url: str
+) -> None:
+    execute(database_url, "alter table projection_order_status.orders drop constraint orders_pkey")
+    execute(database_url, "drop index projection_order_status.orders_newest")
+    execute(
+        database_url,
+        "insert into projection_order_status.orders"
+        f" select * from projection_order_status.orders where order_id = '{orders[1]}'",
+    )
+    finding = the_only(store, database_url, ORDER_STATUS)
+    assert (finding.what, finding.key, finding.position) == ("repeated_row", {"order_id": str(orders[1])}, 5)
+    assert finding.text == f"orders, row order_id {orders[1]}: the row is there 2 times"
+
+
+def test_what_cannot_be_compared_is_a_finding_of_that_projection_alone(
+    store: PostgresEventStore, orders: list[UUID], database_url: str
+) -> None:
+    with verifying(database_url, store, Silent()) as verification:
+        execute(database_url, "revoke select on projection_trades.fills from current_user")
+        (finding,) = verification.verify(TRADES).findings
+        assert finding.what == "not_compared"
+        assert "permission denied" in finding.text
+        assert verification.verify(ORDER_STATUS).number == 0
 
 
 def test_tables_that_are_behind_the_log_are_compared_where_they_are(
@@ -168,11 +223,28 @@ def test_tables_that_are_behind_the_log_are_compared_where_they_are(
 def test_of_two_at_once_the_second_is_told_so_and_what_a_killed_one_left_goes(
     store: PostgresEventStore, orders: list[UUID], database_url: str
 ) -> None:
-    execute(database_url, "create schema projection_gone_verify; create table projection_gone_verify.rows (a int)")
+    execute(database_url, "create schema projection_trades_verify; create table projection_trades_verify.rows (a int)")
     with verifying(database_url, store, Silent()):
-        assert value(database_url, "select count(*) from pg_namespace where nspname like '%_verify'") == 0
+        assert value(database_url, SCRATCH) == 0
         with pytest.raises(VerifyRunning), verifying(database_url, store, Silent()):
             pass
+
+
+def test_schemas_that_are_not_scratch_tables_of_a_projection_stay(
+    store: PostgresEventStore, orders: list[UUID], database_url: str
+) -> None:
+    execute(database_url, "create schema projection_to_verify")
+    assert verify(store, database_url, TRADES).number == 0
+    assert value(database_url, "select count(*) from pg_namespace where nspname = 'projection_to_verify'") == 1
+
+
+def test_tables_that_are_swapped_again_and_again_are_not_compared(
+    store: PostgresEventStore, orders: list[UUID], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.verification._identity", lambda *_: [object()] * 3)
+    finding = the_only(store, database_url, TRADES)
+    assert finding.what == "not_compared"
+    assert finding.text == "other tables took the place of its own 5 times while they were compared"
 
 
 def test_tables_that_are_written_meanwhile_are_well(

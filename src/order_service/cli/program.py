@@ -34,6 +34,8 @@ EXIT_CODES: dict[type[ServiceError], int] = {
 }
 """Every other ServiceError is FAILED."""
 
+_EXIT_CODE = f"{__name__}.exit_code"
+
 COMMANDS = {
     "up": ("services", "Start everything on this machine: database, exchange, projector, adapter, API."),
     "api": ("services", "Serve the API alone."),
@@ -90,7 +92,7 @@ class _LazyGroup(click.Group):
             ctx.exit(exit_code(error))
         except BrokenPipeError:  # the reader of our output has gone: `orders list | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(DONE)
+            ctx.exit(ctx.meta.get(_EXIT_CODE, DONE))
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,6 +105,11 @@ def orders() -> None:
 
     Shell completion, for bash: eval "$(_ORDERS_COMPLETE=bash_source orders)"
     """
+
+
+def end_with(code: int) -> None:
+    """For a command whose exit code is a verdict, before it prints: it holds even where the reader has gone."""
+    click.get_current_context().meta[_EXIT_CODE] = code
 
 
 def exit_code(error: ServiceError) -> int:
