@@ -16,13 +16,14 @@ from tests.support.trading_desk import TradingDesk
 
 class DeskReads:
     """A read side that holds the log up to `holds`, or all of it; bids only. A book is answered when
-    there is a permit: `permits` are plenty, unless a test takes its own."""
+    there is a permit: `permits` are plenty, unless a test takes its own. An answer is `lag_s` old."""
 
     def __init__(self, desk: TradingDesk) -> None:
         self.desk = desk
         self.holds: int | None = None
         self.asked: Counter[str] = Counter()
         self.permits = asyncio.Semaphore(1_000)
+        self.lag_s = 0.0
 
     async def book(self, query: BookQuery, asked: Asked) -> Answer[Book]:
         self.asked[query.symbol] += 1
@@ -32,11 +33,18 @@ class DeskReads:
         open_orders = [order for order in self._open() if order.symbol == query.symbol]
         bids = [Level(str(order.limit_price), order.quantity, 1) for order in open_orders]
         await self.permits.acquire()
+        await self._lag()
         book = Book(symbol=query.symbol, position=position, bids=bids, asks=[])
         return Answer(content=book, position=position)
 
     async def orders(self, query: OrdersQuery, asked: Asked) -> Answer[list[OrderResource]]:
         return Answer(content=self._open(), position=self.desk.store.head())
+
+    async def _lag(self) -> None:
+        if self.lag_s:
+            over = asyncio.Event()
+            asyncio.get_running_loop().call_later(self.lag_s, over.set)
+            await over.wait()
 
     def _open(self) -> list[OrderResource]:
         last = {one.stream_id: one for one in self.desk.log() if isinstance(one.event, OrderEvent)}

@@ -95,7 +95,7 @@ def feed_document(version: str) -> dict[str, Any]:
                 "description": _on_one_line(_FEED),
                 "servers": [_ref("servers/sockets")],
                 "messages": {name: _ref(f"components/messages/{name}") for name in (*sockets, "batch")},
-                "bindings": {"ws": {"method": "GET", "query": _query(PARAMETERS | {"batch": BATCH})}},
+                "bindings": {"ws": _get(PARAMETERS | {"batch": BATCH})},
                 "x-close-codes": {str(code): text for code, text in _CLOSE_CODES.items()},
             },
             "events": {
@@ -117,13 +117,7 @@ def feed_document(version: str) -> dict[str, Any]:
                 "summary": "What a client of /events receives.",
                 "channel": _ref("channels/events"),
                 "messages": [_ref(f"channels/events/messages/{name}") for name in names],
-                "bindings": {
-                    "http": {
-                        "method": "GET",
-                        "query": _query(PARAMETERS | {"batch": NO_BATCH}),
-                        "bindingVersion": "0.3.0",
-                    }
-                },
+                "bindings": {"http": _get(PARAMETERS | {"batch": NO_BATCH}) | {"bindingVersion": "0.3.0"}},
             },
         },
         "components": {
@@ -156,8 +150,11 @@ def _server(protocol: str, description: str) -> _Schema:
     return {"host": "127.0.0.1:8000", "protocol": protocol, "description": description}
 
 
-def _query(parameters: dict[str, _Schema]) -> _Schema:
-    return {"type": "object", "properties": parameters, "additionalProperties": False}
+def _get(parameters: dict[str, _Schema]) -> _Schema:
+    return {
+        "method": "GET",
+        "query": {"type": "object", "properties": parameters, "additionalProperties": False},
+    }
 
 
 def _message(name: str, kind: type[Struct]) -> _Schema:

@@ -138,7 +138,9 @@ async def test_an_event_loop_that_stood_still_makes_nobody_slow(
     await studio.air()
     for client in clients:
         client.reads.set()
-    time.sleep(0.1)  # what else the loop has to do, longer than the time for a frame
+    stands_still_until = time.monotonic() + 0.1  # longer than the time for a frame
+    while time.monotonic() < stands_still_until:
+        pass
     await studio.settle()
     desk.place()
     await studio.air()
