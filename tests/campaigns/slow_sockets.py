@@ -14,7 +14,7 @@ import random
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from statistics import median
@@ -37,6 +37,8 @@ CLOSED_S = 10.0  # the promise
 GIVE_UP_S = 30.0
 PER_SECOND = 500.0  # events, in turns: some 250 kB/s to a client that wants everything
 SETTLE_S = 2.0
+CUT_S = 2.0  # from the moment that the process counts a client no more until its connection is gone
+SPARE_DESCRIPTORS = 20  # connections to the database that come and go
 LOOK_S = 0.05
 RECEIVE_BYTES = 16 * 1024  # a slow client's own buffer in the kernel; what more it takes is its own memory
 MEMORY_PER_SECOND = 2_000.0
@@ -107,6 +109,7 @@ class Deaf:
             f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
         assert self._socket.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 101"
+        self.port: int = self._socket.getsockname()[1]
 
     def close(self) -> None:
         self._socket.close()
@@ -141,7 +144,18 @@ class Watched:
 
     def memory_bytes(self) -> int:
         """The server and its worker."""
-        return sum(one.memory_info().rss for one in (self._process, *self._process.children(recursive=True)))
+        return sum(one.memory_info().rss for one in self._processes())
+
+    def peers(self) -> set[int]:
+        """The ports of all that it is connected with, as the kernel knows it: not what it says itself."""
+        links = (link for one in self._processes() for link in one.net_connections("tcp"))
+        return {link.raddr.port for link in links if link.raddr and link.status == psutil.CONN_ESTABLISHED}
+
+    def descriptors(self) -> int:
+        return sum(one.num_fds() for one in self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
 
 
 async def pause(seconds: float) -> None:
@@ -149,12 +163,13 @@ async def pause(seconds: float) -> None:
 
 
 @contextmanager
-def deaf_clients(port: int, count: int, query: str = "") -> Iterator[None]:
+def deaf_clients(port: int, count: int, query: str = "") -> Iterator[set[int]]:
+    """Their ports."""
     clients: list[Deaf] = []
     try:
         for number in range(count):
             clients.append(Deaf(port, query or ("" if number % 2 else "after=0&detail=true")))
-        yield
+        yield {client.port for client in clients}
     finally:
         for client in clients:
             client.close()
@@ -172,6 +187,26 @@ async def closings(api: Watched, remaining: int, count: int, began_at: float) ->
     return closed
 
 
+async def check_cuts(peers: Callable[[], set[int]], deaf: set[int], findings: Findings) -> None:
+    """That who is counted no more has no connection any more either."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CUT_S):
+            while peers() & deaf:
+                await pause(LOOK_S)
+    if left := peers() & deaf:
+        findings.add("not cut", f"{len(left)} of {len(deaf)} are still connected {CUT_S:.0f} s after they were closed")
+
+
+async def check_descriptors(before: int, now: Callable[[], int], findings: Findings) -> None:
+    """That with the clients, their descriptors go. The server keeps some until the clients themselves are gone."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CUT_S):
+            while now() > before + SPARE_DESCRIPTORS:
+                await pause(LOOK_S)
+    if (after := now()) > before + SPARE_DESCRIPTORS:
+        findings.add("descriptors", f"the process has {after} open, {before} before clients were closed")
+
+
 def _check_closings(closed: list[float], count: int, findings: Findings) -> None:
     if len(closed) < count:
         findings.add("not closed", f"{count - len(closed)} of {count} were not closed within {GIVE_UP_S:.0f} s")
@@ -179,7 +214,9 @@ def _check_closings(closed: list[float], count: int, findings: Findings) -> None
         findings.add("closed late", f"{len(late)} after more than {CLOSED_S:.0f} s, the last after {max(late):.1f} s")
 
 
-async def _take_turns(url: str, server: Server, sockets: int, slow: int, pairs: int, turn_s: float) -> Outcome:
+async def _take_turns(
+    url: str, server: Server, sockets: int, slow: int, pairs: int, turn_s: float, settle_s: float
+) -> Outcome:
     outcome = Outcome()
     instruments = codes(INSTRUMENTS)
     listeners = [
@@ -190,15 +227,17 @@ async def _take_turns(url: str, server: Server, sockets: int, slow: int, pairs: 
         staying = [asyncio.create_task(listener.stay()) for listener in listeners]
         with flow(url, events=0, per_second=PER_SECOND, seed=1):
             await api.wait_for_clients(sockets)
-            await pause(SETTLE_S)
             for _ in range(pairs):
+                await pause(settle_s)
                 outcome.alone.add(await _measured(listeners, turn_s))
-                with deaf_clients(server.port, slow):
+                descriptors = api.descriptors()
+                with deaf_clients(server.port, slow) as deaf:
                     looking = asyncio.create_task(closings(api, sockets, slow, time.monotonic()))
                     outcome.beside.add(await _measured(listeners, turn_s))
                     outcome.closed_s += (closed := await looking)
+                    await check_cuts(api.peers, deaf, outcome.findings)
                 _check_closings(closed, slow, outcome.findings)
-                await pause(SETTLE_S)
+                await check_descriptors(descriptors, api.descriptors, outcome.findings)
         if gone := sum((listener.ends for listener in listeners), Counter()):
             outcome.findings.add("others closed", f"{gone.total()} of the clients that read: {counted(gone)}")
         for one in staying:
@@ -226,7 +265,8 @@ async def _memory(url: str, server: Server, clients: int, outcome: Outcome) -> N
             await api.wait_for_clients(clients)
             idle = api.memory_bytes() - before
         await api.wait_for_clients(0)
-        with deaf_clients(server.port, clients, "batch=true&detail=true"):
+        descriptors = api.descriptors()
+        with deaf_clients(server.port, clients, "batch=true&detail=true") as deaf:
             await api.wait_for_clients(clients)
             # Only now something flows: so many clients that want everything would not come in otherwise.
             with flow(url, events=0, per_second=MEMORY_PER_SECOND, seed=2):
@@ -234,6 +274,8 @@ async def _memory(url: str, server: Server, clients: int, outcome: Outcome) -> N
                 while not looking.done():
                     await asyncio.wait((looking,), timeout=LOOK_S)
                     most = max(most, api.memory_bytes())
+            await check_cuts(api.peers, deaf, outcome.findings)
+        await check_descriptors(descriptors, api.descriptors, outcome.findings)
         if (left := clients - len(looking.result())) > 0:
             outcome.findings.add("not closed", f"{left} of {clients} were not closed within {GIVE_UP_S:.0f} s")
     outcome.memory = Memory(idle / clients / KIB, (most - before) / clients / KIB)
@@ -241,11 +283,21 @@ async def _memory(url: str, server: Server, clients: int, outcome: Outcome) -> N
         outcome.findings.add("memory", f"{outcome.memory.slow_at_most:.0f} KiB a client that does not read")
 
 
-def run(url: str, folder: Path, *, sockets: int, slow: int, pairs: int, turn_s: float, memory: int) -> Outcome:
+def run(
+    url: str,
+    folder: Path,
+    *,
+    sockets: int,
+    slow: int,
+    pairs: int,
+    turn_s: float,
+    memory: int,
+    settle_s: float = SETTLE_S,
+) -> Outcome:
     """Over a migrated database; `memory`: how many clients its memory is measured with, 0 for none."""
     (folder / "turns").mkdir()
     with order_api(folder / "turns", url) as server:
-        outcome = asyncio.run(_take_turns(url, server, sockets, slow, pairs, turn_s))
+        outcome = asyncio.run(_take_turns(url, server, sockets, slow, pairs, turn_s, settle_s))
     if memory:
         (folder / "memory").mkdir()
         with order_api(folder / "memory", url) as server:
@@ -258,7 +310,7 @@ def run(url: str, folder: Path, *, sockets: int, slow: int, pairs: int, turn_s: 
 @click.option("--slow", default=10, show_default=True, help="That do not, at a time.")
 @click.option("--pairs", default=5, show_default=True, help="Of turns without and with those.")
 @click.option("--turn", "turn_s", default=10.0, show_default=True, help="Seconds of a turn.")
-@click.option("--memory", default=300, show_default=True, help="Clients that memory is measured with.")
+@click.option("--memory", default=1_000, show_default=True, help="Clients that memory is measured with.")
 def main(sockets: int, slow: int, pairs: int, turn_s: float, memory: int) -> None:
     with temporary_folder() as folder, embedded_database(folder) as url:
         outcome = run(url, folder, sockets=sockets, slow=slow, pairs=pairs, turn_s=turn_s, memory=memory)
