@@ -8,10 +8,10 @@ MAX_TEXT = 500  # characters of a reason that a venue or an operator gives
 MAX_ACCOUNT = 64  # characters of an account's name
 
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
-MAX_CURSOR = 256  # characters of a cursor; ours have 40
+MAX_CURSOR = 256  # characters of a cursor; ours have 40, those with a day and a symbol up to 90
 MAX_NUMBER_DIGITS = 100  # of a whole number in a body: far more than any field takes
 MAX_WAIT_MS = 5_000  # how long a read waits for what it asks for, the contract's; then 503
-MAX_SYMBOL = 32  # characters of a symbol in a filter; the longest has 12
+MAX_SYMBOL = 32  # characters of a symbol in a catalogue and in filters; the longest built in has 12
 MAX_ECHO = 100  # characters of what a client sent that an error shows again
 MAX_FIELD_ERRORS = 50  # wrong fields that an answer lists: four times what a body can have
 MAX_BATCH_UNITS = 512  # commands a commit: an event's cost is flat from 100 on, and the lock is held some 5 ms
