@@ -10,6 +10,7 @@ MAX_AS_OF_READ = 200_000  # events that time travel by the clock looks through, 
 READ_CONNECTIONS = 6  # of one API process: more queries at once only wait for one another on two cores
 MAX_QUEUED_QUERIES = 512  # queries waiting for a connection; past it 503 at once
 MAX_WAITING_READS = 2_000  # reads that wait for one projection, so that one that stands leaves the others theirs
+SWAPPED_TRIES = 3  # of a query in the middle of whose look for its tables they were swapped: swaps are seconds apart
 
 APPLY_ROWS = 1_000  # rows of one statement: 300 kB of parameters
 TABLES_LOCK_TIMEOUT_S = 2.0  # waiting for readers of tables that are to be dropped; then again

@@ -13,6 +13,7 @@ from orders.domain.resource import OrderResource, printed, resource
 from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce, rounded_average
 from orders.parameters import Asked
 from projections import order_book, order_status, trades
+from projections.bounds import SWAPPED_TRIES
 from projections.errors import TablesMissing, UnknownBook
 from projections.freshness import Freshness
 from projections.order_book import Book, book_of
@@ -79,7 +80,8 @@ class Reads:
     ) -> Answer[list[Struct]]:
         """The projection's own list."""
         listed = projection.sql[LISTED].replace("{schema}", projection.schema)
-        statement = SQL["listing"].replace("{schema}", projection.schema).replace("{listed}", listed)
+        statement = SQL["listing"].replace("{name}", projection.name).replace("{schema}", projection.schema)
+        statement = statement.replace("{listed}", listed)
         params = {**msgspec.structs.asdict(query), "limit": query.limit + 1}
 
         async def read() -> Answer[list[Struct]]:
@@ -121,12 +123,18 @@ class Reads:
         return await self._rows(SQL[statement].replace("{filters}", filters), params)
 
     async def _rows(self, statement: str, params: Mapping[str, object]) -> tuple[int, list[tuple[Any, ...]]]:
-        """The position that the rows are from, and the rows without it; a line of nulls is no row."""
-        rows = await self._pool.rows(statement, params)
-        position = rows[0][0]
-        if position is None:
-            raise TablesMissing
-        return position, [row[1:] for row in rows if row[1] is not None]
+        """The position that the rows are from, and the rows without it; a line of nulls is no row.
+
+        Where tables and checkpoint differ for good, which no reader can mend, the rows are newer than the position.
+        """
+        for _ in range(SWAPPED_TRIES):
+            rows = await self._pool.rows(statement, params)
+            position, checkpoint = rows[0][:2]
+            if position is None:
+                raise TablesMissing
+            if position == checkpoint:
+                break
+        return position, [row[2:] for row in rows if row[2] is not None]
 
 
 def shown_order(row: tuple[Any, ...], catalogue: Catalogue) -> OrderResource:

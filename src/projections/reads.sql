@@ -33,10 +33,14 @@ left join public.projection_rebuild rebuild on rebuild.name = asked.name
 order by asked.place
 
 -- name: orders
--- One statement is one snapshot, of tables of one schema: the rows are those of the position that it returns. Without
--- rows it returns one line.
-select reached.position, found.*
-from (values ((select position from projection_order_status.reached))) as reached (position)
+-- One statement is one snapshot, but PostgreSQL finds its tables one after the other, and a swap may come in between. The
+-- position of the tables is found first, and is the checkpoint's unless they were replaced: with equal positions the rows are
+-- those of that position, and otherwise it is asked again. Without rows it returns one line.
+select reached.position, reached.checkpoint, found.*
+from (values (
+    (select position from projection_order_status.reached),
+    (select position from public.follower_checkpoint where name = 'order_status')
+)) as reached (position, checkpoint)
 left join lateral (
     select
         placed_position, order_id, position, version, account, client_order_id, symbol, instrument, side, type,
@@ -65,8 +69,11 @@ and created_at > %(placed_after)s
 and created_at < %(placed_before)s
 
 -- name: trades
-select reached.position, found.*, traded.quantity, traded.notional
-from (values ((select position from projection_trades.reached))) as reached (position)
+select reached.position, reached.checkpoint, found.*, traded.quantity, traded.notional
+from (values (
+    (select position from projection_trades.reached),
+    (select position from public.follower_checkpoint where name = 'trades')
+)) as reached (position, checkpoint)
 left join lateral (
     select position, exec_id, order_id, client_order_id, symbol, side, quantity, price, at, corrects
     from projection_trades.fills
@@ -86,8 +93,11 @@ and symbol = %(symbol)s
 
 -- name: book
 -- The best levels of each side.
-select reached.position, found.*
-from (values ((select position from projection_order_book.reached))) as reached (position)
+select reached.position, reached.checkpoint, found.*
+from (values (
+    (select position from projection_order_book.reached),
+    (select position from public.follower_checkpoint where name = 'order_book')
+)) as reached (position, checkpoint)
 left join lateral (
     (
         select side, price, quantity, orders from projection_order_book.levels
@@ -107,6 +117,9 @@ order by found.side, case found.side when 'buy' then -found.price else found.pri
 
 -- name: listing
 -- A projection's own list ({listed}), with the position of its tables: one row joined to others keeps their order.
-select reached.position, found.*
-from (values ((select position from {schema}.reached))) as reached (position)
+select reached.position, reached.checkpoint, found.*
+from (values (
+    (select position from {schema}.reached),
+    (select position from public.follower_checkpoint where name = '{name}')
+)) as reached (position, checkpoint)
 left join lateral ({listed}) as found on true

@@ -2,7 +2,7 @@
 
 They live in a schema of their own, so that another generation can be filled beside them and swapped in by renaming
 schemas, which waits for no query. The schema's table `reached` says where its tables are in the log: rows and position
-that one statement reads from one schema belong together, even while schemas are swapped.
+that one statement reads belong together where the position is also the checkpoint's, which moves with it (reads.sql).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from orders.eventstore.memory import MemoryEventStore
 from projections.order_status import ORDER_STATUS
 from projections.registry import PROJECTIONS
-from projections.tables import make_tables
+from projections.tables import apply_to, create_schema, make_tables
 from tests.support.read_service import ReadService, ids, read_service
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until, wait_until_async
@@ -107,6 +107,32 @@ async def test_lists_wait_out_a_rebuild(service: ReadService) -> None:
     assert len(ids(await service.get("/orders"))) == 20
 
 
+async def test_rows_are_never_of_another_position_than_the_answer_says_even_in_the_middle_of_a_swap(
+    unprojected: ReadService,
+) -> None:
+    service, live, coming = unprojected, ORDER_STATUS.schema, f"{ORDER_STATUS.schema}_coming"
+    with service.projecting():
+        service.desk.place()
+        assert len(ids(await service.get("/orders", min_position=1))) == 1
+    service.desk.place()
+    with psycopg.connect(service.url) as swapping, psycopg.connect(service.url, autocommit=True) as looking:
+        with swapping.cursor() as cursor:
+            create_schema(cursor, ORDER_STATUS, coming)
+            apply_to(cursor, ORDER_STATUS, coming, service.store.read_log(after=0, limit=10))
+            cursor.execute(f"lock table {live}.orders")  # where the read waits, when it has found `reached`
+            reading = asyncio.create_task(service.get("/orders", wait_ms=0))
+
+            async def waits() -> bool:
+                return bool(looking.execute("select from pg_locks where not granted").fetchall())
+
+            await wait_until_async(waits, what="the read to wait in the middle of its tables")
+            cursor.execute(f"alter schema {live} rename to {live}_old; alter schema {coming} rename to {live}")
+            cursor.execute("update follower_checkpoint set position = 2, generation = 2 where name = 'order_status'")
+        swapping.commit()
+        answer = await reading
+    assert (len(ids(answer)), answer.headers["Orders-Position"]) == (2, "2")
+
+
 async def test_tables_whose_columns_have_other_types_are_read_all_the_same(service: ReadService) -> None:
     with service.committing():
         service.desk.place()
@@ -141,21 +167,24 @@ async def test_connections_that_were_lost_while_idle_are_replaced_unnoticed(serv
         assert len(ids(answer)) == 1
 
 
-async def test_reads_go_on_when_every_connection_is_lost(service: ReadService) -> None:
-    with service.committing():
-        service.desk.place()
-    assert len(ids(await service.get("/orders"))) == 1
-    with psycopg.connect(service.url, autocommit=True) as connection:
-        connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where pid <> pg_backend_pid() and datname = current_database() and backend_type = 'client backend'"
-        )
-    with service.committing():
-        service.desk.place()
-    assert len(ids(await service.get("/orders"))) == 2
+async def test_reads_go_on_when_every_connection_is_lost(renewed_database_url: str) -> None:
+    async with read_service(renewed_database_url) as service:
+        with service.projecting():
+            with service.committing():
+                service.desk.place()
+            assert len(ids(await service.get("/orders"))) == 1
+            with psycopg.connect(service.url, autocommit=True) as connection:
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where pid <> pg_backend_pid() and datname = current_database() and backend_type = 'client backend'"
+                )
+            with service.committing():
+                service.desk.place()
+            assert len(ids(await service.get("/orders"))) == 2
 
 
-async def test_without_a_database_reads_are_refused_for_now() -> None:
+async def test_without_a_database_reads_are_refused_for_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.read_pool.CONNECT_TIMEOUT_S", 0.6)
     nowhere = "postgresql://orders@127.0.0.1:9/orders"
     desk = TradingDesk(MemoryEventStore())
     desk.place()
