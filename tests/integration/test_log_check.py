@@ -12,7 +12,7 @@ from orders.hash_chain import ChainHead, parse_head
 from orders.log_check.check import LogReport, check_log
 from orders.log_check.finding import LogFinding, LogFindings
 from orders.log_check.reading import LogRows
-from tests.support.hash_chain import chain_log, chaining, head_of, link
+from tests.support.hash_chain import chain_log, chaining, head_of, link_by_hand
 from tests.support.postgres import execute
 from tests.support.silent_progress import Silent
 from tests.support.tampering import tamper, tampering
@@ -30,15 +30,14 @@ def store(database_url: str) -> Iterator[PostgresEventStore]:
 def desk(store: PostgresEventStore, database_url: str) -> TradingDesk:
     """Three orders: events 1 to 9, covered by three links of the chain."""
     desk = TradingDesk(store)
-    with chaining(store, database_url) as chain:
-        orders = [desk.place() for _ in range(3)]
-        link(chain, store)
-        for order_id in orders:
-            desk.fill(order_id, 40)
-        link(chain, store)
-        for order_id in orders:
-            desk.do(order_id, c.RecordCanceled)
-        link(chain, store)
+    orders = [desk.place() for _ in range(3)]
+    link_by_hand(store, database_url)
+    for order_id in orders:
+        desk.fill(order_id, 40)
+    link_by_hand(store, database_url)
+    for order_id in orders:
+        desk.do(order_id, c.RecordCanceled)
+    link_by_hand(store, database_url)
     assert store.head() == 9
     return desk
 

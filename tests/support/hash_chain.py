@@ -7,8 +7,11 @@ from contextlib import contextmanager
 import psycopg
 
 from orders.eventstore.port import EventStore
-from orders.hash_chain import ChainHead, HashChain, read_head
+from orders.eventstore.sql import load
+from orders.hash_chain import FOLLOWER, ChainHead, HashChain, read_head
 from tests.support.waiting import wait_until
+
+_SQL = load("orders", "hash_chain.sql")
 
 
 @contextmanager
@@ -39,6 +42,18 @@ def chain_log(store: EventStore, url: str) -> ChainHead:
     """Lets the chain catch up with the log; its head."""
     with chaining(store, url) as chain:
         return link(chain, store)
+
+
+def link_by_hand(store: EventStore, url: str) -> None:
+    """Exactly one link, of all events that the chain does not cover, as the chain's follower makes it."""
+    with psycopg.connect(url) as connection:
+        after, to = read_head(connection).position, store.head()
+        assert connection.execute(_SQL["link"], {"after": after, "to": to}).fetchone() is not None
+        connection.execute(
+            "insert into follower_checkpoint (name, position) values (%s, %s)"
+            " on conflict (name) do update set position = excluded.position",
+            (FOLLOWER, to),
+        )
 
 
 def head_of(url: str) -> ChainHead:
