@@ -12,7 +12,7 @@ import pytest
 from orders.eventstore.postgres import PostgresEventStore
 from projections.registry import PROJECTIONS
 from projections.verification import verifying
-from tests.support.hash_chain import chain_log, head_of
+from tests.support.hash_chain import head_of, link_by_hand
 from tests.support.postgres import execute
 from tests.support.rebuilds import follow
 from tests.support.silent_progress import Silent
@@ -31,15 +31,21 @@ def store(database_url: str) -> Iterator[PostgresEventStore]:
 
 
 @pytest.fixture
-def url(store: PostgresEventStore, database_url: str) -> str:
-    """A database with two orders, each with a fill, in the chain and in all tables."""
+def log_url(store: PostgresEventStore, database_url: str) -> str:
+    """A database with two orders, each with a fill, in the chain."""
     desk = TradingDesk(store)
     for _ in range(2):
         desk.fill(desk.place(price="1.10000"), 40)
-    chain_log(store, database_url)
-    for projection in PROJECTIONS:
-        follow(database_url, projection, store)
+    link_by_hand(store, database_url)
     return database_url
+
+
+@pytest.fixture
+def url(store: PostgresEventStore, log_url: str) -> str:
+    """The same, in all tables."""
+    for projection in PROJECTIONS:
+        follow(log_url, projection, store)
+    return log_url
 
 
 def test_what_is_well_is_said_with_its_reach(run: Run, store: PostgresEventStore, url: str) -> None:
@@ -82,20 +88,20 @@ def test_a_table_that_differs_is_exit_code_1_with_what_to_do(run: Run, url: str)
     assert found["projections"][0]["findings"][0]["column"] == "status"
 
 
-def test_a_log_that_differs_is_exit_code_1_and_wants_a_backup(run: Run, url: str) -> None:
-    noted = str(head_of(url))
-    assert run("verify", "--log-only", "--chain-head", noted, DATABASE_URL=url).exit_code == 0
-    tamper(url, "delete from order_events where notification_id > 3")
-    done = run("verify", "--log-only", "--chain-head", noted, DATABASE_URL=url)
+def test_a_log_that_differs_is_exit_code_1_and_wants_a_backup(run: Run, log_url: str) -> None:
+    noted = str(head_of(log_url))
+    assert run("verify", "--log-only", "--chain-head", noted, DATABASE_URL=log_url).exit_code == 0
+    tamper(log_url, "delete from order_events where notification_id > 3")
+    done = run("verify", "--log-only", "--chain-head", noted, DATABASE_URL=log_url)
     assert done.exit_code == 1
     assert "log\twrong\tevents 4 to 4 are missing at the end\tthe log cannot be mended" in done.stdout
     assert "restore a backup" in done.stdout
     assert "projection" not in done.stdout
 
 
-def test_an_event_of_a_newer_release_wants_that_release(run: Run, url: str) -> None:
-    tamper(url, "insert into order_events values (5, gen_random_uuid(), 1, 'Unheard.v9', '{}')")
-    done = run("verify", "--log-only", DATABASE_URL=url)
+def test_an_event_of_a_newer_release_wants_that_release(run: Run, log_url: str) -> None:
+    tamper(log_url, "insert into order_events values (5, gen_random_uuid(), 1, 'Unheard.v9', '{}')")
+    done = run("verify", "--log-only", DATABASE_URL=log_url)
     assert done.exit_code == 1
     assert "stored event 'Unheard.v9' cannot be read" in done.stdout
     assert "start the release that wrote it" in done.stdout
@@ -163,45 +169,47 @@ def test_tables_that_could_not_be_compared_are_another_exit_code_than_such_that_
 
 
 def test_a_log_that_could_not_be_read_to_its_end_is_not_said_to_be_well(
-    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, log_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> int:
         raise psycopg.OperationalError("the connection is lost")
 
     monkeypatch.setattr("orders.log_check.check.check_orders", fail)
-    done = run("verify", "--log-only", DATABASE_URL=url)
+    done = run("verify", "--log-only", DATABASE_URL=log_url)
     assert done.exit_code == 5
     _, log, chain = done.stdout.splitlines()
     assert log.startswith("log\tunchecked\tnot all of it could be read: the connection is lost\t")
     assert chain.startswith("hash chain\tunchecked\tcovers positions 1 to 4")
 
 
-def test_the_verdict_holds_where_the_reader_of_the_output_goes_away(url: str) -> None:
-    tamper(url, CHANGE)
+def test_the_verdict_holds_where_the_reader_of_the_output_goes_away(log_url: str) -> None:
+    tamper(log_url, CHANGE)
     command = [sys.executable, "-m", "order_service", "verify", "--log-only"]
-    process = subprocess.Popen(command, env={**os.environ, "DATABASE_URL": url}, cwd="/", stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, env={**os.environ, "DATABASE_URL": log_url}, cwd="/", stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(20) == 1
 
 
-def test_a_chain_that_is_not_kept_is_wrong_past_a_bound(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with tampering(url) as cursor:
+def test_a_chain_that_is_not_kept_is_wrong_past_a_bound(
+    run: Run, log_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tampering(log_url) as cursor:
         cursor.execute("delete from hash_chain")
         cursor.execute("delete from follower_checkpoint where name = 'hash_chain'")
-    few = run("verify", "--log-only", DATABASE_URL=url)
+    few = run("verify", "--log-only", DATABASE_URL=log_url)
     assert few.exit_code == 0
     assert "hash chain\tbehind\tcovers nothing yet, 4 events are not covered yet\t" in few.stdout
     monkeypatch.setattr("orders.log_check.chain.MAX_UNCOVERED_EVENTS", 3)
-    many = run("verify", "--log-only", DATABASE_URL=url)
+    many = run("verify", "--log-only", DATABASE_URL=log_url)
     assert many.exit_code == 1
     assert "hash chain\twrong\t4 events are not covered, more than a chain that is kept leaves\t" in many.stdout
     assert "log\twell\t" in many.stdout
 
 
-def test_bytes_that_are_no_event_want_a_backup_and_no_other_release(run: Run, url: str) -> None:
-    tamper(url, "insert into order_events values (5, gen_random_uuid(), 1, 'OrderPlaced.v1', 'no JSON')")
-    done = run("verify", "--log-only", DATABASE_URL=url)
+def test_bytes_that_are_no_event_want_a_backup_and_no_other_release(run: Run, log_url: str) -> None:
+    tamper(log_url, "insert into order_events values (5, gen_random_uuid(), 1, 'OrderPlaced.v1', 'no JSON')")
+    done = run("verify", "--log-only", DATABASE_URL=log_url)
     assert "stored event 'OrderPlaced.v1' cannot be read: JSON is malformed" in done.stdout
     assert "restore a backup" in done.stdout
     assert "start the release" not in done.stdout
