@@ -35,6 +35,7 @@ from tests.campaigns.sockets import INSTRUMENTS, flow
 
 CLOSED_S = 10.0  # the promise
 GIVE_UP_S = 30.0
+FILLED_S = 300.0  # a thousand clients: nobody can be told to be slow before some 700 MB are in their buffers
 PER_SECOND = 500.0  # events, in turns: some 250 kB/s to a client that wants everything
 SETTLE_S = 2.0
 CUT_S = 2.0  # from the moment that the process counts a client no more until its connection is gone
@@ -175,11 +176,13 @@ def deaf_clients(port: int, count: int, query: str = "") -> Iterator[set[int]]:
             client.close()
 
 
-async def closings(api: Watched, remaining: int, count: int, began_at: float) -> list[float]:
+async def closings(
+    api: Watched, remaining: int, count: int, began_at: float, give_up_s: float = GIVE_UP_S
+) -> list[float]:
     """When each of `count` was closed; `remaining` clients stay."""
     closed: list[float] = []
     with suppress(TimeoutError):
-        async with asyncio.timeout(GIVE_UP_S):
+        async with asyncio.timeout(give_up_s):
             while len(closed) < count:
                 await pause(LOOK_S)
                 gone = remaining + count - await api.clients()
@@ -227,6 +230,9 @@ async def _take_turns(
         staying = [asyncio.create_task(listener.stay()) for listener in listeners]
         with flow(url, events=0, per_second=PER_SECOND, seed=1):
             await api.wait_for_clients(sockets)
+            async with asyncio.timeout(GIVE_UP_S):
+                while not await _measured(listeners, LOOK_S):
+                    pass  # the writer has not begun
             for _ in range(pairs):
                 await pause(settle_s)
                 outcome.alone.add(await _measured(listeners, turn_s))
@@ -270,14 +276,14 @@ async def _memory(url: str, server: Server, clients: int, outcome: Outcome) -> N
             await api.wait_for_clients(clients)
             # Only now something flows: so many clients that want everything would not come in otherwise.
             with flow(url, events=0, per_second=MEMORY_PER_SECOND, seed=2):
-                looking = asyncio.create_task(closings(api, 0, clients, time.monotonic()))
+                looking = asyncio.create_task(closings(api, 0, clients, time.monotonic(), FILLED_S))
                 while not looking.done():
                     await asyncio.wait((looking,), timeout=LOOK_S)
                     most = max(most, api.memory_bytes())
             await check_cuts(api.peers, deaf, outcome.findings)
         await check_descriptors(descriptors, api.descriptors, outcome.findings)
         if (left := clients - len(looking.result())) > 0:
-            outcome.findings.add("not closed", f"{left} of {clients} were not closed within {GIVE_UP_S:.0f} s")
+            outcome.findings.add("not closed", f"{left} of {clients} were not closed within {FILLED_S:.0f} s")
     outcome.memory = Memory(idle / clients / KIB, (most - before) / clients / KIB)
     if most - before > clients * MAX_CLIENT_BYTES:
         outcome.findings.add("memory", f"{outcome.memory.slow_at_most:.0f} KiB a client that does not read")

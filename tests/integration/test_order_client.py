@@ -41,12 +41,6 @@ async def client(form: str, service: RunningService) -> AsyncIterator[Form]:
         yield client
 
 
-@pytest.fixture
-def kill(form: str) -> signal.Signals:
-    """Starting an API again takes seconds: one form sees it die, the other sees it stop."""
-    return signal.SIGKILL if form == "sync" else signal.SIGTERM
-
-
 async def test_an_order_through_all_of_its_life(client: Form) -> None:
     placed = await client.call("place", symbol="EURUSD", quantity=10, limit_price=LOW)
     assert (placed.status, placed.limit_price, placed.side) == ("Placed", LOW, "buy")
@@ -121,12 +115,17 @@ def test_the_how_to_page_does_what_it_says(service: RunningService, capsys: pyte
 def test_the_example_goes_on_where_it_stopped(service: RunningService, tmp_path: Path) -> None:
     def lines_of_a_run(orders: int) -> list[str]:
         command = [sys.executable, ROOT / "examples/follow_orders.py", service.url, tmp_path / "position"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(orders)]
-        wait_until(lambda: (tmp_path / "position").exists() and _position(lines[-1]) == kept(), what="its place")
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=10)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                lines = [process.stdout.readline() for _ in range(orders)]
+                wait_until(
+                    lambda: (tmp_path / "position").exists() and _position(lines[-1]) == kept(), what="its place"
+                )
+                process.send_signal(signal.SIGINT)
+                rest, errors = process.communicate(timeout=10)
+            finally:
+                process.kill()
         assert (rest, errors) == ("", "")
         return lines
 
@@ -145,18 +144,23 @@ def _position(line: str) -> int:
     return int(line.split()[0])
 
 
-async def test_a_client_goes_on_over_an_api_that_is_killed(
-    client: Form, service: RunningService, kill: signal.Signals
-) -> None:
-    """Meanwhile it places orders, each once; its stream tells each once, in order."""
-    async with client.stream(symbol="CADUSD") as stream:
-        placed = []
-        for count in range(12):
-            if count == 5:
-                service.part("api").send_signal(kill)
-            order = await client.call("place", symbol="CADUSD", quantity=10 + count, limit_price=LOW)
-            placed.append((order.order_id, order.position))
-        told = await stream.take(len(placed))
-    assert [(one.order_id, one.position) for one in told] == placed
-    assert [order.order_id for order in await client.rows("list", limit=12)] == [one for one, _ in reversed(placed)]
+async def test_clients_go_on_over_an_api_that_is_killed(service: RunningService) -> None:
+    """Meanwhile they place orders, each once; their streams tell each once, in order. Both forms at once: an API takes
+    seconds to start."""
+    half_way = asyncio.Barrier(len(FORMS))
+
+    async def go_on(form: str, symbol: str) -> None:
+        async with client_form(form, service.url) as client, client.stream(symbol=symbol) as stream:
+            placed = []
+            for count in range(12):
+                if count == 5 and await half_way.wait() == 0:
+                    service.part("api").kill()
+                order = await client.call("place", symbol=symbol, quantity=10 + count, limit_price=LOW)
+                placed.append((order.order_id, order.position))
+            told = await stream.take(len(placed))
+            assert [(one.order_id, one.position) for one in told] == placed
+            listed = await client.rows("list", symbol=symbol, limit=12)
+            assert [order.order_id for order in listed] == [one for one, _ in reversed(placed)]
+
+    await asyncio.gather(*(go_on(form, symbol) for form, symbol in zip(FORMS, ("CADUSD", "USDEUR"), strict=True)))
     await asyncio.to_thread(service.wait_ready)
