@@ -20,8 +20,8 @@ from tests.support.trading_desk import TradingDesk
 
 pytestmark = pytest.mark.anyio
 
-NO_READS = {"/", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/asyncapi.json", "/events"}
-"""What tells of the process, documents, and the stream, which begins where it is asked to."""
+NO_READS = {"/", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/asyncapi.json", "/events", "/ws"}
+"""What tells of the process, documents, and the feed, which begins where it is asked to."""
 
 
 class Service:
