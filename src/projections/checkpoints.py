@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import psycopg
@@ -38,7 +39,7 @@ class Checkpoints:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._poll())]
+        self._tasks = [asyncio.create_task(_for_ever(work)) for work in (self._listen, self._poll)]
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -92,8 +93,6 @@ class Checkpoints:
                     self._reached(name, position)
             except ReadError as error:
                 log.debug("checkpoints: %s", error)
-            except Exception:
-                log.exception("the checkpoints could not be read; again soon")
             await asyncio.sleep(POLL_INTERVAL_S)
 
     async def _listen(self) -> None:
@@ -113,8 +112,6 @@ class Checkpoints:
                         await self._hear(connection)
             except (psycopg.Error, TimeoutError) as error:
                 log.info("checkpoints: %s; polling meanwhile", str(error).strip() or "no answer")
-            except Exception:
-                log.exception("checkpoints are not heard of; polling meanwhile")
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
@@ -127,3 +124,11 @@ class Checkpoints:
                     self._reached(name, int(position))
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await connection.execute("select 1")
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Starts it again whatever ends it: without it reads would wait in vain for good."""
+    while True:
+        (error,) = await asyncio.gather(work(), return_exceptions=True)
+        log.error("checkpoints: started again", exc_info=error)
+        await asyncio.sleep(POLL_INTERVAL_S)

@@ -20,8 +20,6 @@ BROAD_EXCEPTS = {
     "src/orders/eventstore/group_commit.py::_write": "the writer thread's outermost loop: outcome unknown, it goes on",
     "src/orders/follower.py::run": "a follower thread's outermost loop: it logs and starts again",
     "src/orders/follower.py::_attempt": "a projection may raise anything; its follower alone stops and names the event",
-    "src/projections/checkpoints.py::_listen": "the task's outermost loop: it logs and goes on",
-    "src/projections/checkpoints.py::_poll": "the task's outermost loop: without it reads would wait in vain for good",
     "src/projections/filling.py::_write": "a projection may raise anything; its rebuild ends and names the events",
     "src/projections/rebuild_requests.py::run": "the thread's outermost loop: it logs and starts again",
 }
