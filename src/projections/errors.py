@@ -110,8 +110,11 @@ class RebuildStopped(RebuildError):
 
 
 class RebuildRunning(RebuildError):
-    def __init__(self, projection: str, holder: str) -> None:
+    """`pid` is the server's number of the other one's session, 0 where that has ended meanwhile."""
+
+    def __init__(self, projection: str, holder: str, pid: int = 0) -> None:
         super().__init__(f"{projection} is being rebuilt already, by {holder}")
+        self.pid = pid
 
 
 class TablesInUse(RebuildError):

@@ -304,7 +304,7 @@ def rebuilding(
         connection.execute(_SQL["weaken_commits"])
         if not connection.execute(_SQL["try_lock"], [projection.name]).fetchall()[0][0]:
             holder = connection.execute(_SQL["holder"], [projection.name]).fetchone()
-            raise RebuildRunning(projection.name, holder[0] if holder else "another process")
+            raise RebuildRunning(projection.name, *(holder or ("another process",)))
         yield Rebuild(connection, projection, store, stop or Event(), told, pace)
 
 

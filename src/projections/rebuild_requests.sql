@@ -12,15 +12,24 @@ from public.projection_rebuild
 where name = %(name)s
 
 -- name: try_lock
--- One projector at a time carries out what is asked for, as long as it lives.
-select pg_try_advisory_lock(hashtextextended('rebuilds asked for', 0))
+-- One projector at a time carries out what is asked for, as long as it is heard of.
+select pg_try_advisory_lock(hashtextextended(%s, 0))
+
+-- name: end_orphan
+-- Only who has the right above carries out rebuilds: another projector's is one of a process that has lost that right.
+select pg_terminate_backend(a.pid)
+from pg_locks l
+join pg_stat_activity a on a.pid = l.pid
+where locktype = 'advisory' and granted and objsubid = 1
+    and database = (select oid from pg_database where datname = current_database())
+    and (classid::bigint << 32 | objid::bigint) = hashtextextended('rebuild ' || %(name)s, 0)
+    and a.pid = %(pid)s and starts_with(application_name, %(by)s)
 
 -- name: next
 -- One that is running has lost the projector that ran it, if nobody holds the lock.
 select name from public.projection_rebuild
 where state in ('asked', 'running') and name = any(%(names)s)
 order by asked_at, name
-limit 1
 
 -- name: start
 update public.projection_rebuild set state = 'running', started_at = coalesce(started_at, now()) where name = %(name)s
@@ -31,4 +40,9 @@ update public.projection_rebuild set
 where name = %(name)s
 
 -- name: finish
-update public.projection_rebuild set state = %(state)s, outcome = %(outcome)s, ended_at = now() where name = %(name)s
+-- What failed stays where it was seen last.
+update public.projection_rebuild set
+    state = %(state)s, outcome = %(outcome)s, ended_at = now(), phase = null,
+    position = coalesce(%(position)s, position), target = coalesce(%(position)s, target),
+    events_per_s = coalesce(%(events_per_s)s, events_per_s)
+where name = %(name)s

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, cast
 
 import httpx
@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from order_service.problem_details import Problem, problem_handlers
 from order_service.projection_figures import operators_lags
+from orders import takeover
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import Checkpoint
@@ -20,8 +21,8 @@ from projections.api.problems import PROBLEMS
 from projections.api.rebuilds import rebuild_router
 from projections.order_status import ORDER_STATUS
 from projections.queries import AskedRebuild
-from projections.rebuild import rebuilding
-from projections.rebuild_requests import ask_for_rebuild
+from projections.rebuild import Comparison, rebuilding
+from projections.rebuild_requests import RebuildsAskedFor, ask_for_rebuild
 from projections.registry import PROJECTIONS
 from projections.trades import TRADES
 from tests.support.projection_rows import wait_for_rows
@@ -89,7 +90,8 @@ async def test_a_rebuild_that_was_asked_for_is_done_by_the_projector_and_shown(
         (shown,) = [one for one in operators_lags(await service.side.reads.lags()) if one.name == "order_status"]
     assert shown.generation == 2
     assert shown.rebuild is not None
-    assert (shown.rebuild.state, shown.rebuild.outcome, shown.rebuild.position) == ("done", outcome, 4)
+    assert (shown.rebuild.state, shown.rebuild.outcome) == ("done", outcome)
+    assert (shown.rebuild.phase, shown.rebuild.position, shown.rebuild.target) == (None, 4, 4)
     assert shown.rebuild.ended_at is not None
 
 
@@ -166,6 +168,98 @@ async def test_a_rebuild_that_cannot_be_done_says_why_and_the_live_tables_stay(
             == "StepFailed: between positions 1 and 4: ValueError: no rule"
         )
     assert checkpoint_of(database_url, TRADES) == Checkpoint(4, 1)
+
+
+@pytest.mark.parametrize(
+    "failure", [psycopg.errors.DiskFull("no room"), psycopg.errors.QueryCanceled("too long"), KeyError("fills")]
+)
+async def test_what_would_be_the_same_next_time_ends_a_rebuild(
+    client: httpx.AsyncClient,
+    database_url: str,
+    store: PostgresEventStore,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+) -> None:
+    def fails(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("projections.rebuild.Rebuild._compare", fails)
+    await client.post("/ops/projections/trades/rebuild")
+    with carrying_out(store, database_url):
+        outcome = wait_for_state(database_url, "trades", "failed")
+    assert outcome == f"{type(failure).__name__}: {failure}"
+
+
+@contextmanager
+def carrying_out(store: PostgresEventStore, url: str) -> Iterator[None]:
+    """The projector's part that does the rebuilds, alone."""
+    stop = threading.Event()
+    thread = threading.Thread(target=RebuildsAskedFor(store, url, PROJECTIONS).run, args=[stop])
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+async def test_one_that_waits_for_the_command_line_holds_up_no_other(
+    client: httpx.AsyncClient, database_url: str, store: PostgresEventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await client.post("/ops/projections/trades/rebuild")
+    await client.post("/ops/projections/order_status/rebuild")
+    with rebuilding(TRADES, store, database_url), carrying_out(store, database_url):
+        wait_for_state(database_url, "order_status", "done")
+        await client.post("/ops/projections/order_status/rebuild")
+        wait_for_state(database_url, "order_status", "done")
+    assert state(database_url, "trades") == ("asked", None)
+    assert caplog.text.count("trades is being rebuilt already") == 1
+
+
+async def test_the_rebuilds_of_a_frozen_projector_are_taken_over(
+    client: httpx.AsyncClient, database_url: str, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeover, "FOLLOWER_SILENT_S", 0.2)
+    await client.post("/ops/projections/trades/rebuild")
+    lock = "select pg_advisory_lock(hashtextextended(%s, 0))"
+    with ExitStack() as frozen:
+        for name, held in (("projector rebuilds", "rebuilds asked for"), ("orders projector (pid 1", "rebuild trades")):
+            session = frozen.enter_context(psycopg.connect(database_url, autocommit=True, application_name=name))
+            session.execute(lock, [held])
+        with carrying_out(store, database_url):
+            wait_for_state(database_url, "trades", "done")
+
+
+async def test_who_rebuilds_for_long_is_heard_of_meanwhile(
+    client: httpx.AsyncClient, database_url: str, store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild_requests, "FOLLOWER_BEAT_S", 0.02)
+    comparing, free = threading.Event(), threading.Event()
+
+    def takes_long(*_: object) -> tuple[Comparison, None]:
+        comparing.set()
+        free.wait(60)
+        return Comparison(equal=None), None
+
+    monkeypatch.setattr("projections.rebuild.Rebuild._compare", takes_long)
+    await client.post("/ops/projections/trades/rebuild")
+    with carrying_out(store, database_url):
+        try:
+            assert comparing.wait(10)
+            before = last_heard(database_url)
+            wait_until(lambda: last_heard(database_url) > before, what="a beat", within_s=5)
+        finally:
+            free.set()
+        wait_for_state(database_url, "trades", "done")
+
+
+def last_heard(url: str) -> Any:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "select state_change from pg_stat_activity where application_name = 'projector rebuilds'"
+        ).fetchall()
+    return rows[0][0]
 
 
 async def test_a_database_that_goes_away_ends_no_rebuild(
