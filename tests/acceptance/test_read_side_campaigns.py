@@ -8,10 +8,10 @@ from tests.campaigns import alternations, projectors, slow_sockets, sockets
 def test_every_socket_sees_every_message_of_its_filter_once_and_in_order_however_often_it_is_cut(
     database_url: str,
 ) -> None:
-    outcome = sockets.run(database_url, sockets=100, cuts=5, events=3_000, per_second=1_000, seed=3)
+    outcome = sockets.run(database_url, sockets=60, cuts=5, events=2_000, per_second=1_000, seed=3)
     assert not outcome.findings, outcome
-    assert outcome.cuts == 100 * 5
-    assert outcome.messages > 2_000, outcome
+    assert outcome.cuts == 60 * 5
+    assert outcome.messages > 700, outcome
 
 
 def test_a_client_that_stops_reading_is_closed_within_ten_seconds_and_the_others_are_not(
@@ -30,6 +30,6 @@ def test_no_row_differs_from_a_fold_of_the_log_when_projectors_and_writers_are_k
 
 
 def test_a_read_is_never_older_than_the_write_before_it_at_any_process(database_url: str) -> None:
-    outcome = alternations.run(database_url, alternations=300, seed=3)
+    outcome = alternations.run(database_url, alternations=200, seed=3)
     assert not outcome.findings, outcome
-    assert outcome.reads.total() == outcome.writes.total() == 300
+    assert outcome.reads.total() == outcome.writes.total() == 200

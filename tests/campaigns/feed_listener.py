@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,11 +18,23 @@ SOON_S = 0.02
 CUT_WITHIN_S = 0.3  # where no messages come any more, it is cut after this long at most
 
 
+Seen = tuple[int, str, str]
+"""Of a message: its position, its kind (the event's name, or the type of a trade's message), the order's status."""
+_known: dict[Seen, Seen] = {}
+
+
+def seen_as(position: int, kind: str, status: str) -> Seen:
+    """One tuple for all clients that see the message: there are a million."""
+    return _known.setdefault(seen := (position, kind, status), seen)
+
+
 class Message(Struct, frozen=True):
     """What the campaign needs of a message. Of an order, `type` is market or limit."""
 
     type: str
     position: int
+    event: str = ""
+    status: str = ""
     more: bool = False
     time: datetime | None = None
 
@@ -33,12 +44,23 @@ _UNPLACED = ("caught_up", "heartbeat", "fell_behind")
 
 
 class Listener:
-    """Sees its part of the log from the beginning. `seen` has the position of each message, once for each message, and
-    only of complete positions: what a cut leaves of one is forgotten, as `more` says."""
+    """Sees its part of the log from the beginning. `seen` has each message, and only those of complete positions: what
+    a cut leaves of one is forgotten, as `more` says. `backwards` has what came after a later position on the same
+    connection."""
 
-    def __init__(self, query: str, ports: Sequence[int], rng: random.Random, *, cuts: int, mean: int) -> None:
+    def __init__(
+        self,
+        query: str,
+        ports: Sequence[int],
+        rng: random.Random,
+        *,
+        cuts: int,
+        mean: int,
+        wire: type[FeedWire] = FeedWire,
+    ) -> None:
         self.query = query
-        self.seen = array("q")
+        self.seen: list[Seen] = []
+        self.backwards: list[str] = []
         self.cuts = 0
         self.ends: Counter[str] = Counter()
         self.latencies_s: list[float] | None = None
@@ -47,7 +69,9 @@ class Listener:
         self._cuts = cuts
         self._mean = max(1, mean)
         self._resume = 0
-        self._begun: list[int] = []
+        self._begun: list[Seen] = []
+        self._reached = 0
+        self._opens = wire
         self._caught_up = -1
         self._until_cut = -1
         self._wire: FeedWire | None = None
@@ -118,9 +142,10 @@ class Listener:
 
     async def _connected(self) -> FeedWire:
         while True:
+            self._reached = self._resume
             port = self._ports[(self.cuts + sum(self.ends.values())) % len(self._ports)]
             try:
-                self._wire = await FeedWire.open(port, f"{self.query}&after={self._resume}", self._hear)
+                self._wire = await self._opens.open(port, f"{self.query}&after={self._resume}", self._hear)
             except OSError as error:
                 self.ends[type(error).__name__] += 1
                 await _pause(AGAIN_S)
@@ -143,12 +168,16 @@ class Listener:
                 return
 
     def _take(self, message: Message) -> None:
+        if message.position < self._reached:
+            self.backwards.append(f"{message.event or message.type} {message.position} after {self._reached}")
+        if not message.more:
+            self._reached = max(self._reached, message.position)
         if message.type in _UNPLACED:
             if message.type == "caught_up":
                 self._caught_up = message.position
                 self._told.set()
             return
-        self._begun.append(message.position)
+        self._begun.append(seen_as(message.position, message.event or message.type, message.status))
         if not message.more:
             self.seen.extend(self._begun)
             self._begun.clear()

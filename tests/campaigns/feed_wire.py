@@ -17,6 +17,9 @@ _HEAD_END = b"\r\n\r\n"
 _ABNORMAL = 1006  # RFC 6455 7.4.1: the connection ended without a closing frame
 
 
+_EVENT_END = b"\n\n"
+
+
 class End(Struct, frozen=True):
     """How the server ended it."""
 
@@ -28,12 +31,15 @@ class FeedWire(asyncio.Protocol):
     """Gives each text to `hear`; `ended` is done when the connection is gone. `cut` drops it, and all that is not heard
     yet, without a word."""
 
+    path, opens_with = "/ws", b"HTTP/1.1 101"
+
     def __init__(self, request: bytes, hear: Callable[[bytes], None]) -> None:
         self.ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.was_cut = False
         self._request = request
         self._hear = hear
         self._received = bytearray()
+        self._text = bytearray()
         self._is_open = False
         self._end = End(_ABNORMAL, "")
         self._transport: asyncio.Transport | None = None
@@ -42,10 +48,9 @@ class FeedWire(asyncio.Protocol):
     async def open(cls, port: int, query: str, hear: Callable[[bytes], None]) -> FeedWire:
         """Raises OSError."""
         lines = [
-            f"GET /ws?{query} HTTP/1.1",
+            f"GET {cls.path}?{query} HTTP/1.1",
             f"Host: 127.0.0.1:{port}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
+            *(("Connection: Upgrade", "Upgrade: websocket") if cls.path == "/ws" else ()),
             "Sec-WebSocket-Version: 13",
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         ]
@@ -74,7 +79,7 @@ class FeedWire(asyncio.Protocol):
             head, end, rest = bytes(self._received).partition(_HEAD_END)
             if not end:
                 return
-            if not head.startswith(b"HTTP/1.1 101"):
+            if not head.startswith(self.opens_with):
                 self._break(head[:80].decode())
                 return
             self._is_open = True
@@ -119,6 +124,30 @@ class FeedWire(asyncio.Protocol):
         self._end = End(_ABNORMAL, why)
         if self._transport is not None:
             self._transport.abort()
+
+
+class EventsWire(FeedWire):
+    """The same over GET /events (WHATWG HTML 9.2, in the chunks of RFC 9112, 7.1)."""
+
+    path, opens_with = "/events", b"HTTP/1.1 200"
+
+    def _take_frames(self) -> None:
+        received, at = self._received, 0
+        while (line_end := received.find(b"\r\n", at)) >= 0:
+            size = int(received[at:line_end], 16)
+            if len(received) < line_end + 2 + size + 2:
+                break
+            self._text += received[line_end + 2 : line_end + 2 + size]
+            at = line_end + 2 + size + 2
+        del received[:at]
+        *events, rest = bytes(self._text).split(_EVENT_END)
+        self._text = bytearray(rest)
+        for event in events:
+            fields = dict(line.split(b": ", 1) for line in event.split(b"\n") if line[:1] != b":")
+            if fields.get(b"event") == b"closed":
+                self._end = End(0, fields[b"data"].decode())
+            elif b"data" in fields:
+                self._hear(fields[b"data"])
 
 
 def _deaf(text: bytes) -> None:

@@ -4,8 +4,9 @@
 
 Every client wants one of a hundred instruments. It is cut hard, also while it connects or catches up, resumes at the
 other API process with the position of the last message it has, and must have seen each message of its filter exactly
-once, in order, as the log has them in the end. Some want trades beside orders, some frames of several messages, and
-some are the Python client, which resumes by itself.
+once, in order, with the event and the status that the log has in the end. Some want trades beside orders, some frames
+of several messages, some come over GET /events, and some are the Python client, which resumes by itself. On one
+connection no message, nor one that says where it stands, has a position below what came before.
 """
 
 from __future__ import annotations
@@ -27,20 +28,23 @@ from load.balance import Findings
 from load.servers import embedded_database, order_api, temporary_folder
 from orders.domain import events as e
 from orders.eventstore.postgres import PostgresEventStore
-from tests.campaigns.feed_listener import Listener
+from tests.campaigns.feed_listener import Listener, Seen, seen_as
+from tests.campaigns.feed_wire import EventsWire
 from tests.campaigns.order_writer import codes
 from tests.campaigns.stream_client import StreamClient
 
 API_PROCESSES = 2
 INSTRUMENTS = 100
 STREAM_EVERY = 21  # one in so many is the Python client's stream, which costs some ten times as much
+EVENTS_EVERY = 10  # and of the others one in so many comes over GET /events
 WAYS = ("", "&batch=true", "&channels=orders,trades", "&channels=orders,trades&batch=true")
 TOLD = {
     *("OrderPlaced", "OrderExecuted", "OrderReplaced", "OrderCanceled", "OrderRejected", "OrderExpired"),
     *("ExecutionBusted", "ExecutionCorrected"),
 }
 """The events that the contract names for /ws without detail=true."""
-TRADED = {"OrderExecuted", "ExecutionBusted", "ExecutionCorrected"}
+TRADED = {"OrderExecuted": "trade", "ExecutionBusted": "trade_busted", "ExecutionCorrected": "trade_corrected"}
+"""What the channel `trades` makes of them."""
 END_S = 300.0  # for everybody to have everything once nothing flows any more
 LOG_PAGE = 10_000
 
@@ -72,15 +76,8 @@ def run(url: str, *, sockets: int, cuts: int, events: int, per_second: float, se
         rng = random.Random(seed)
         instruments = codes(INSTRUMENTS)
         mean = events // INSTRUMENTS // (cuts + 1)
-        listeners: list[Listener | StreamClient] = [
-            (StreamClient if number % STREAM_EVERY == 0 else Listener)(
-                f"symbol={instruments[number % INSTRUMENTS]}{WAYS[number // INSTRUMENTS % len(WAYS)]}",
-                ports[number % 2 :] + ports[: number % 2],
-                random.Random(rng.random()),
-                cuts=cuts,
-                mean=mean,
-            )
-            for number in range(sockets)
+        listeners = [
+            _client(number, instruments, ports, random.Random(rng.random()), cuts, mean) for number in range(sockets)
         ]
         began_at = time.monotonic()
         flow_s = asyncio.run(_listen(url, listeners, events, per_second, seed))
@@ -97,7 +94,21 @@ def run(url: str, *, sockets: int, cuts: int, events: int, per_second: float, se
     told = told_of(url)
     for listener in listeners:
         judge(listener.query, listener.seen, told, outcome.findings)
+        if back := listener.backwards:
+            outcome.findings.add("backwards", f"{listener.query}, {len(back)} times: {back[0]}")
     return outcome
+
+
+def _client(
+    number: int, instruments: list[str], ports: list[int], rng: random.Random, cuts: int, mean: int
+) -> Listener | StreamClient:
+    way = WAYS[(number + number // INSTRUMENTS) % len(WAYS)]
+    symbol, turned = f"symbol={instruments[number % INSTRUMENTS]}", ports[number % 2 :] + ports[: number % 2]
+    if number % STREAM_EVERY == 0:
+        return StreamClient(f"{symbol}{way}", turned, rng, cuts=cuts, mean=mean)
+    if number % EVENTS_EVERY == 0:
+        return Listener(f"{symbol}&channels=orders,trades", turned, rng, cuts=cuts, mean=mean, wire=EventsWire)
+    return Listener(f"{symbol}{way}", turned, rng, cuts=cuts, mean=mean)
 
 
 async def _listen(
@@ -142,33 +153,36 @@ def head_of(url: str) -> int:
         store.close()
 
 
-def told_of(url: str) -> dict[str, list[tuple[int, bool]]]:
-    """By instrument, the positions that the feed tells of, and whether trades are told there, too."""
+def told_of(url: str) -> dict[str, list[Seen]]:
+    """By instrument, what the feed tells of orders and trades."""
     store = PostgresEventStore(url)
-    told: dict[str, list[tuple[int, bool]]] = {}
+    told: dict[str, list[Seen]] = {}
     after = 0
     while page := store.read_log(after=after, limit=LOG_PAGE):
         for recorded in page:
             event = recorded.event
             if isinstance(event, e.OrderEvent) and (name := e.event_name(event)) in TOLD:
-                told.setdefault(event.after.symbol, []).append((recorded.position, name in TRADED))
+                of_symbol = told.setdefault(event.after.symbol, [])
+                of_symbol.append(seen_as(recorded.position, name, event.after.status.value))
+                if name in TRADED:
+                    of_symbol.append(seen_as(recorded.position, TRADED[name], ""))
         after = page[-1].position
     store.close()
     return told
 
 
-def judge(query: str, seen: Sequence[int], told: dict[str, list[tuple[int, bool]]], findings: Findings) -> None:
+def judge(query: str, seen: Sequence[Seen], told: dict[str, list[Seen]], findings: Findings) -> None:
     """Adds what a client with this query saw too much, or not at all, or in another order."""
     symbol = query.removeprefix("symbol=").split("&")[0]
     with_trades = "trades" in query
-    wanted = [position for position, trade in told.get(symbol, []) for _ in range(1 + (trade and with_trades))]
+    wanted = [one for one in told.get(symbol, []) if with_trades or one[1] in TOLD]
     if list(seen) == wanted:
         return
     lost, again = Counter(wanted) - Counter(seen), Counter(seen) - Counter(wanted)
     if lost:
-        findings.add("lost", f"{query} lacks {len(lost)} positions, {min(lost)} first")
+        findings.add("lost", f"{query} lacks {len(lost)} messages, {min(lost)} first")
     if again:
-        findings.add("repeated", f"{query} saw {len(again)} positions too often, {min(again)} first")
+        findings.add("repeated", f"{query} saw {len(again)} messages too often, {min(again)} first")
     if not lost and not again:
         place = next(n for n, (one, other) in enumerate(zip(seen, wanted, strict=True)) if one != other)
         findings.add("disorder", f"{query} saw {seen[place]} where {wanted[place]} belongs")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 
-from order_client import AsyncOrderClient, CaughtUp
+from order_client import AsyncOrderClient, CaughtUp, Message, OrderMessage, TradeBusted, TradeCorrected, TradeMessage
+from tests.campaigns.feed_listener import Seen, seen_as
 
 MESSAGE_BYTES = 550  # about what one takes, so that cuts by bytes come as often as the other clients'
 CUT_WITHIN_S = 0.3  # where no messages come any more
 CHUNK_BYTES = 64 * 1024
+_KINDS = {TradeMessage: "trade", TradeBusted: "trade_busted", TradeCorrected: "trade_corrected"}
 
 
 class CuttingProxy:
@@ -97,7 +98,8 @@ class StreamClient:
 
     def __init__(self, query: str, ports: Sequence[int], rng: random.Random, *, cuts: int, mean: int) -> None:
         self.query = query
-        self.seen = array("q")
+        self.seen: list[Seen] = []
+        self.backwards: list[str] = []
         self.ends: Counter[str] = Counter()
         given = dict(pair.split("=") for pair in query.split("&"))
         self._symbol = given["symbol"]
@@ -129,7 +131,7 @@ class StreamClient:
 
         async def listen() -> None:
             async for message in stream:
-                self.seen.append(message.position)
+                self.seen.append(_seen(message))
 
         listening = asyncio.create_task(listen())
         cut = asyncio.create_task(self._proxy.done.wait())
@@ -147,6 +149,12 @@ class StreamClient:
         ) as stream:
             async for message in stream:
                 if not isinstance(message, CaughtUp):
-                    self.seen.append(message.position)
+                    self.seen.append(_seen(message))
                 elif message.position >= head:
                     return
+
+
+def _seen(message: Message) -> Seen:
+    if isinstance(message, OrderMessage):
+        return seen_as(message.position, message.event, message.status)
+    return seen_as(message.position, _KINDS[type(message)], "")
