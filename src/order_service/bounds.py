@@ -29,6 +29,8 @@ MAX_LOG_BYTES = 8 * 1024 * 1024  # one older file is kept, so twice this
 MAX_LOG_READ_BYTES = 64 * 1024  # the end of the log, where the reason of a failed start stands
 
 # Migrations.
+OTHERS_WAIT_S = 3_600.0  # an embedded database that a command started stays for others: a rebuild takes minutes
+OTHERS_POLL_S = 0.25
 MIGRATION_LOCK_WAIT_S = 60.0  # for another process that migrates the same database
 MIGRATION_TABLE_LOCK_S = 10.0  # a migration that waits for a table holds up everyone behind it
 DYING_LISTENER_S = 10.0  # how long a port is waited for whose process lost its supervisor and is ending

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
-from order_service.bounds import CONNECT_TIMEOUT_S
+from order_service.bounds import CONNECT_TIMEOUT_S, OTHERS_POLL_S, OTHERS_WAIT_S
 from order_service.errors import UnreachableError
 from order_service.postgres import EmbeddedPostgres, running_url
 from order_service.settings import Settings
+from orders.eventstore.sql import load
 
 
 class Database(Struct, frozen=True):
@@ -50,10 +53,33 @@ def database_that_answers(settings: Settings) -> Database:
 
 @contextmanager
 def database_for_a_while(settings: Settings) -> Iterator[Database]:
-    """The same; the embedded one is started for the time of the block if it does not run."""
+    """The same; the embedded one is started for the time of the block if it does not run, and for that of others who
+    began to use it meanwhile: without its starter it ends."""
     url = settings.database_url or running_url(settings.data_dir)
     if url:
         yield database(settings)
         return
     with EmbeddedPostgres(settings.data_dir) as embedded:
-        yield Database(embedded.url, embedded.url)
+        try:
+            yield Database(embedded.url, embedded.url)
+        finally:
+            wait_until_alone(embedded.url)
+
+
+def wait_until_alone(url: str) -> None:
+    """Until nobody else uses the database, OTHERS_WAIT_S at most; Ctrl-C ends it. Says on stderr for whom it waits."""
+    import psycopg
+
+    others = load("order_service", "database.sql")["others"].encode()
+    told, give_up_at = "", time.monotonic() + OTHERS_WAIT_S
+    time_to_end = time.monotonic() + OTHERS_POLL_S  # a session that has just ended is seen for a moment longer
+    with (
+        suppress(psycopg.Error),  # gone: then nobody uses it either
+        psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection,
+    ):
+        while (found := connection.execute(others).fetchall()) and (now := time.monotonic()) < give_up_at:
+            names = ", ".join(name for (name,) in found)
+            if names != told and now >= time_to_end:
+                told = names
+                sys.stderr.write(f"the embedded database stays for others who use it: {names}\n")
+            time.sleep(OTHERS_POLL_S)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import Self
 
+import psycopg
 import pytest
 
 from order_service import database as module
 from order_service.database import Database, database, database_for_a_while
 from order_service.errors import UnreachableError
 from order_service.settings import Settings, load_settings
+from tests.support.waiting import wait_until
 
 OWN = "postgresql://u:geheim@db.internal/orders"
 EMBEDDED = "postgresql://orders:x@/orders?host=/run"
@@ -75,6 +78,40 @@ def test_the_embedded_one_is_started_for_a_while_and_stopped_again(tmp_path: Pat
         assert found == Database(EMBEDDED, EMBEDDED)
         assert started == [f"started in {tmp_path}"]
     assert started == [f"started in {tmp_path}", "stopped"]
+
+
+def test_the_embedded_one_stays_for_others_who_use_it(
+    tmp_path: Path,
+    started: list[str],
+    database_url: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "OTHERS_POLL_S", 0.02)
+    monkeypatch.setattr(module.EmbeddedPostgres, "url", database_url)
+    other = psycopg.connect(database_url, application_name="orders verify")
+    told: list[str] = []
+
+    def leave() -> None:
+        wait_until(lambda: told.append(capsys.readouterr().err) or "orders verify (" in "".join(told), what="the line")
+        started.append("the other one has left")
+        other.close()
+
+    thread = Thread(target=leave)
+    with database_for_a_while(settings(tmp_path)):
+        thread.start()
+    thread.join(10)
+    assert started[1:] == ["the other one has left", "stopped"]
+
+
+def test_the_embedded_one_waits_for_nobody_for_ever(
+    tmp_path: Path, started: list[str], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OTHERS_WAIT_S", 0.1)
+    monkeypatch.setattr(module.EmbeddedPostgres, "url", database_url)
+    with psycopg.connect(database_url), database_for_a_while(settings(tmp_path)):
+        pass
+    assert started[1:] == ["stopped"]
 
 
 def test_one_that_runs_is_used_as_it_is(tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
