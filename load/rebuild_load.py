@@ -201,7 +201,7 @@ def _replaying(plan: Plan, settings: Mapping[str, str]) -> Iterator[list[int]]:
         while not over.is_set():
             replay = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             running[:] = [replay]
-            filled[0] += _filled(replay.communicate()[0])
+            filled[0] += filled_events(replay.communicate()[0])
 
     thread = Thread(target=repeat)
     thread.start()
@@ -214,19 +214,20 @@ def _replaying(plan: Plan, settings: Mapping[str, str]) -> Iterator[list[int]]:
         thread.join(STOP_S)
 
 
-def _filled(lines: bytes) -> int:
-    """The events of replays that ended, and of the one that was stopped."""
-    done, last = 0, 0
+def filled_events(lines: bytes) -> int:
+    """Of what `orders replay --json` printed: the events of rebuilds that ended, and of the one that was stopped."""
+    done = 0
     first: dict[str, int] = {}
+    under_way: dict[str, int] = {}
     for line in lines.splitlines():
         told = msgspec.json.decode(line)
+        name = told["projection"]
         if told["type"] == "done":
             done += told["events"]
-            first.pop(told["projection"], None)
-            last = 0
+            under_way.pop(name, None)
         else:
-            last = told["position"] - first.setdefault(told["projection"], told["position"])
-    return done + last
+            under_way[name] = told["position"] - first.setdefault(name, told["position"])
+    return done + sum(under_way.values())
 
 
 @contextmanager
