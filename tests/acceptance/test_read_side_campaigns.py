@@ -30,6 +30,6 @@ def test_no_row_differs_from_a_fold_of_the_log_when_projectors_and_writers_are_k
 
 
 def test_a_read_is_never_older_than_the_write_before_it_at_any_process(database_url: str) -> None:
-    outcome = alternations.run(database_url, alternations=200, seed=3)
+    outcome = alternations.run(database_url, alternations=120, seed=3)
     assert not outcome.findings, outcome
-    assert outcome.reads.total() == outcome.writes.total() == 200
+    assert outcome.reads.total() == outcome.writes.total() == 120
