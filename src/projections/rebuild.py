@@ -90,8 +90,8 @@ class Rebuild:
     """One at a time of a projection, under a lock of its own. Make it with `rebuilding`.
 
     Every method raises RebuildError, ProjectionError, EventStoreError or psycopg.Error with the live tables as they
-    were, and the shadow where it was: calling it again goes on there. Only where psycopg.Error comes while it swaps, the
-    swap may be done all the same: `generation_after_swap` tells.
+    were, and the shadow where it was: calling it again goes on there. Only where psycopg.Error comes while it swaps,
+    the swap may be done all the same: `generation_after_swap` tells.
     """
 
     def __init__(
