@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections.abc import Iterator
 from uuid import uuid4
 
 import psycopg
@@ -19,13 +18,6 @@ from tests.support.postgres import execute, value
 from tests.support.read_service import projecting
 from tests.support.tampering import superuser_url, tamper
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 def append(store: PostgresEventStore, events: int) -> None:

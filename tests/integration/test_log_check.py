@@ -1,6 +1,6 @@
 """What somebody did to the log past every guard is found and named, and nothing else is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -17,13 +17,6 @@ from tests.support.postgres import execute
 from tests.support.silent_progress import Silent
 from tests.support.tampering import tamper, tampering
 from tests.support.trading_desk import TradingDesk
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Rows follow the log, whoever dies in between, and whoever else follows."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,13 +29,6 @@ from tests.support.projection_rows import (
 from tests.support.read_service import projecting
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 def test_the_projector_follows_the_log_live(store: PostgresEventStore, database_url: str) -> None:

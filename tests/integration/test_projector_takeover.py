@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,13 +19,6 @@ from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until
 
 TAKEN_OVER_S = 5.0
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 def seconds_until_all_follow(url: str, desk: TradingDesk) -> float:

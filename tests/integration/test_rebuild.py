@@ -1,6 +1,6 @@
 """Query tables are made anew beside the live ones, compared with them, and put in their place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Event, Thread
 from unittest.mock import patch
 
@@ -38,13 +38,6 @@ from tests.support.rebuilds import (
 )
 from tests.support.trading_desk import Step, TradingDesk, steps
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Rebuilt tables take the place of the live ones: whole or not at all, no query waits, and there is a way back."""
 
 import time
-from collections.abc import Iterator
 from threading import Event, Thread
 from typing import Any
 
@@ -38,13 +37,6 @@ from tests.support.waiting import wait_until
 
 LIVE = ORDER_STATUS.schema
 COUNT = "select count(*) from projection_order_status.orders"
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 @pytest.fixture

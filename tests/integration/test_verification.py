@@ -1,7 +1,6 @@
 """Whatever somebody did to the query tables is found and named, and a table that goes on meanwhile is well."""
 
 import threading
-from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -24,13 +23,6 @@ from tests.support.tampering import tamper
 from tests.support.trading_desk import TradingDesk
 
 SCRATCH = "select count(*) from pg_namespace where nspname like '%_verify'"
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from order_service.migrations import migrate
 from order_service.postgres import EmbeddedPostgres
+from orders.eventstore.postgres import PostgresEventStore
 from tests.support.waiting import wait_until
 
 _TEMPLATE = "template_migrated"
@@ -66,6 +67,14 @@ def database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> I
     """A fresh, migrated database for one test."""
     with fresh_database(postgres_server.url, migrated_template) as url:
         yield url
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[PostgresEventStore]:
+    """The log in the test's own database."""
+    store = PostgresEventStore(database_url)
+    yield store
+    store.close()
 
 
 @pytest.fixture(scope="module")

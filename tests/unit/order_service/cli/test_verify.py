@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -21,13 +20,6 @@ from tests.support.trading_desk import TradingDesk
 from tests.unit.order_service.cli.conftest import Run
 
 CHANGE = "update order_events set state = state || ' '::bytea where notification_id = 4"
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[PostgresEventStore]:
-    store = PostgresEventStore(database_url)
-    yield store
-    store.close()
 
 
 @pytest.fixture
