@@ -41,10 +41,12 @@ from tests.support.projector_process import ProjectorProcess
 from tests.support.waiting import wait_until
 
 GROWTH_UNITS = 120  # appended before a rebuild, at most
+LOG_REBUILDS = 20  # of one log: each reads all of it, and so many of a longer one would take hours
 KILLED_SHARE, WRITERS_SHARE, ROLLED_BACK_SHARE = 0.2, 0.3, 0.1
 HELD_SHARE = 0.5  # of the kills: between two batches, for sure; the others fall where they fall, also after the end
-WRITER_EVENTS_S = 200.0
+WRITER_EVENTS_S = 100.0
 BATCHES = (1, 7, 50, 1_000)
+BATCHES_BESIDE_WRITERS = BATCHES[2:]  # smaller ones come no nearer to a log that grows
 INSTRUMENTS = 10
 FOLLOW_S = 90.0  # it takes a second; this beside a machine that is many times too busy
 REPLAY_S = 90.0
@@ -96,10 +98,12 @@ class Campaign:
         self._store.append(self._writer.units(self.rng.randint(1, GROWTH_UNITS)))
         self._wait_until_followed()
         killed = False
-        with self._writing(self.rng.random() < WRITERS_SHARE):
+        beside_writers = self.rng.random() < WRITERS_SHARE
+        batch_events = self.rng.choice(BATCHES_BESIDE_WRITERS if beside_writers else BATCHES)
+        with self._writing(beside_writers):
             if self.rng.random() < KILLED_SHARE:
                 killed = self._kill_one(projection)
-            with patch("projections.filling.REBUILD_BATCH_EVENTS", self.rng.choice(BATCHES)):
+            with patch("projections.filling.REBUILD_BATCH_EVENTS", batch_events):
                 done = self._rebuild(projection)
         self._judge(projection, done)
         self.outcome.resumed += killed and 0 < done.resumed_at < done.position
@@ -193,7 +197,7 @@ def rebuild_slowly(url: str, name: str, stay_at: int) -> None:
             Event().wait()
 
     with (
-        patch("projections.filling.REBUILD_BATCH_EVENTS", 10),
+        patch("projections.filling.REBUILD_BATCH_EVENTS", 30),
         patch("projections.rebuild.REBUILD_TOLD_S", 0.0),
         rebuilding(projection, store, url, told=told) as rebuild,
     ):
@@ -214,10 +218,12 @@ def run(url: str, *, rebuilds: int, seed: int) -> Outcome:
 def main(rebuilds: int, seed: int | None) -> None:
     seed = int(time.time()) if seed is None else seed
     print(f"seed {seed}")
-    with temporary_folder() as folder, embedded_database(folder) as url:
-        outcome = run(url, rebuilds=rebuilds, seed=seed)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    for number, done in enumerate(range(0, rebuilds, LOG_REBUILDS), 1):
+        with temporary_folder() as folder, embedded_database(folder) as url:
+            outcome = run(url, rebuilds=min(LOG_REBUILDS, rebuilds - done), seed=seed + number - 1)
+        print(f"log {number}: {outcome}", flush=True)
+        if outcome.findings:
+            raise SystemExit(1)
 
 
 if __name__ == "__main__":
