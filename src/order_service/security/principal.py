@@ -1,0 +1,46 @@
+"""Who makes a request: found once, at the door, and carried in the ASGI scope's `user`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+from orders.http import LOCAL_ACCOUNT
+
+
+class AccessScope(StrEnum):
+    """What a credential opens. None implies another, so that a key for the monitoring cannot trade."""
+
+    READ = "read"
+    TRADE = "trade"
+    ADMIN = "admin"
+
+
+PUBLIC = "public"
+"""The scope of a route that needs no credential."""
+
+
+class Principal(Struct, frozen=True):
+    """`key_id` names the API key, and is None in local mode and behind a token; `expires_at_s`, in seconds since 1970,
+    is when the credential ends by itself."""
+
+    account: str
+    scopes: frozenset[str]
+    key_id: str | None = None
+    expires_at_s: float | None = None
+
+    def may(self, scope: str) -> bool:
+        return scope == PUBLIC or scope in self.scopes
+
+
+LOCAL = Principal(account=LOCAL_ACCOUNT, scopes=frozenset(AccessScope))
+"""Who everybody is without credentials, on an address that only this machine reaches."""
+
+
+def principal_of(scope: Mapping[str, Any]) -> Principal | None:
+    """Who makes the request of this ASGI scope; None on a public route without credentials."""
+    found = scope.get("user")
+    return found if isinstance(found, Principal) else None
