@@ -23,6 +23,7 @@ from msgspec import Struct
 from load.balance import Findings, counted
 from load.http_client import Answer, Connection, request
 from load.servers import HOST, embedded_database, order_api, temporary_folder
+from tests.campaigns.concluding import conclude, told_seed
 from tests.campaigns.order_writer import codes
 from tests.support.projector_process import running_projector
 
@@ -176,12 +177,10 @@ async def _alternate(ports: list[int], alternations: int, rng: random.Random) ->
 @click.option("--alternations", default=10_000, show_default=True)
 @click.option("--seed", default=None, type=int, help="Of what is written and read.  [default: the clock's]")
 def main(alternations: int, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     with temporary_folder() as folder, embedded_database(folder) as url:
         outcome = run(url, alternations=alternations, seed=seed)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":

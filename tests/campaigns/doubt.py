@@ -28,6 +28,7 @@ from order_service.postgres import running_url
 from orders.domain import events as e
 from tests.campaigns.adapter_kills import KILL, STALL_S, Deed, Progress, deeds, due, kill_adapter
 from tests.campaigns.agreement import histories, parts
+from tests.campaigns.concluding import conclude, told_seed
 from tests.campaigns.faults import head_of, pages
 from tests.support.logged_exchange import PLACED_FILE
 from tests.support.running_service import RunningService, running_service
@@ -230,11 +231,9 @@ def _check(service: RunningService, accepted: set[str], record: Path, outcome: O
 @click.option("--rate", default=PER_SECOND, show_default=True, help="Orders a second.")
 @click.option("--seed", default=None, type=int, help="Of the orders.  [default: the clock's]")
 def main(kills: int, rate: float, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     outcome = run(kills, seed, per_second=rate)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from simulated_exchange.errors import ControlRefused, ControlUnreachable
 from simulated_exchange.journal import FILE_NAME
 from tests.campaigns.adapter_kills import KILL, Progress, deeds, due, kill_adapter
 from tests.campaigns.agreement import Agreement, agreement
+from tests.campaigns.concluding import conclude, told_seed
 from tests.support.exchange_client import ExchangeClient
 from tests.support.running_service import RunningService, running_service
 from tests.support.waiting import wait_until
@@ -217,11 +218,9 @@ def pages(service: RunningService, path: str) -> Iterator[dict[str, Any]]:
 @click.option("--rate", default=PER_SECOND, show_default=True, help="Orders a second.")
 @click.option("--seed", default=None, type=int, help="Of the orders.  [default: the clock's]")
 def main(orders: int, kills: int, rate: float, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     outcome = run(orders, kills, seed, rate)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 import signal
 import threading
-import time
 from collections import Counter
 from contextlib import suppress
 from typing import Any
@@ -26,6 +25,7 @@ from order_client import OrderClient, OrderClientError
 from order_client.options import Terms
 from simulated_exchange.audit import Audit, audit
 from simulated_exchange.journal import FILE_NAME, read_journal
+from tests.campaigns.concluding import conclude, told_seed
 from tests.support.running_service import RunningService, running_service
 from tests.support.waiting import wait_until
 
@@ -181,11 +181,9 @@ def _disagreement(order: dict[str, Any], found: Audit) -> str | None:
 @click.option("--kills", default=30, show_default=True)
 @click.option("--seed", default=None, type=int, help="Of the load and of who is killed when.  [default: the clock's]")
 def main(kills: int, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     outcome = run(kills, seed)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":

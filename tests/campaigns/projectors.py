@@ -29,6 +29,7 @@ from load.balance import Findings, counted
 from load.servers import embedded_database, temporary_folder
 from orders.eventstore.postgres import PostgresEventStore
 from projections.registry import PROJECTIONS
+from tests.campaigns.concluding import conclude, told_seed
 from tests.support.projector_process import ProjectorProcess
 from tests.support.waiting import wait_until
 
@@ -197,12 +198,10 @@ def run(url: str, *, kills: int, seed: int, projectors: int = 4, writers: int = 
 @click.option("--kills", default=100, show_default=True)
 @click.option("--seed", default=None, type=int, help="Of the orders and of who is killed when.  [default: the clock's]")
 def main(kills: int, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     with temporary_folder() as folder, embedded_database(folder) as url:
         outcome = run(url, kills=kills, seed=seed)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":

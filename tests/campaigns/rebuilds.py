@@ -35,6 +35,7 @@ from projections.projection import Projection
 from projections.rebuild import Progress, Rebuilt, rebuilding
 from projections.registry import PROJECTIONS
 from projections.survey import survey
+from tests.campaigns.concluding import told_seed
 from tests.campaigns.order_writer import OrderWriter, codes
 from tests.campaigns.projectors import verify
 from tests.support.projector_process import ProjectorProcess
@@ -216,8 +217,7 @@ def run(url: str, *, rebuilds: int, seed: int) -> Outcome:
 @click.option("--rebuilds", default=200, show_default=True)
 @click.option("--seed", default=None, type=int, help="Of the orders and of who is killed when.  [default: the clock's]")
 def main(rebuilds: int, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     for number, done in enumerate(range(0, rebuilds, LOG_REBUILDS), 1):
         with temporary_folder() as folder, embedded_database(folder) as url:
             outcome = run(url, rebuilds=min(LOG_REBUILDS, rebuilds - done), seed=seed + number - 1)

@@ -29,6 +29,7 @@ from load.balance import Findings, counted
 from load.http_client import Connection, request
 from load.servers import HOST, Server, embedded_database, order_api, temporary_folder
 from projections.bounds import MAX_CLIENT_BYTES
+from tests.campaigns.concluding import conclude
 from tests.campaigns.feed_listener import Listener
 from tests.campaigns.order_writer import codes
 from tests.campaigns.sockets import INSTRUMENTS, flow
@@ -320,8 +321,7 @@ def run(
 def main(sockets: int, slow: int, pairs: int, turn_s: float, memory: int) -> None:
     with temporary_folder() as folder, embedded_database(folder) as url:
         outcome = run(url, folder, sockets=sockets, slow=slow, pairs=pairs, turn_s=turn_s, memory=memory)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from load.balance import Findings
 from load.servers import embedded_database, order_api, temporary_folder
 from orders.domain import events as e
 from orders.eventstore.postgres import PostgresEventStore
+from tests.campaigns.concluding import conclude, told_seed
 from tests.campaigns.feed_listener import Listener, Seen, seen_as
 from tests.campaigns.feed_wire import EventsWire
 from tests.campaigns.order_writer import codes
@@ -200,12 +201,10 @@ def _made(folder: Path) -> Path:
 @click.option("--rate", default=800.0, show_default=True, help="Events a second.")
 @click.option("--seed", default=None, type=int, help="Of the orders and the cuts.  [default: the clock's]")
 def main(sockets: int, cuts: int, events: int, rate: float, seed: int | None) -> None:
-    seed = int(time.time()) if seed is None else seed
-    print(f"seed {seed}")
+    seed = told_seed(seed)
     with temporary_folder() as folder, embedded_database(folder) as url:
         outcome = run(url, sockets=sockets, cuts=cuts, events=events, per_second=rate, seed=seed)
-    print(outcome)
-    raise SystemExit(1 if outcome.findings else 0)
+    conclude(outcome)
 
 
 if __name__ == "__main__":
