@@ -45,9 +45,11 @@ def _take_account(account: str) -> None:
 
 
 def _restore_signals() -> None:
-    """What Python set for itself, or the parent blocked, is not handed on."""
-    for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    """What Python set for itself, or the parent ignored or blocked, is not handed on: a shell without job control
+    starts what runs in its background with SIGINT and SIGQUIT ignored."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
