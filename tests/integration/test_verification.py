@@ -260,7 +260,7 @@ def test_tables_that_are_written_meanwhile_are_well(
         writer.start()
         try:
             positions = []
-            for _ in range(3):
+            for _ in range(2):
                 for projection in PROJECTIONS:
                     verified = verify(store, database_url, projection)
                     assert verified.findings == []
