@@ -16,7 +16,6 @@ FAILED_ALONE = (
 )
 
 # Work
-SHARDS = 64  # owned one by one: enough for a dozen adapters to share evenly
 WINDOW_DUTIES = 10_000  # open duties held in memory, about 10 MB; the others wait in the table
 UNSENT_RESERVE = 2_500  # of them for orders not sent yet alone: what can only be asked again keeps no new order out
 REFILL_BELOW = 2_500  # duties left in the window when it is filled again from the table

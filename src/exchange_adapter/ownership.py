@@ -15,12 +15,13 @@ import psycopg
 import structlog
 from msgspec import Struct
 
-from exchange_adapter.bounds import DATABASE_RETRY_S, OWNERSHIP_POLL_S, SHARDS, SHARING_POLL_S
+from exchange_adapter.bounds import DATABASE_RETRY_S, OWNERSHIP_POLL_S, SHARING_POLL_S
 from exchange_adapter.figures import Working
 from exchange_adapter.sharing import share_of, surplus_of
 from exchange_adapter.workers import LOCK_SPACE, Worker, Workers
 from orders.eventstore.connections import BoundedConnection, connect, is_dead
 from orders.eventstore.sql import load
+from orders.shards import SHARDS
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from exchange_adapter.bounds import BURST_S, SHARDS, SHORTEST_WAIT_S
+from exchange_adapter.bounds import BURST_S, SHORTEST_WAIT_S
+from orders.shards import SHARDS
 
 
 class Bucket:

@@ -16,11 +16,12 @@ import psycopg
 import structlog
 from msgspec import Struct
 
-from exchange_adapter.bounds import FORGET_WORKER_S, SHARDS
+from exchange_adapter.bounds import FORGET_WORKER_S
 from exchange_adapter.figures import Figures
 from exchange_adapter.sharing import Heartbeats
 from orders.eventstore.connections import BoundedConnection
 from orders.eventstore.sql import load
+from orders.shards import SHARDS
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from exchange_adapter import workers
-from exchange_adapter.bounds import SHARDS
 from exchange_adapter.ownership import LOCK_SPACE, NOTHING
 from exchange_adapter.sharing import Heartbeats
+from orders.shards import SHARDS
 from tests.support.shard_owners import ShardFloor, shard_floor
 from tests.support.waiting import wait_until
 

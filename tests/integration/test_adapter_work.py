@@ -14,7 +14,6 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from exchange_adapter.alert_board import LogAlerts
-from exchange_adapter.bounds import SHARDS
 from exchange_adapter.clock import Clock
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.report_position import PostgresReportPositions
@@ -27,6 +26,7 @@ from orders.eventstore.port import Recorded, StoreUnavailable
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from orders.follower import read_checkpoint
+from orders.shards import SHARDS
 from tests.support.adapter_floor import FULL, PLAIN
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.running_adapter import Client, client_of, running_adapter

@@ -14,10 +14,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from exchange_adapter.bounds import FROZEN_AFTER_BEATS, OWNERSHIP_POLL_S, SHARDS, STOP_WAIT_S
+from exchange_adapter.bounds import FROZEN_AFTER_BEATS, OWNERSHIP_POLL_S, STOP_WAIT_S
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.workers import LOCK_SPACE
 from orders.domain.values import Capabilities, Delivery
+from orders.shards import SHARDS
 from tests.support.adapter_process import AdapterProcess
 from tests.support.logged_exchange import PLACED_FILE
 from tests.support.running_adapter import Client, client_of, running_adapter

@@ -11,8 +11,9 @@ import pytest
 
 from exchange_adapter.alert_board import PostgresAlertBoard
 from exchange_adapter.alerts import AlertKind
-from exchange_adapter.bounds import MAX_ALERTS_COUNTED, SHARDS
+from exchange_adapter.bounds import MAX_ALERTS_COUNTED
 from orders.eventstore.sql import load
+from orders.shards import SHARDS
 
 HELD, WORKABLE = 20_000, 40
 

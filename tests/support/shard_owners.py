@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from exchange_adapter.bounds import SHARDS
 from exchange_adapter.figures import Attempts, Figures, Working
 from exchange_adapter.ownership import NOTHING, Owned, Ownership
 from exchange_adapter.workers import Worker
+from orders.shards import SHARDS
 
 FIGURES = Figures(
     calls_running=3,

@@ -13,9 +13,10 @@ from tests.tidy.tree import ROOT
 
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 ROOMS = {
-    "orders": ["api", "domain", "eventstore", "log_check"],
+    "orders": ["api", "broker", "domain", "eventstore", "log_check"],
     "projections": ["api"],
-    "exchange_adapter": ["api"],
+    "exchange_adapter": ["api", "work"],
+    "event_relay": [],
     "simulated_exchange": [],
     "order_client": [],
     "order_service": [],
@@ -29,6 +30,8 @@ LEGAL = {
     "orders/handlers.py": "import orders.eventstore.postgres, orders.bounds",
     "orders/follower.py": "import orders.eventstore, orders.takeover",
     "orders/takeover.py": "import orders.eventstore",
+    "orders/broker/link.py": "import aio_pika, orders.eventstore, orders.shards",
+    "orders/shards.py": "",
     "orders/hash_chain.py": "import orders.follower",
     "orders/log_check/walk.py": "import orders.hash_chain",
     "orders/bounds.py": "",
@@ -44,6 +47,8 @@ LEGAL = {
     "projections/api/routes.py": "import litestar, projections.projector",
     "exchange_adapter/dispatcher.py": "import orders.handlers, orders.follower",
     "exchange_adapter/api/routes.py": "import litestar, orders.http",
+    "exchange_adapter/work/consumer.py": "import aio_pika, orders.broker.link",
+    "event_relay/relay.py": "import orders.broker.link, orders.follower",
 }
 # A forbidden import, and the contracts that refuse it.
 FORBIDDEN = [
@@ -51,6 +56,8 @@ FORBIDDEN = [
     ("projections/a.py", "import exchange_adapter", {"rooms"}),
     ("exchange_adapter/a.py", "import simulated_exchange", {"rooms"}),
     ("orders/handlers.py", "import projections", {"rooms"}),
+    ("event_relay/a.py", "import projections", {"rooms"}),
+    ("event_relay/a.py", "import orders.handlers", {"reads"}),
     ("orders/domain/a.py", "import orders.eventstore", {"orders"}),
     ("orders/eventstore/a.py", "import orders.handlers", {"orders"}),
     ("orders/follower.py", "import orders.handlers", {"orders", "reads"}),
@@ -68,6 +75,8 @@ FORBIDDEN = [
     ("projections/a.py", "from eventsourcing import persistence", {"eventsourcing"}),
     ("orders/handlers.py", "import litestar", {"litestar"}),
     ("projections/a.py", "from litestar.di import Provide", {"litestar"}),
+    ("event_relay/a.py", "import aio_pika", {"aio-pika"}),
+    ("exchange_adapter/a.py", "import aiormq", {"aio-pika"}),
 ]
 
 

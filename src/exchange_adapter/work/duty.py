@@ -13,12 +13,12 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exchange_adapter.bounds import SHARDS
 from exchange_adapter.policy import backoff_s, day_end
 from orders.domain import events as e
 from orders.domain.order import Order
-from orders.domain.values import Delivery, Evidence, Status, TimeInForce
+from orders.domain.values import Delivery, Evidence, Phase, Status, TimeInForce
 from orders.eventstore.port import Recorded
+from orders.shards import shard_of
 
 _ENDED_UNFILLED = (Status.CANCELED, Status.EXPIRED)
 _AVERAGE_JITTER = 0.5
@@ -54,9 +54,27 @@ class Duty(Struct, frozen=True, kw_only=True):
         return self.delivery is not Delivery.ACKED or self.pending_cancel or self.pending_replace or self.unwanted
 
 
-def shard_of(order_id: UUID) -> int:
-    """Stable for ever: the same in every process and release. The last bits are random in UUIDv5 and v7."""
-    return order_id.int % SHARDS
+def duty_of(order: Order, position: int) -> Duty | None:
+    """The duty that a whole order has, where an event at `position` began or changed it; None where it has none.
+
+    What only its events tell is left out: until when a failed one waits, when a day order ends, and what is for people.
+    """
+    is_open = order.phase is Phase.OPEN
+    duty = Duty(
+        order_id=order.id,
+        shard=shard_of(order.id),
+        since_position=position,
+        position=position,
+        version=order.version,
+        delivery=order.delivery,
+        symbol=order.placed.traded,
+        attempts=order.attempts,
+        failures=order.failures,
+        pending_cancel=is_open and order.pending_cancel is not None,
+        pending_replace=is_open and order.pending_replace is not None,
+        unwanted=order.lives_unwanted,
+    )
+    return duty if duty.unwanted or (is_open and duty.is_open) else None
 
 
 def duty_after(duty: Duty | None, recorded: Recorded, look_up: Callable[[UUID], Order | None]) -> Duty | None:

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from exchange_adapter.bounds import SHARDS
 from exchange_adapter.sharing import Heartbeats, share_of, surplus_of
+from orders.shards import SHARDS
 
 SHARD_SETS = st.frozensets(st.integers(0, SHARDS - 1))
 WORKERS = st.lists(st.text("abcdef", min_size=1), unique=True, min_size=1, max_size=80)

@@ -10,8 +10,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange_adapter.bounds import SHARDS
-from exchange_adapter.work.duty import Duty, duty_after, shard_of
+from exchange_adapter.work.duty import Duty, duty_after
 from orders.domain import commands as c
 from orders.domain import events as e
 from orders.domain.decide import decide
@@ -20,6 +19,7 @@ from orders.domain.order import Order, evolve
 from orders.domain.terms import Rules
 from orders.domain.values import Capabilities, Delivery, Evidence, OrderType, Phase, TimeInForce
 from orders.eventstore.port import Recorded
+from orders.shards import shard_of
 
 AT = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 ORDER = UUID(int=0xABC)
@@ -194,8 +194,3 @@ def test_only_a_day_order_has_an_end() -> None:
         assert log.duty is not None
         end = datetime(2026, 11, 3, tzinfo=UTC) if tif is TimeInForce.DAY else None
         assert log.duty.expires_at == end
-
-
-def test_shards_are_stable_and_all_in_use() -> None:
-    assert {shard_of(UUID(int=n)) for n in range(SHARDS)} == set(range(SHARDS))
-    assert shard_of(UUID("01a1fbec-9f01-7525-a638-93f60d6cee54")) == 0x14

@@ -1,0 +1,85 @@
+"""The supervised connection to RabbitMQ, as far as it needs no broker. The rest is in tests/integration/."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+from aio_pika.exceptions import AMQPError, DeliveryError, ProbableAuthenticationError
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ConnectionNotAllowed, PublishError
+
+from orders.broker.bounds import CONNECT_TIMEOUT_S
+from orders.broker.errors import BrokerAway, BrokerError, BrokerRefuses, NotConfirmed
+from orders.broker.link import Session, as_broker_error, keep_connected
+
+
+async def nothing(session: Session) -> None:
+    raise AssertionError("there is no session")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (ProbableAuthenticationError("ACCESS_REFUSED - login refused"), BrokerRefuses, "user or the password"),
+        (ConnectionNotAllowed("NOT_ALLOWED - vhost x not found"), BrokerRefuses, "vhost x not found"),
+        (ChannelAccessRefused("ACCESS_REFUSED - configure access"), BrokerRefuses, "lacks a right"),
+        (ChannelPreconditionFailed("inequivalent arg"), BrokerRefuses, "inequivalent arg"),
+        (PublishError(None, None), NotConfirmed, "no queue"),
+        (DeliveryError(None, None), NotConfirmed, "is full"),
+        (ConnectionRefusedError(111, "Connection refused"), BrokerAway, "111 Connection refused"),
+        (AMQPError(), BrokerAway, "AMQPError"),
+    ],
+)
+def test_each_error_of_the_client_says_in_a_line_what_is_wrong(
+    error: BaseException, kind: type[BrokerError], words: str
+) -> None:
+    told = as_broker_error(error)
+    assert type(told) is kind
+    assert words in str(told)
+    assert "\n" not in str(told)
+
+
+def test_a_broker_that_is_away_is_tried_again_and_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "orders")
+
+    async def lasting() -> None:
+        stop, tries = asyncio.Event(), asyncio.Semaphore(0)
+
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tries.release()
+            writer.close()
+
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+            url = f"amqp://someone:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            connecting = asyncio.ensure_future(keep_connected(url, "a test", stop, prepare=nothing, work=nothing))
+            for _ in range(3):
+                await asyncio.wait_for(tries.acquire(), 5.0)
+            stop.set()
+            await asyncio.wait_for(connecting, 5.0)
+
+    asyncio.run(lasting())
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("orders")]
+    assert len(lines) == 1
+    assert "RabbitMQ is away" in lines[0]
+    assert "secret" not in caplog.text
+
+
+def test_it_stops_at_once_while_a_broker_that_is_frozen_does_not_answer() -> None:
+    async def lasting() -> float:
+        stop, silent = asyncio.Event(), asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            silent.set()
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+            url = f"amqp://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            connecting = asyncio.ensure_future(keep_connected(url, "a test", stop, prepare=nothing, work=nothing))
+            await asyncio.wait_for(silent.wait(), 5.0)
+            began_at = time.monotonic()
+            stop.set()
+            await asyncio.wait_for(connecting, 5.0)
+            return time.monotonic() - began_at
+
+    assert asyncio.run(lasting()) < CONNECT_TIMEOUT_S / 2
