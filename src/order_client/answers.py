@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _KINDS: dict[int, type[e.Refused]] = {
     HTTPStatus.BAD_REQUEST: e.Invalid,
+    HTTPStatus.UNAUTHORIZED: e.NotPermitted,
+    HTTPStatus.FORBIDDEN: e.NotPermitted,
     HTTPStatus.NOT_FOUND: e.NotFound,
     HTTPStatus.CONFLICT: e.Conflict,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: e.Invalid,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from ssl import SSLContext
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -30,9 +31,12 @@ class AsyncStream(Generic[T]):
     cancelled, for example by a timeout: nothing is lost by that. Iterating is for one task; `aclose` ends it from
     another. After an error it may be asked again, and goes on where it was."""
 
-    def __init__(self, begin: Callable[[], Awaitable[Follower[T]]], headers: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, begin: Callable[[], Awaitable[Follower[T]]], headers: Mapping[str, str], tls: SSLContext | None = None
+    ) -> None:
         self._begin = begin
         self._headers = headers
+        self._tls = tls
         self._follower: Follower[T] | None = None
         self._socket: ClientConnection | None = None
         self._closed = asyncio.Event()
@@ -89,7 +93,7 @@ class AsyncStream(Generic[T]):
     async def _connect(self, url: str) -> Outcome:
         await self._hang_up()
         try:
-            self._socket = await _Connecting(url, **socket_options(self._headers))
+            self._socket = await _Connecting(url, **socket_options(self._headers, self._tls if url.startswith("wss:") else None))
         except CONNECT_ERRORS as error:
             return not_connected(error)
         if self._closed.is_set():  # it was closed meanwhile, and has not seen this socket

@@ -3,6 +3,7 @@
 OrderClientError            `client_order_id` of the order that was to be placed, where there is one
 ├── Refused                 the service said no: status, detail, errors of the fields
 │   ├── Invalid             wrong fields or parameters (400, 413, 415, 422)
+│   ├── NotPermitted        the key or token is missing, wrong or too little (401, 403)
 │   ├── NotFound            there is no such order (404)
 │   ├── OrderEnded          it has already been executed, canceled, ... (400)
 │   ├── Conflict            the key is taken, a change is pending, or the exchange refused it (409)
@@ -60,6 +61,10 @@ class Refused(OrderClientError):
 
 class Invalid(Refused):
     """`errors` names every wrong field."""
+
+
+class NotPermitted(Refused):
+    pass
 
 
 class NotFound(Refused):

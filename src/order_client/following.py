@@ -17,7 +17,7 @@ from order_client.answers import Answer, refusal
 from order_client.bounds import SILENCE_S
 from order_client.conversation import Backoff, Pause
 from order_client.desk import Desk
-from order_client.errors import Invalid, StreamLost
+from order_client.errors import Invalid, NotPermitted, StreamLost
 from order_client.messages import BOOK, CAUGHT_UP, FELL_BEHIND, HEARTBEAT, Told, told
 from order_client.options import StreamOptions
 from order_client.requests import stream_target
@@ -26,6 +26,7 @@ from order_client.resumption import Resumption
 T = TypeVar("T")
 
 WRONG_PARAMETER, TOO_SLOW = 4422, 4408
+_NO_ENTRANCE = {4401: HTTPStatus.UNAUTHORIZED, 4403: HTTPStatus.FORBIDDEN}
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 
 
@@ -184,6 +185,8 @@ class Follower(Generic[T]):
     def _ended(self, ended: Ended) -> str:
         if ended.code == WRONG_PARAMETER:
             raise Invalid(ended.reason, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        if (status := _NO_ENTRANCE.get(ended.code)) is not None:
+            raise NotPermitted(ended.reason, status=status)
         if ended.code != TOO_SLOW:
             self._servers.leave(self._servers.url)
         return ended.reason or f"the connection ended with code {ended.code}"

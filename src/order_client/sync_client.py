@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from ssl import SSLContext
 from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
@@ -18,7 +19,7 @@ from order_client.messages import Message, Told, json_of, message_of
 from order_client.options import NewTerms, OneOrder, OrderFilters, OrderId, StreamOptions, Terms, TradeFilters
 from order_client.resources import Book, Change, HistoryEvent, Instrument, Order, Trade
 from order_client.sync_stream import Stream
-from order_client.wire import answer_of, http_options, request_options, unanswered
+from order_client.wire import answer_of, http_options, request_options, shown_headers, unanswered
 
 T = TypeVar("T")
 
@@ -30,8 +31,10 @@ class OrderClient:
     A call repeats itself, with growing pauses, while nobody answers or the service says that it cannot just now, as
     long as `timeout_s` allows; an order is placed with a key, so that repeats never make a second one. With
     `reads_keep_word`, a read never answers with less than this client has written or seen before, whichever process of
-    the service answers. `headers` go with every request; `on_repeat` hears why a call is repeated. Every call raises
-    OrderClientError (`order_client.errors`); its keyword arguments are explained in `order_client.options`.
+    the service answers. `api_key` is shown with every request; a token may stand there too. `headers` go with each as
+    well, and `tls` says whose certificates are trusted, where those of the system are not enough. `on_repeat` hears why
+    a call is repeated. Every call raises OrderClientError (`order_client.errors`); its keyword arguments are explained
+    in `order_client.options`.
     """
 
     def __init__(
@@ -40,12 +43,15 @@ class OrderClient:
         *,
         timeout_s: float = CALL_TIMEOUT_S,
         reads_keep_word: bool = True,
+        api_key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        tls: SSLContext | None = None,
         on_repeat: Callable[[OrderClientError], None] | None = None,
     ) -> None:
         self._desk = Desk(Servers(base_url), timeout_s=timeout_s, keeps_word=reads_keep_word, on_repeat=on_repeat)
-        self._headers = headers
-        self._http = httpx.Client(**http_options(headers))
+        self._headers = shown_headers(headers, api_key)
+        self._tls = tls
+        self._http = httpx.Client(**http_options(self._headers, tls))
 
     @property
     def position(self) -> int:
@@ -127,7 +133,7 @@ class OrderClient:
             start = self.present_position() if after is None else after
             return Follower(desk, what, start, read)
 
-        return Stream(begin, self._headers)
+        return Stream(begin, self._headers, self._tls)
 
     def _rows(self, pages: Pages[T]) -> Iterator[T]:
         for page in pages:

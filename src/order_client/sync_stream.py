@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Event
+from ssl import SSLContext
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -29,9 +30,12 @@ class Stream(Generic[T]):
     then on will come; otherwise it begins at the first message that is asked for. Iterating is for one thread; `close`
     ends it from any. After an error it may be asked again, and goes on where it was."""
 
-    def __init__(self, begin: Callable[[], Follower[T]], headers: Mapping[str, str] | None) -> None:
+    def __init__(
+        self, begin: Callable[[], Follower[T]], headers: Mapping[str, str], tls: SSLContext | None = None
+    ) -> None:
         self._begin = begin
         self._headers = headers
+        self._tls = tls
         self._follower: Follower[T] | None = None
         self._socket: ClientConnection | None = None
         self._closed = Event()
@@ -86,7 +90,7 @@ class Stream(Generic[T]):
     def _connect(self, url: str) -> Outcome:
         self._hang_up()
         try:
-            self._socket = _Connecting(url, **socket_options(self._headers)).__enter__()
+            self._socket = _Connecting(url, **socket_options(self._headers, self._tls if url.startswith("wss:") else None)).__enter__()
         except CONNECT_ERRORS as error:
             return not_connected(error)
         if self._closed.is_set():  # it was closed meanwhile, and may not have seen this socket

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ssl import SSLContext
 from typing import Any
 
 import httpx
@@ -20,18 +21,25 @@ CONNECT_ERRORS = (OSError, WebSocketException)
 """What opening a WebSocket may raise; a timeout is an OSError."""
 
 
-def http_options(headers: Mapping[str, str] | None) -> dict[str, Any]:
+def shown_headers(headers: Mapping[str, str] | None, api_key: str | None) -> dict[str, str]:
+    """Those that go with every request."""
+    return {**({"Authorization": f"Bearer {api_key}"} if api_key else {}), **(headers or {})}
+
+
+def http_options(headers: Mapping[str, str] | None, tls: SSLContext | None = None) -> dict[str, Any]:
     """Proxies of the environment are left alone: the service is named by its address."""
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
-    return {"headers": dict(headers or {}), "trust_env": False, "follow_redirects": False, "limits": limits}
+    options: dict[str, Any] = {"headers": dict(headers or {}), "trust_env": False, "follow_redirects": False}
+    return {**options, "limits": limits, "verify": tls or True}
 
 
-def socket_options(headers: Mapping[str, str] | None) -> dict[str, Any]:
+def socket_options(headers: Mapping[str, str] | None, tls: SSLContext | None = None) -> dict[str, Any]:
     """Pings are off: their answers stand in line behind frames that a slow reader has not taken, and would time out.
     The service's heartbeats tell a dead connection instead. Frames are not compressed: on most networks that costs
     more than it saves."""
     return {
         "additional_headers": dict(headers or {}),
+        "ssl": tls,
         "open_timeout": OPEN_TIMEOUT_S,
         "close_timeout": CLOSE_TIMEOUT_S,
         "ping_interval": None,

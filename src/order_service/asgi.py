@@ -17,6 +17,9 @@ from order_service.head_requests import head_as_get, methods_told
 from order_service.health import Health, health_router
 from order_service.metrics import Metrics, metrics_router
 from order_service.problem_details import Problems
+from order_service.security.access import Access
+from order_service.security.documentation import DocumentedAccess
+from order_service.security.problems import PROBLEMS as ACCESS_PROBLEMS
 from orders.api.problems import DETAILS
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -24,7 +27,7 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 class ApiParts(Struct, frozen=True):
     """What an API process is made of; `lifespan` starts and stops what the handlers use, `position` is the highest
-    position of the log that this process knows."""
+    position of the log that this process knows; `access` stands before every route, and None lets everybody in."""
 
     handlers: Sequence[ControllerRouterHandler]
     problem_tables: Sequence[Mapping[type[Exception], tuple[int, str]]]
@@ -32,6 +35,7 @@ class ApiParts(Struct, frozen=True):
     metrics: Metrics
     lifespan: Lifespan
     position: Callable[[], int] = lambda: 0
+    access: Access | None = None
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -41,15 +45,18 @@ def create_app(parts: ApiParts) -> Litestar:
         metrics_router(parts.metrics),
         *docs_handlers(version("order-service")),
     ]
-    problems = Problems(*parts.problem_tables, details=DETAILS, position=parts.position)
+    problems = Problems(*parts.problem_tables, ACCESS_PROBLEMS, details=DETAILS, position=parts.position)
     exception_handlers: dict[Any, Any] = problems.handlers()
+    access = DocumentedAccess()
     app = Litestar(
         route_handlers=handlers,
         exception_handlers=exception_handlers,
+        middleware=[] if parts.access is None else [parts.access.middleware],
         lifespan=[parts.lifespan],
-        openapi_config=openapi_config(version("order-service")),
+        openapi_config=openapi_config(version("order-service"), access),
         logging_config=None,
         debug=False,
     )
+    access.learn(app, required=parts.access is not None and parts.access.required)
     app.asgi_handler = encoded_slashes_kept(head_as_get(parts.metrics.middleware(methods_told(app.asgi_handler))))
     return app

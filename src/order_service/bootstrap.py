@@ -28,6 +28,14 @@ from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
 from order_service.projection_figures import ProjectionMetrics, operators_lags
+from order_service.security.access import Access
+from order_service.security.authentication import Authentication
+from order_service.security.door import Door, door_rules
+from order_service.security.key_table import PostgresKeys
+from order_service.security.known_keys import KnownKeys
+from order_service.security.open_streams import OpenStreams
+from order_service.security.principal import account_of
+from order_service.security.tokens import Tokens
 from order_service.settings import Settings
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
@@ -67,6 +75,17 @@ def rules(settings: Settings) -> Rules:
     return Rules(catalogue=settings.catalogue, venue=capabilities(settings))
 
 
+def access(settings: Settings, url: str) -> Access:
+    """The door. `url` leads to the database with the API keys."""
+    door = Door(door_rules(settings))
+    if not settings.access.required:
+        return Access(door)
+    table = PostgresKeys(url)
+    keys = KnownKeys(table)
+    tokens = None if settings.access.tokens is None else Tokens(settings.access.tokens)
+    return Access(door, Authentication(keys, tokens), OpenStreams(keys), when_closed=table.close)
+
+
 Drain = Callable[[], Awaitable[None]]
 
 
@@ -86,6 +105,7 @@ class _ApiProcess:
         self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="log reads")
         self._changes = OrderChanges()
         handler = CommandHandler(self._store, self._writer, rules(settings), self._threads)
+        self._access = access(settings, where.direct_url)
         self._adapter = AdapterTables(where.url)
         limits = Limits(call_timeout_s=settings.venue_call_timeout_s)
         self._operations = Operations(handler, self._adapter, limits, new_id=new_id, now=system_clock)
@@ -113,12 +133,12 @@ class _ApiProcess:
     def parts(self) -> ApiParts:
         reads, log_reader = self._reads, LogReader(self._store, self._threads, self._catalogue)
         handlers = [
-            query_router(reads.reads, reads.order_reads, self._catalogue, problem=Problem),
-            *command_routes(self._commands, problem=Problem, position=self._position),
-            feed_router(self._hub, log_reader, self._catalogue),
-            events_router(self._hub, log_reader, self._catalogue, problem=Problem),
-            operations_router(self._operations, self._adapter, self._facts(), problem=Problem),
-            rebuild_router(self._ask_for_rebuild, self._position, problem=Problem),
+            query_router(reads.reads, reads.order_reads, self._catalogue, problem=Problem, account_of=account_of),
+            *command_routes(self._commands, problem=Problem, account_of=account_of, position=self._position),
+            feed_router(self._hub, log_reader, self._catalogue, account_of=account_of),
+            events_router(self._hub, log_reader, self._catalogue, problem=Problem, account_of=account_of),
+            operations_router(self._operations, self._adapter, self._facts(), problem=Problem, account_of=account_of),
+            rebuild_router(self._ask_for_rebuild, self._position, problem=Problem, account_of=account_of),
         ]
         return ApiParts(
             handlers=handlers,
@@ -131,6 +151,7 @@ class _ApiProcess:
             ),
             metrics=self._metrics,
             lifespan=self._lifespan,
+            access=self._access,
             position=self._position,
         )
 
@@ -171,6 +192,7 @@ class _ApiProcess:
             await asyncio.to_thread(self._writer.close, SHUTDOWN_DRAIN_S)
             self._live.close()
             self._hints.close()
+            self._access.close()
             await self._reads.close()
             self._adapter.close()
             self._store.close()

@@ -18,15 +18,17 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
 from order_service.documented_headers import DocumentedConfig
+from order_service.security.documentation import DocumentedAccess
 from projections.api.feed_document import as_text, feed_document
 
 DOCS_PATH = "/docs"
 ASSETS_PATH = f"{DOCS_PATH}/assets"
 ASYNCAPI_JSON = "application/vnd.aai.asyncapi+json;version=3.0.0"  # AsyncAPI 3.0, "Format"
+_PUBLIC = {"scope": "public"}
 _FAVICON = f'<link rel="icon" href="{ASSETS_PATH}/favicon-32x32.png">'
 
 
-def openapi_config(version: str) -> OpenAPIConfig:
+def openapi_config(version: str, access: DocumentedAccess) -> OpenAPIConfig:
     swagger = SwaggerRenderPlugin(
         js_url=f"{ASSETS_PATH}/swagger-ui-bundle.js",
         css_url=f"{ASSETS_PATH}/swagger-ui.css",
@@ -39,8 +41,9 @@ def openapi_config(version: str) -> OpenAPIConfig:
         version=version,
         description="Durable orders over REST, placed at an unreliable stock exchange.",
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        access=access,
         path=DOCS_PATH,
-        openapi_router=Router(DOCS_PATH, route_handlers=[], include_in_schema=False, after_request=_found),
+        openapi_router=Router(DOCS_PATH, route_handlers=[], include_in_schema=False, after_request=_found, opt=_PUBLIC),
         render_plugins=[swagger, JsonRenderPlugin(path="/openapi.json")],
     )
 
@@ -56,18 +59,18 @@ def docs_handlers(version: str) -> list[ControllerRouterHandler]:
     """The schemas at their usual paths, the files, and / for who looks around."""
     feed = as_text(feed_document(version)).encode()
 
-    @get("/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON)
+    @get("/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON, opt=_PUBLIC)
     async def schema(request: Request[Any, Any, Any]) -> bytes:
         return JsonRenderPlugin().render(request, request.app.openapi_schema.to_schema())
 
-    @get("/asyncapi.json", include_in_schema=False, media_type=ASYNCAPI_JSON)
+    @get("/asyncapi.json", include_in_schema=False, media_type=ASYNCAPI_JSON, opt=_PUBLIC)
     async def feed_schema() -> bytes:
         return feed
 
-    @get("/", include_in_schema=False)
+    @get("/", include_in_schema=False, opt=_PUBLIC)
     async def look_around() -> Redirect:
         return Redirect(DOCS_PATH)
 
     folder = Path(str(files("order_service") / "docs_assets"))
-    assets = create_static_files_router(path=ASSETS_PATH, directories=[folder], include_in_schema=False)
+    assets = create_static_files_router(path=ASSETS_PATH, directories=[folder], include_in_schema=False, opt=_PUBLIC)
     return [schema, feed_schema, look_around, assets]

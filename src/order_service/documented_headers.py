@@ -4,13 +4,14 @@ a route only."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import OpenAPI
 
 from order_service.problem_details import MEDIA_TYPE
+from order_service.security.documentation import DocumentedAccess
 from orders.api.tracing import TRACE_HEADER
 from orders.http import ETAG_HEADER, POSITION_HEADER
 
@@ -37,15 +38,22 @@ _OF_THE_PROCESS = "/health/"
 
 @dataclass
 class DocumentedConfig(OpenAPIConfig):
+    access: DocumentedAccess = field(default_factory=DocumentedAccess)
+
     def to_openapi_schema(self) -> OpenAPI:
         plain = super().to_openapi_schema()
-        return _Documented(**{field.name: getattr(plain, field.name) for field in fields(plain)})
+        documented = _Documented(**{field.name: getattr(plain, field.name) for field in fields(plain)})
+        documented.access = self.access
+        return documented
 
 
 @dataclass
 class _Documented(OpenAPI):
+    def __post_init__(self) -> None:
+        self.access = DocumentedAccess()  # no field: it is no part of the document
+
     def to_schema(self) -> dict[str, Any]:
-        return with_headers(super().to_schema())
+        return with_headers(self.access.told_in(super().to_schema()))
 
 
 def with_headers(document: dict[str, Any]) -> dict[str, Any]:

@@ -119,4 +119,4 @@ def health_router(health: Health) -> Router:
         return Response(report, status_code=503 if report.reasons else 200)
 
     handlers: list[Any] = [live, ready]
-    return Router(path="/", route_handlers=handlers)
+    return Router(path="/", route_handlers=handlers, opt={"scope": "public"})

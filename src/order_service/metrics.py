@@ -89,4 +89,4 @@ def metrics_router(metrics: Metrics) -> Router:
         return Response(await metrics.text(), media_type=PROMETHEUS_TEXT)
 
     handlers: list[Any] = [show_metrics]
-    return Router(path="/", route_handlers=handlers)
+    return Router(path="/", route_handlers=handlers, opt={"scope": "admin"})

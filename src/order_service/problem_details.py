@@ -76,7 +76,7 @@ class Problems:
                 errors=list(getattr(error, "errors", ())),
                 trace_id=trace_id_of(request),
             )
-            return self._respond(problem)
+            return self._respond(problem, getattr(error, "headers", None))
 
         return handle
 

@@ -6,9 +6,11 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
+from pathlib import Path
 
 from order_service.bounds import API_LIVE_POLL_S, API_STOP_S, GC_EVERY_OBJECTS, KEEP_ALIVE_MS
 from order_service.database import database_that_answers
@@ -25,16 +27,19 @@ def run_api(settings: Settings) -> None:
     require_free(settings.listen)
     database_that_answers(settings)
     capabilities(settings)
-    threading.Thread(target=_say_ready_once_live, args=(settings.listen,), daemon=True).start()
-    serve_http("order_service.api_worker:create", settings.listen)
+    tls = settings.access.tls
+    threading.Thread(target=_say_ready_once_live, args=(settings.listen, tls is not None), daemon=True).start()
+    serve_http("order_service.api_worker:create", settings.listen, tls=tls)
 
 
-def serve_http(factory: str, listen: Address) -> None:
-    """Serves the app that `factory` (module:function) makes. `make bench` gives its bare echo the same server."""
+def serve_http(factory: str, listen: Address, *, tls: tuple[Path, Path] | None = None) -> None:
+    """Serves the app that `factory` (module:function) makes. `make bench` gives its bare echo the same server. `tls`
+    are the files of a certificate and its key."""
     from granian import Granian
     from granian.constants import Interfaces, Loops
     from granian.http import HTTP1Settings
 
+    certificate, key = tls or (None, None)
     server = Granian(
         factory,
         factory=True,
@@ -44,6 +49,8 @@ def serve_http(factory: str, listen: Address) -> None:
         loop=Loops.uvloop,
         websockets=True,
         http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE_MS),
+        ssl_cert=certificate,
+        ssl_key=key,
         log_enabled=False,
         workers_kill_timeout=API_STOP_S,
     )
@@ -137,11 +144,12 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
-def _say_ready_once_live(listen: Address) -> None:
+def _say_ready_once_live(listen: Address, encrypted: bool) -> None:
     """The server's worker is another process: whether it answers is seen from outside."""
     while True:
         try:
-            with socket.create_connection((listen.host, listen.port), timeout=1) as probe:
+            with socket.create_connection((listen.host, listen.port), timeout=1) as plain:
+                probe = _unverified(plain) if encrypted else plain
                 probe.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
                 if b" 200 " in probe.recv(64):
                     say_ready()
@@ -149,3 +157,10 @@ def _say_ready_once_live(listen: Address) -> None:
         except OSError:
             pass
         time.sleep(API_LIVE_POLL_S)
+
+
+def _unverified(plain: socket.socket) -> ssl.SSLSocket:
+    """It is our own process that answers, whatever names its certificate has."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(plain)

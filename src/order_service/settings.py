@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from order_service.access_settings import ACCESS_NAMES, AccessSettings, access_settings, require_safe
 from order_service.bounds import MAX_SOCKET_PATH_BYTES
 from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError, WrongSetting
@@ -20,6 +21,7 @@ NAMES = (
     "BASE_URL",
     "LISTEN",
     "TRUSTED_PROXY",
+    *ACCESS_NAMES,
     "ENVIRONMENT",
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
@@ -60,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     base_url: str
     listen: Address
     trusted_proxy: str
+    access: AccessSettings
     environment: str
     database_url: str
     database_direct_url: str
@@ -115,14 +118,16 @@ class _Check:
 
     def settings(self) -> Settings:
         environment = self._one_of("ENVIRONMENT", _ENVIRONMENTS)
-        base_url = self._base_url(default_port=80 if environment == _PRODUCTION else 8000)
+        access = access_settings(self._raw, self._refuse)
+        base_url = self._base_url(environment == _PRODUCTION, access)
         data_dir = self._data_dir()
         catalogue = self._catalogue()
         self._nothing_yet("AMQP_URL", "RabbitMQ as the carrier of the adapter's work is not available in this release")
         checked: dict[str, Any] = {
             "base_url": base_url,
-            "listen": self._listen(base_url),
+            "listen": self._listen(base_url, access),
             "trusted_proxy": self._trusted_proxy(),
+            "access": access,
             "environment": environment,
             "database_url": self._postgres_url("DATABASE_URL"),
             "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
@@ -156,8 +161,9 @@ class _Check:
         if self._raw[name]:
             self._refuse(name, why)
 
-    def _base_url(self, default_port: int) -> str:
-        given = self._raw["BASE_URL"] or f"http://127.0.0.1:{default_port}"
+    def _base_url(self, production: bool, access: AccessSettings) -> str:
+        scheme, port = ("https", 443) if access.tls_certificate else ("http", 80)
+        given = self._raw["BASE_URL"] or f"{scheme}://127.0.0.1:{port if production else 8000}"
         try:
             parts = urlsplit(given)
             port = parts.port
@@ -168,9 +174,11 @@ class _Check:
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or beside:
             self._refuse("BASE_URL", "is not like http://127.0.0.1:8000, with no path, query or password")
             return ""
+        if access.tls_certificate and parts.scheme != "https":
+            self._refuse("BASE_URL", "begins with http://, but TLS_CERTIFICATE is set: make it https://")
         return given.rstrip("/")
 
-    def _listen(self, base_url: str) -> Address:
+    def _listen(self, base_url: str, access: AccessSettings) -> Address:
         given = self._raw["LISTEN"]
         if given:
             address = _address(given)
@@ -182,12 +190,8 @@ class _Check:
             if not parts.hostname:
                 return Address("127.0.0.1", 0)  # _base_url has said it
             address = Address(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
-        if not _is_loopback(address.host) and not self._raw["TRUSTED_PROXY"]:
-            self._refuse(
-                "LISTEN" if given else "BASE_URL",
-                f"{address.host} is not a loopback address: without authentication only 127.0.0.1, ::1 or localhost"
-                " are served, or set TRUSTED_PROXY to the proxy that authenticates",
-            )
+        name = "LISTEN" if given else "BASE_URL"
+        require_safe(name, address.host, access, self._raw["TRUSTED_PROXY"], self._refuse)
         return address
 
     def _trusted_proxy(self) -> str:
@@ -320,12 +324,3 @@ def _address(given: str) -> Address | None:
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         return None
     return Address(host.strip("[]"), int(port))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -74,9 +74,19 @@ The order service listens on {url} (ready after {seconds:.1f} s), and places ord
   list all         curl -s {url}/orders
   watch them       {_orders_command()} watch
   documentation    {url}/docs
-
+{_keys_told(settings)}
 Ctrl-C stops everything and loses nothing.
 """
+    )
+
+
+def _keys_told(settings: Settings) -> str:
+    if not settings.access.required:
+        return ""
+    make = f"{_orders_command()} keys create --account NAME --scope read --scope trade"
+    return (
+        f"  make a key       {make}"
+        "\n  and show it      -H 'Authorization: Bearer <the key>'; our own commands take it from ORDERS_API_KEY\n"
     )
 
 

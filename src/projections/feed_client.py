@@ -13,6 +13,8 @@ from projections.feed import Entry, Subscription, Telling
 
 TOO_SLOW = 4408
 WRONG_PARAMETER = 4422
+NOT_AUTHENTICATED = 4401
+NOT_PERMITTED = 4403
 GOING_DOWN = 1012  # service restart (IANA's registry of close codes)
 FULL = 1013  # try again later
 MISBEHAVED = 1008

@@ -55,7 +55,7 @@ async def service(module_database_url: str) -> AsyncIterator[Service]:
     store = PostgresEventStore(module_database_url)
     desk = TradingDesk(store)
     transport = httpx.ASGITransport(app=cast(Any, app))
-    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://orders.test") as http:
+    async with app.lifespan(), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         order_id = desk.place("EURUSD", 10, "1.1")
         desk.fill(order_id, 4)
         service = Service(app, http, desk, order_id)

@@ -114,7 +114,7 @@ def operations_router(
         *_one_action(operations, facts, problem, account_of),
         *_lists(tables, facts, problem),
     ]
-    return Router(path="/ops", route_handlers=handlers, tags=[doc.TAG])
+    return Router(path="/ops", route_handlers=handlers, tags=[doc.TAG], opt={"scope": "admin"})
 
 
 def _held(operations: Operations, facts: Facts, problem: type[msgspec.Struct] | None) -> Any:

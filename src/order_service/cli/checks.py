@@ -12,6 +12,7 @@ import msgspec
 
 from order_service.bounds import DOCTOR_CHECK_S, LOW_DISK_BYTES
 from order_service.cli.findings import Finding
+from order_service.cli.own_access import http_options
 from order_service.errors import SettingsError
 from order_service.exchange import capabilities
 from order_service.listening import holder_of, why_taken
@@ -98,7 +99,7 @@ def check_port(settings: Settings) -> Iterator[Finding]:
 def check_api(settings: Settings) -> Iterator[Finding]:
     url = settings.base_url
     try:
-        answer = httpx.get(f"{url}/health/ready", timeout=DOCTOR_CHECK_S / 2, trust_env=False)
+        answer = httpx.get(f"{url}/health/ready", timeout=DOCTOR_CHECK_S / 2, **http_options(settings))
         report = answer.json()
         status, reasons = report["status"], report["reasons"]
     except httpx.HTTPError as error:

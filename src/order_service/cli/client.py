@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from order_service.bounds import CLIENT_TIMEOUT_S
+from order_service.cli.own_access import http_options
 from order_service.errors import (
     ConflictError,
     NotFoundError,
@@ -20,6 +21,7 @@ from order_service.errors import (
 )
 from order_service.settings import Settings
 
+_NO_ENTRANCE = {401: ". Set ORDERS_API_KEY", 403: ". The key in ORDERS_API_KEY says who asks"}
 _BY_STATUS = {404: NotFoundError, 409: ConflictError, 422: WrongRequestError}
 
 
@@ -61,7 +63,7 @@ class Api:
 
 @contextmanager
 def api(settings: Settings) -> Iterator[Api]:
-    with httpx.Client(base_url=settings.base_url, timeout=CLIENT_TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=settings.base_url, timeout=CLIENT_TIMEOUT_S, **http_options(settings)) as client:
         yield Api(client)
 
 
@@ -92,7 +94,8 @@ def _not_ours(answer: httpx.Response) -> UnreachableError:
 
 def _refusal(answer: httpx.Response) -> ServiceError:
     kind = UnreachableError if answer.status_code >= 500 else _BY_STATUS.get(answer.status_code, RefusedError)
-    return kind(_detail(answer))
+    hint = _NO_ENTRANCE.get(answer.status_code, "")
+    return kind(f"{_detail(answer)}{hint}")
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
+from order_service.access_settings import ACCESS_NAMES
 from order_service.bounds import DOCTOR_CHECK_S
+from order_service.cli.access_checks import check_access
 from order_service.cli.checks import check_api, check_data_folder, check_port, check_venue
 from order_service.cli.database_checks import check_database
 from order_service.cli.findings import Finding
@@ -21,10 +23,13 @@ from order_service.settings import Settings, load_settings
 
 Check = Callable[[Settings], Iterable[Finding]]
 
+_FOR_ACCESS = frozenset({*ACCESS_NAMES, "BASE_URL", "LISTEN", "TRUSTED_PROXY", "DATABASE_URL", "ORDERS_DATA_DIR"})
+
 CHECKS: dict[str, tuple[Check, frozenset[str]]] = {
     "data folder": (check_data_folder, frozenset({"ORDERS_DATA_DIR"})),
     "database": (check_database, frozenset({"DATABASE_URL", "DATABASE_DIRECT_URL", "ORDERS_DATA_DIR"})),
     "exchange": (check_venue, frozenset({"EXCHANGE", "EXCHANGE_ADDRESS", "ORDERS_DATA_DIR"})),
+    "access": (check_access, _FOR_ACCESS),
     "port": (check_port, frozenset({"BASE_URL", "LISTEN", "ENVIRONMENT"})),
     "API": (check_api, frozenset({"BASE_URL", "ENVIRONMENT"})),
 }

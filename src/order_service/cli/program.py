@@ -55,6 +55,7 @@ COMMANDS = {
     "workers": ("parked", "List the adapter processes."),
     "alerts": ("parked", "List the open alerts."),
     "watch": ("watch", "Follow what happens to orders, live."),
+    "keys": ("keys", "API keys: create, list, revoke."),
 }
 """Each command's module in this package, and its line in the help."""
 

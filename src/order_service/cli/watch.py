@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
-from order_client import Invalid, OrderClient, OrderClientError
+from order_client import Invalid, NotPermitted, OrderClient, OrderClientError
 from order_client.sync_stream import Stream
 from order_service.bounds import WATCH_START_S
 from order_service.cli.output import print_line
-from order_service.errors import UnreachableError, WrongRequestError
-from order_service.settings import load_settings
+from order_service.cli.own_access import tls
+from order_service.errors import RefusedError, UnreachableError, WrongRequestError
+from order_service.settings import Settings, load_settings
 
 _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Rejected": "red", "Expired": "yellow"}
 _COLUMNS = {
@@ -43,9 +44,10 @@ def watch(as_json: bool, **asked: Any) -> None:
 
     Where the connection is lost it goes on as soon as the service is back, and neither misses nor repeats anything.
     """
-    url = load_settings().base_url
+    settings = load_settings()
+    url = settings.base_url
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), _messages(url, **asked) as messages:
+    with suppress(KeyboardInterrupt), _messages(settings, **asked) as messages:
         for number, message in enumerate(messages):
             if not number:  # not before: what is wrong with the request has been told by then
                 click.echo(f"watching {url.replace('http', 'ws', 1)}/ws; Ctrl-C ends it", err=True)
@@ -55,16 +57,19 @@ def watch(as_json: bool, **asked: Any) -> None:
 
 
 @contextmanager
-def _messages(url: str, after: int | None, **asked: Any) -> Iterator[Stream[bytes]]:
-    """Raises UnreachableError where there is no service now, and WrongRequestError."""
+def _messages(settings: Settings, after: int | None, **asked: Any) -> Iterator[Stream[bytes]]:
+    """Raises UnreachableError where there is no service now, RefusedError, and WrongRequestError."""
+    url, key = settings.base_url, settings.access.api_key
     try:
-        with OrderClient(url, timeout_s=WATCH_START_S) as client:
+        with OrderClient(url, timeout_s=WATCH_START_S, api_key=key, tls=tls(settings)) as client:
             start = client.present_position()
             asked |= {"after": start if after is None else after, "caught_up": True, "on_lost": _Told()}
             with client.stream_json(**asked) as messages:
                 yield messages
     except Invalid as wrong:
         raise WrongRequestError(str(wrong)) from None
+    except NotPermitted as refused:
+        raise RefusedError(f"{refused}. ORDERS_API_KEY is the key that is shown") from None
     except OrderClientError as error:
         raise UnreachableError(f"no feed: {error}. Start the service with `orders up`, or set BASE_URL") from None
 

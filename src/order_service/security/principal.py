@@ -44,3 +44,9 @@ def principal_of(scope: Mapping[str, Any]) -> Principal | None:
     """Who makes the request of this ASGI scope; None on a public route without credentials."""
     found = scope.get("user")
     return found if isinstance(found, Principal) else None
+
+
+def account_of(connection: Any) -> str:
+    """For the APIs: the account of who makes this request, or opened this WebSocket."""
+    principal: Principal = connection.scope["user"]
+    return principal.account

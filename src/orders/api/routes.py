@@ -36,6 +36,8 @@ NOT_PLACED = b'{"message": "Internal server error while placing the order"}'
 _OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, TooLarge, BrokenLog)
 """What no table turns into a problem on POST; what a client or an overload caused keeps its own answer."""
 
+_TRADE = {"scope": "trade"}
+
 _GONE = InternalServerException
 """Litestar's word for a client that is gone."""
 
@@ -68,6 +70,7 @@ def _placing(
     @post(
         ["/orders", "/order"],
         request_max_body_size=MAX_BODY_BYTES,
+        opt=_TRADE,
         summary="Place an order",
         description="201: it is durable, and its placing at the exchange is guaranteed. 200: the key named it before.",
         responses=_responses(problem, placed, 400, 409, 413, 415, 422, 500, 503),
@@ -100,6 +103,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         http_method=[HttpMethod.PUT, HttpMethod.PATCH],
         request_max_body_size=MAX_BODY_BYTES,
         status_code=200,
+        opt=_TRADE,
         summary="Change quantity or limit price",
         description="Waits up to 2 s for the exchange.",
         responses=_responses(problem, replaced, 400, 404, 409, 413, 415, 422, 503),
@@ -115,6 +119,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
     @delete(
         paths,
         status_code=200,
+        opt=_TRADE,
         summary="Cancel an order",
         description="Waits up to 2 s for the exchange.",
         responses=_responses(problem, canceled, 400, 404, 409, 503),

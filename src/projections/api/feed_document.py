@@ -14,7 +14,16 @@ from msgspec import Struct
 
 from projections.bounds import MAX_FRAME_MESSAGES
 from projections.feed import CHANNELS
-from projections.feed_client import BROKEN, FULL, GOING_DOWN, MISBEHAVED, TOO_SLOW, WRONG_PARAMETER
+from projections.feed_client import (
+    BROKEN,
+    FULL,
+    GOING_DOWN,
+    MISBEHAVED,
+    NOT_AUTHENTICATED,
+    NOT_PERMITTED,
+    TOO_SLOW,
+    WRONG_PARAMETER,
+)
 from projections.feed_messages import MESSAGES, Closed
 
 _Schema = dict[str, Any]
@@ -57,7 +66,9 @@ _CLOSE_CODES = {
     MISBEHAVED: "The client sent more than this feed listens to.",
     BROKEN: "An error of the service; the reason has the position to resume from.",
     GOING_DOWN: "The service restarts; the reason has the position to resume from.",
-    FULL: "Too many clients; try again later.",
+    FULL: "Too many clients, or the service cannot tell now who asks; try again later.",
+    NOT_AUTHENTICATED: "The key or token is missing or wrong, or has ended since: take another one.",
+    NOT_PERMITTED: "The key or token lacks the scope `read`.",
     TOO_SLOW: "The client read too slowly; the reason has the position to resume from.",
     WRONG_PARAMETER: "A parameter is wrong; the reason says which.",
 }

@@ -60,7 +60,7 @@ def events_router(
             raise InvalidParameters([FieldError("after", f"Parameter `after`: {wrong}")])
         return _EventStream(msgspec.structs.replace(wanted, batch=True), hub, reader)
 
-    return Router(path="/", route_handlers=[events])
+    return Router(path="/", route_handlers=[events], opt={"scope": "read", "stream": True})
 
 
 def _responses(problem: type[msgspec.Struct] | None) -> dict[int, ResponseSpec]:

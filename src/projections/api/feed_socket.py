@@ -37,7 +37,7 @@ def feed_router(
             return
         await serve(AcceptedSocket(socket, batch=subscription.batch), subscription, hub, reader)
 
-    return Router(path="/", route_handlers=[feed, without_upgrade])
+    return Router(path="/", route_handlers=[feed, without_upgrade], opt={"scope": "read"})
 
 
 @get("/ws", include_in_schema=False)

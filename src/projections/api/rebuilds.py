@@ -47,4 +47,4 @@ def rebuild_router(
         asked = await ask(segment_text(name), f"operator {account_of(request)}")
         return Response(asked, headers={POSITION_HEADER: str(position()), "Location": "/ops/projections"})
 
-    return Router(path="/", route_handlers=[rebuild_projection])
+    return Router(path="/", route_handlers=[rebuild_projection], opt={"scope": "admin"})

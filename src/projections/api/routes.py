@@ -48,7 +48,7 @@ def query_router(
         _book(reads, account_of, _problems(problem, 404, 422, 503)),
         _instruments(reads, catalogue, _problems(problem, 422, 503)),
     ]
-    return Router(path="/", route_handlers=handlers)
+    return Router(path="/", route_handlers=handlers, opt={"scope": "read"})
 
 
 _NOT_MODIFIED = ResponseSpec(None, description="The client has it as it is", generate_examples=False)

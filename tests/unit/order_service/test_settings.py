@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from order_service.access_settings import ACCESS_NAMES, AccessSettings
 from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError
 from order_service.settings import NAMES, Address, Settings, default_data_dir, load_settings
@@ -35,6 +36,7 @@ def test_without_any_setting_everything_has_the_contracts_default() -> None:
         base_url="http://127.0.0.1:8000",
         listen=Address("127.0.0.1", 8000),
         trusted_proxy="",
+        access=AccessSettings(),
         environment="development",
         database_url="",
         database_direct_url="",
@@ -175,7 +177,7 @@ def test_a_wrong_value_is_refused_in_one_line_that_names_it_and_shows_no_secret(
 
 def test_every_setting_is_tried_here() -> None:
     tried = {name for name, *_ in ACCEPTED} | {name for name, _ in REFUSED} | {"INSTRUMENTS"}
-    assert tried == set(NAMES)
+    assert tried | set(ACCESS_NAMES) == set(NAMES), "those are tried in test_access_settings.py"
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

@@ -1,0 +1,17 @@
+"""Every bound of the door, each with its reason."""
+
+LEAST_TOKEN_SECRET = 32  # characters: HS256 wants a secret no shorter than its hash (RFC 7518, 3.2)
+MAX_CREDENTIAL = 8192  # characters of a token; one with a dozen claims has a thousand
+MAX_ACCOUNT = 128  # characters of an account's name: as many as a client_order_id may have
+MAX_KEY_NAME = 100  # characters of what a person calls a key
+KEY_FRESH_S = 1.0  # what is known of a key is asked again after this: a revocation is felt so soon
+KEY_REFRESH_S = 0.5  # a key in use is asked for before that, so that no request waits for the answer
+MAX_KNOWN_KEYS = 4096  # keys of which an API process remembers whether they hold, some 500 bytes each
+MAX_ASKED_KEYS = 512  # keys in one question to the database
+MAX_KEYS_WAITING = 4096  # keys that requests wait for: a flood of invented ones is turned away past it
+KEY_USED_EVERY_S = 60.0  # how often it is written down that a key was used
+MAX_KNOWN_TOKENS = 4096  # tokens whose signature was checked, until they expire
+MAX_KNOWN_HOSTS = 256  # Host headers whose verdict is kept
+CREDENTIAL_LOOK_S = 1.0  # how often it is looked whether the credentials of open streams still hold
+GOODBYE_S = 2.0  # a client that is sent away and does not read is cut after this
+MAX_KEYS_LISTED = 10_000  # of `orders keys list`: more than a person reads
