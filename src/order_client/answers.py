@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from order_client import errors as e
 from order_client.bounds import MAX_WORDS
+from order_client.resources import Order
 
 T = TypeVar("T")
 
@@ -68,6 +69,14 @@ class _Problem(Struct):
     trace_id: str | None = None
 
 
+class _Result(Struct):
+    """What became of one order of many: an order or a problem, or something of a newer service."""
+
+    status: int
+    order: Order | None = None
+    problem: _Problem | None = None
+
+
 _problems = msgspec.json.Decoder(_Problem)
 
 
@@ -88,6 +97,26 @@ def refusal(answer: Answer, *, after_doubt: bool) -> e.OrderClientError:
         problem = _problems.decode(answer.body)
     except msgspec.DecodeError:
         problem = _Problem(detail=_words(answer))
+    if problem.trace_id is None:
+        problem.trace_id = answer.headers.get("x-trace-id")
+    return _refused(status, problem, after_doubt=after_doubt)
+
+
+def results(answer: Answer, keys: Sequence[str]) -> list[Order | e.Refused]:
+    """What became of each order of many, in order; a refusal has its order's key. Raises UnexpectedAnswer."""
+    told = content(answer, list[_Result])
+    if len(told) != len(keys):
+        raise e.UnexpectedAnswer(f"this is no answer of an order service: {len(told)} results for {len(keys)} orders")
+    return [one.order or _of_one(one, key) for one, key in zip(told, keys, strict=True)]
+
+
+def _of_one(result: _Result, key: str) -> e.Refused:
+    refused = _refused(result.status, result.problem or _Problem(), after_doubt=False)
+    refused.client_order_id = key
+    return refused
+
+
+def _refused(status: int, problem: _Problem, *, after_doubt: bool) -> e.Refused:
     kind = problem.type.rpartition(":")[2]
     error = e.Unavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _KINDS.get(status, e.Refused)
     return (e.OrderEnded if kind == _ORDER_ENDED else error)(
@@ -95,7 +124,7 @@ def refusal(answer: Answer, *, after_doubt: bool) -> e.OrderClientError:
         status=status,
         kind=kind,
         errors=problem.errors,
-        trace_id=problem.trace_id or answer.headers.get("x-trace-id"),
+        trace_id=problem.trace_id,
         after_doubt=after_doubt,
     )
 

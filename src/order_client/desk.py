@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from order_client import requests
-from order_client.answers import Answer, content
+from order_client.answers import Answer, content, results
 from order_client.bounds import MAX_PAGE
 from order_client.conversation import Call, Conversation, Servers
-from order_client.errors import Conflict, OrderClientError, OrderEnded
-from order_client.options import NewTerms, OneOrder, OrderFilters, OrderId, Terms, TradeFilters
+from order_client.errors import Conflict, OrderClientError, OrderEnded, Refused
+from order_client.options import KeyedTerms, NewTerms, OneOrder, OrderFilters, OrderId, Terms, TradeFilters
 from order_client.requests import Request
 from order_client.resources import Book, Change, HistoryEvent, Instrument, Order, Trade
 
@@ -68,6 +68,15 @@ class Desk:
             return content((yield from self.ask(requests.placing(key, terms), timeout_s)), Order)
         except OrderClientError as error:
             error.client_order_id = key
+            raise
+
+    def place_many(self, orders: Sequence[KeyedTerms], timeout_s: float | None) -> Conversation[list[Order | Refused]]:
+        keys = [terms.get("client_order_id") or str(uuid4()) for terms in orders]
+        keyed = [{**terms, "client_order_id": key} for terms, key in zip(orders, keys, strict=True)]
+        try:
+            return results((yield from self.ask(requests.placing_many(keyed), timeout_s)), keys)
+        except OrderClientError as error:
+            error.client_order_ids = keys
             raise
 
     def cancel(self, order_id: OrderId, timeout_s: float | None) -> Conversation[Change]:

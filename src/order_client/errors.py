@@ -31,9 +31,11 @@ class FieldError(Struct, frozen=True):
 
 class OrderClientError(Exception):
     """`str()` says what happened in a person's words. `client_order_id` is the key of an order that was to be placed: a
-    call of `place` with it and the same terms can never make a second order."""
+    call of `place` with it and the same terms can never make a second order. `client_order_ids` are those of many
+    orders that were to be placed together."""
 
     client_order_id: str | None = None
+    client_order_ids: Sequence[str] = ()
 
 
 class Refused(OrderClientError):

@@ -25,6 +25,12 @@ class Terms(TypedDict, total=False):
     time_in_force: str | None
 
 
+class KeyedTerms(Terms, total=False):
+    """An order of many, with its own key; without one it gets a key of the client's."""
+
+    client_order_id: str | None
+
+
 class NewTerms(TypedDict, total=False):
     """`quantity` is the new total, what is filled included."""
 

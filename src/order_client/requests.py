@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,6 +30,12 @@ def placing(client_order_id: str, terms: Mapping[str, Any]) -> Request:
     """The key makes it repeatable."""
     body = _body({**terms, "client_order_id": client_order_id})
     return Request(method="POST", target="/orders", body=body, changes=True)
+
+
+def placing_many(orders: Sequence[Mapping[str, Any]]) -> Request:
+    """Each with its key, which makes it repeatable."""
+    body = msgspec.json.encode({"orders": [_given(terms) for terms in orders]})
+    return Request(method="POST", target="/orders/batch", body=body, changes=True)
 
 
 def canceling(order_id: OrderId) -> Request:
@@ -70,7 +76,11 @@ def book_path(symbol: str) -> str:
 
 
 def _body(terms: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({name: value for name, value in terms.items() if value is not None})
+    return msgspec.json.encode(_given(terms))
+
+
+def _given(terms: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in terms.items() if value is not None}
 
 
 def _target(path: str, params: Mapping[str, Any]) -> str:

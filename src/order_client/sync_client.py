@@ -13,10 +13,19 @@ import httpx
 from order_client.bounds import CALL_TIMEOUT_S
 from order_client.conversation import Conversation, Outcome, Pause, Send, Servers
 from order_client.desk import Desk, Pages
-from order_client.errors import OrderClientError
+from order_client.errors import OrderClientError, Refused
 from order_client.following import Follower, wanted
 from order_client.messages import Message, Told, json_of, message_of
-from order_client.options import NewTerms, OneOrder, OrderFilters, OrderId, StreamOptions, Terms, TradeFilters
+from order_client.options import (
+    KeyedTerms,
+    NewTerms,
+    OneOrder,
+    OrderFilters,
+    OrderId,
+    StreamOptions,
+    Terms,
+    TradeFilters,
+)
 from order_client.resources import Book, Change, HistoryEvent, Instrument, Order, Trade
 from order_client.sync_stream import Stream
 from order_client.wire import answer_of, http_options, request_options, shown_headers, unanswered
@@ -78,6 +87,16 @@ class OrderClient:
         in time and the order may exist. Each error has the `client_order_id`: placing again with it is safe.
         """
         return self._run(self._desk.place(terms, client_order_id, timeout_s))
+
+    def place_many(self, orders: Sequence[KeyedTerms], *, timeout_s: float | None = None) -> Sequence[Order | Refused]:
+        """Many orders, a thousand at most, durable together in one commit; in order, each order or why it was refused.
+        A refused one keeps no other from being placed, and its error is returned, not raised.
+
+        Orders without `client_order_id` get keys of their own. Raises Invalid where the list is empty or too long, and
+        InDoubt where nobody answered in time and they may exist. Each error has the `client_order_ids`: placing again
+        with them is safe.
+        """
+        return self._run(self._desk.place_many(orders, timeout_s))
 
     def cancel(self, order_id: OrderId, *, timeout_s: float | None = None) -> Change:
         """Cancels an order; the service waits up to 2 s for the exchange. Raises NotFound, OrderEnded, Conflict."""

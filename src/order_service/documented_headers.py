@@ -33,6 +33,7 @@ _ALWAYS = {POSITION_HEADER, ETAG_HEADER, "Retry-After", TRACE_HEADER, "Idempoten
 """Present wherever they are declared; `Link` where there is more, `Location` of a 500 where the order may exist."""
 
 _ORDER = {"$ref": "#/components/schemas/OrderResource"}
+_NOT_PLACED = {"$ref": "#/components/schemas/NotPlaced"}
 _OF_THE_PROCESS = "/health/"
 
 
@@ -73,6 +74,7 @@ def _names(method: str, operation: dict[str, Any], status: int, response: dict[s
     content: dict[str, Any] = response.get("content", {})
     shown = content.get("application/json", {}).get("schema")
     places = method == "post" and 201 in map(int, operation["responses"])
+    not_placed = shown == _NOT_PLACED
     # Not of a PUT: see orders/api/routes.py.
     if status == 304 or (shown == _ORDER and method != "put"):
         yield ETAG_HEADER
@@ -82,9 +84,9 @@ def _names(method: str, operation: dict[str, Any], status: int, response: dict[s
         yield "Location"
     if places and status == 200:
         yield "Idempotent-Replayed"
-    if status == 503 or (places and status == 500):
+    if status == 503 or not_placed:
         yield "Retry-After"
-    if MEDIA_TYPE in content or (places and status == 500):
+    if MEDIA_TYPE in content or not_placed:
         yield TRACE_HEADER
 
 

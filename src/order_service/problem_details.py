@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,12 +15,11 @@ from msgspec import Struct
 from orders.api.tracing import TRACE_HEADER, trace_id_of
 from orders.bounds import RETRY_AFTER_S
 from orders.domain.errors import FieldError
-from orders.http import POSITION_HEADER
+from orders.http import BLANK, POSITION_HEADER, problem_type
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-BLANK = "about:blank"
 
 AnyRequest = Request[Any, Any, Any]
 Handler = Callable[[AnyRequest, Any], Response[bytes]]
@@ -69,7 +67,7 @@ class Problems:
             if detail is not None:
                 log.warning("%s: %s", _asked(request), error, extra={"trace_id": trace_id_of(request)})
             problem = Problem(
-                type=f"urn:problem-type:{_kebab(kind.__name__)}",
+                type=problem_type(kind),
                 title=title,
                 status=status,
                 detail=detail or str(error),
@@ -128,7 +126,3 @@ def _valid(text: str) -> str:
 
 def _asked(request: AnyRequest) -> str:
     return f"{request.scope['method']} {request.scope['path']}"
-
-
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

@@ -8,6 +8,9 @@ MAX_TEXT = 500  # characters of a reason that a venue or an operator gives
 MAX_ACCOUNT = 64  # characters of an account's name
 
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
+MAX_BATCH_ORDERS = 1_000  # orders of one POST /orders/batch: one commit, which holds the append lock some 30 ms
+MAX_BATCH_BODY_BYTES = 2 * 1024 * 1024  # that many orders at seven times what an honest one has
+ORDERS_A_TURN = 100  # of such a batch that are read or decided before others get their turn: some 2 ms
 MAX_CURSOR = 256  # characters of a cursor; ours have 40, those with a day and a symbol up to 90
 MAX_NUMBER_DIGITS = 100  # of a whole number in a body: far more than any field takes
 MAX_WAIT_MS = 5_000  # how long a read waits for what it asks for, the contract's; then 503
@@ -58,4 +61,20 @@ MAX_UNCOVERED_EVENTS = 10_000  # not in the hash chain yet, of a chain that is k
 CHECK_LINKS = 32  # links of the chain a read: 1 MB
 CHECK_STATEMENT_S = 60.0  # one read of a check: a batch takes milliseconds, a first read of cold pages seconds
 HELD_UNITS = 512  # later units of streams that are in the present batch; past it the drain stops looking
+COMMIT_SECONDS = (
+    0.0005,
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+)  # buckets: one takes some ms
+COMMIT_UNITS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)  # buckets, up to MAX_BATCH_UNITS and a whole batch
 RETRY_AFTER_S = 1  # what a client is told to wait: a database that restarts needs about that

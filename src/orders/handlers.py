@@ -17,14 +17,15 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from orders.bounds import CACHED_FILLS, CACHED_ORDERS, COMMAND_ATTEMPTS, MAX_STREAM_READ
+from orders.bounds import CACHED_FILLS, CACHED_ORDERS, COMMAND_ATTEMPTS, MAX_STREAM_READ, ORDERS_A_TURN
 from orders.domain.commands import Command, PlaceOrder
 from orders.domain.decide import decide, tell
 from orders.domain.errors import InvalidOrder, KeyReused, Refusal, UnknownOrder
 from orders.domain.events import Event, OrderEvent, OrderPlaced
 from orders.domain.order import Order, evolve
 from orders.domain.terms import Rules
-from orders.eventstore.port import Appended, Conflict, EventStore, Recorded, StoreUnavailable, Unit
+from orders.event_lines import log_events
+from orders.eventstore.port import Appended, Conflict, EventStore, EventStoreError, Recorded, StoreUnavailable, Unit
 
 T = TypeVar("T")
 MakeCommands = Callable[[Order], Sequence[Command]]
@@ -52,6 +53,10 @@ class Placed(Struct, frozen=True):
 
     last: Recorded
     repeated: bool
+
+
+NotPlaced = Refusal | EventStoreError
+"""Why an order of many was not placed: refused, or not known to be placed since the log could not be read."""
 
 
 class FoldedOrders:
@@ -112,6 +117,42 @@ class CommandHandler:
         if repeated is None:
             raise StoreUnavailable(f"order {command.order_id} is in conflict, and cannot be read")
         return repeated
+
+    async def place_all(self, commands: Sequence[PlaceOrder]) -> list[Placed | NotPlaced]:
+        """Many orders in one commit; one answer each, in order, as `place` would give it to one after the other. Two
+        commands with one order id have one key: the second is a repeat of the first.
+
+        Raises: EventStoreError where none is known to be placed.
+        """
+        first: dict[UUID, PlaceOrder] = {}
+        units: list[Unit] = []
+        refused: dict[int, InvalidOrder] = {}
+        for index, command in enumerate(commands):
+            if (index + 1) % ORDERS_A_TURN == 0:
+                await asyncio.sleep(0)  # others get their turn
+            if command.order_id in first:
+                continue
+            try:
+                units.append(Unit(command.order_id, 0, tuple(decide(None, command, self.rules))))
+            except InvalidOrder as refusal:
+                refused[index] = refusal
+            else:
+                first[command.order_id] = command
+        # Before the append: a key that only a later command takes does not name these.
+        known = await self._look_up([(index, commands[index]) for index in refused])
+        answers = await self._appender.append_whole(units)
+        placed = {
+            unit.stream_id: _recorded(unit.stream_id, answer, 0, unit.events)[-1]
+            for unit, answer in zip(units, answers, strict=True)
+            if isinstance(answer, Appended)
+        }
+        told: dict[int, Placed | NotPlaced] = {index: known.get(index) or error for index, error in refused.items()}
+        for index, command in enumerate(commands):
+            if index not in told and command.order_id in placed:
+                told[index] = _of_the_first(command, first[command.order_id], placed[command.order_id])
+        taken = await self._look_up([pair for pair in enumerate(commands) if pair[0] not in told])
+        lost = StoreUnavailable("an order is in conflict, and cannot be read")
+        return [told.get(index) or taken.get(index) or lost for index in range(len(commands))]
 
     async def execute(self, command: Command) -> Done:
         """Raises: the command's Refusal, EventStoreError."""
@@ -220,12 +261,36 @@ class CommandHandler:
         """The order that the key named before. Raises KeyReused where its content was another."""
         if command.client_order_id is None:
             return None
-        first = await self._in_thread(lambda: self._store.read_stream(command.order_id, limit=1))
+        return await self._in_thread(lambda: self._read_named(command))
+
+    async def _look_up(self, asked: Sequence[tuple[int, PlaceOrder]]) -> dict[int, Placed | NotPlaced]:
+        """What the keys of these commands named before, by index; of the log's errors each is one command's own. In one
+        thread, so that others are left for those who ask for one order."""
+        keyed = [(index, command) for index, command in asked if command.client_order_id is not None]
+
+        def look_up() -> dict[int, Placed | NotPlaced]:
+            found: dict[int, Placed | NotPlaced] = {}
+            for index, command in keyed:
+                try:
+                    named = self._read_named(command)
+                except (KeyReused, EventStoreError) as error:
+                    found[index] = error
+                else:
+                    if named is not None:
+                        found[index] = named
+            return found
+
+        return await self._in_thread(look_up) if keyed else {}
+
+    def _read_named(self, command: PlaceOrder) -> Placed | None:
+        """In a thread. Raises KeyReused."""
+        assert command.client_order_id is not None
+        first = self._store.read_stream(command.order_id, limit=1)
         if not first or not isinstance(first[0].event, OrderPlaced):
             return None
         if evolve(command.order_id, None, first[0].event).placed != command.terms:
             raise KeyReused(command.client_order_id, command.order_id)
-        last = await self.last(command.order_id)
+        last = self._store.read_last(command.order_id)
         assert last is not None
         return Placed(last, repeated=True)
 
@@ -233,8 +298,18 @@ class CommandHandler:
         return asyncio.get_running_loop().run_in_executor(self._threads, read)
 
 
+def _of_the_first(command: PlaceOrder, first: PlaceOrder, placed: Recorded) -> Placed | KeyReused:
+    """What a command is told where the first one with its order id was placed in the same commit."""
+    if command.terms == first.terms:
+        return Placed(placed, repeated=command is not first)
+    assert command.client_order_id is not None
+    return KeyReused(command.client_order_id, command.order_id)
+
+
 def _recorded(order_id: UUID, answer: Appended, version: int, events: Sequence[Event]) -> list[Recorded]:
-    return [
+    recorded = [
         Recorded(answer.position + index, order_id, version + index + 1, event)  # type: ignore[arg-type]
         for index, event in enumerate(events)
     ]
+    log_events(recorded)
+    return recorded

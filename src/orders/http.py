@@ -13,9 +13,14 @@ POSITION_HEADER = "Orders-Position"
 ETAG_HEADER = "ETag"
 IF_NONE_MATCH_HEADER = "If-None-Match"
 LOCAL_ACCOUNT = "local"
+BLANK = "about:blank"
+"""The type of a problem that says no more than its status (RFC 9457, 4.2.1)."""
+COST = "orders.cost"
+"""Stands in the request's state where it is worth more than one of a client's rate: a batch is worth its orders."""
 HEAD_ONLY = "orders.head_only"
 """Stands in the ASGI scope of a GET that answers a HEAD: for answers that would never end."""
 
+_WORD = re.compile("(?<!^)(?=[A-Z])")
 _JSON = ("", "application/json")
 _CHARSETS = ("", "utf-8", "utf8")
 _ENCODINGS = ("", "identity")
@@ -34,6 +39,11 @@ class BodyRequest(Protocol):
 def local_account(request: object) -> str:
     """Without credentials everybody is the same account."""
     return LOCAL_ACCOUNT
+
+
+def problem_type(kind: type[Exception]) -> str:
+    """The type of a problem (RFC 9457, 3.1.1) that an error becomes: a name, and nothing to look up."""
+    return f"urn:problem-type:{_WORD.sub('-', kind.__name__).lower()}"
 
 
 def etag_of(version: int) -> str:

@@ -25,21 +25,24 @@ class Repeating(dict[str, Any]):
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
-    """The JSON object, its numbers with a point or exponent as Decimal; `Repeating` where it has a key twice.
+    """The JSON object. Raises: MalformedBody where it is no JSON, InvalidOrder where it is no object."""
+    decoded = decode_strictly(body)
+    if not isinstance(decoded, dict):
+        raise InvalidOrder((FieldError("", "The body must be a JSON object"),))
+    return decoded
 
-    Raises: MalformedBody where it is no JSON, InvalidOrder where it is no object.
-    """
+
+def decode_strictly(body: bytes) -> Any:
+    """The JSON value, its numbers with a point or exponent as Decimal; an object is `Repeating` where it has a key
+    twice. Raises: MalformedBody."""
     try:
-        decoded = _decoder.decode(body.decode())
+        return _decoder.decode(body.decode())
     except UnicodeDecodeError:
         raise MalformedBody("The body is not UTF-8") from None
     except RecursionError:
         raise MalformedBody("The body is nested too deep") from None
     except json.JSONDecodeError as error:
         raise MalformedBody(f"The body is not valid JSON: {shortened(str(error))}") from None
-    if not isinstance(decoded, dict):
-        raise InvalidOrder((FieldError("", "The body must be a JSON object"),))
-    return decoded
 
 
 def shortened(text: str) -> str:

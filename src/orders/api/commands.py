@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
 from msgspec import Struct
 
+from orders.api.batch_reading import read_batch
 from orders.api.errors import VenueRefused
 from orders.api.order_fields import Placing, named_as_given, read_new_terms, read_placing
 from orders.bounds import VENUE_WAIT_S
@@ -28,7 +29,7 @@ from orders.domain.order import Order
 from orders.domain.resource import OrderResource, resource
 from orders.domain.values import Phase, Status, order_id_for_key
 from orders.eventstore.port import EventStoreError, Recorded
-from orders.handlers import CommandHandler, Done
+from orders.handlers import CommandHandler, Done, NotPlaced, Placed
 from orders.venue_reply import OrderChanges
 
 C = TypeVar("C", bound=Command)
@@ -86,6 +87,10 @@ class OrderCommands:
         """What POST /orders asks for. Raises: MalformedBody, InvalidOrder."""
         return read_placing(body, key, self._handler.rules, self._default_symbol or default_symbol)
 
+    async def read_all(self, body: bytes, key: str | None) -> Sequence[Placing | InvalidOrder]:
+        """What POST /orders/batch asks for. Raises: MalformedBody, WrongFields."""
+        return await read_batch(body, key, self._handler.rules, self._default_symbol)
+
     def order_id(self, caller: Caller, placing: Placing) -> UUID:
         """Derived from account and key, so that a repeat meets the first; without a key a new one."""
         return self._new_id() if placing.key is None else order_id_for_key(caller.account, placing.key)
@@ -100,6 +105,32 @@ class OrderCommands:
         except InvalidOrder as refused:
             raise named_as_given(refused, placing.price_name) from None
         return Accepted(self._resource(placed.last), repeated=placed.repeated)
+
+    async def place_all(self, caller: Caller, asked: Sequence[Placing | InvalidOrder]) -> list[Accepted | NotPlaced]:
+        """All in one commit; one answer each, in order; what was refused on reading stays so. Raises: EventStoreError
+        where none is known to be placed."""
+        at, by, account = self._now(), caller.by, caller.account
+        placings = [one for one in asked if isinstance(one, Placing)]
+        commands = [
+            PlaceOrder(
+                order_id=self.order_id(caller, one),
+                command_id=self._new_id(),
+                at=at,
+                by=by,
+                trace_id=caller.trace_id,
+                account=account,
+                terms=one.terms,
+                client_order_id=one.key,
+            )
+            for one in placings
+        ]
+        outcomes = zip(placings, await self._handler.place_all(commands), strict=True)
+        return [one if isinstance(one, InvalidOrder) else self._told(*next(outcomes)) for one in asked]
+
+    def _told(self, placing: Placing, outcome: Placed | NotPlaced) -> Accepted | NotPlaced:
+        if isinstance(outcome, Placed):
+            return Accepted(self._resource(outcome.last), repeated=outcome.repeated)
+        return named_as_given(outcome, placing.price_name) if isinstance(outcome, InvalidOrder) else outcome
 
     async def cancel(self, caller: Caller, order_id: UUID) -> Accepted:
         """Raises: UnknownOrder, OrderEnded, RequestPending, VenueCannot, VenueRefused, EventStoreError."""

@@ -17,6 +17,8 @@ from litestar.openapi.spec import (
     Schema,
 )
 
+from orders.api.batch_reading import BatchBody
+from orders.api.batch_results import NOT_PLACED
 from orders.api.order_fields import KEY_HEADER, PlaceBody, ReplaceBody
 from orders.bounds import MAX_CLIENT_ORDER_ID
 
@@ -43,23 +45,40 @@ _PLACE_EXAMPLES = {
 }
 
 
+_BATCH_EXAMPLES: dict[str, Any] = {
+    "two orders": {
+        "orders": [
+            {"symbol": "EURUSD", "quantity": 10, "client_order_id": "mine-2"},
+            {"symbol": "CADUSD", "side": "sell", "quantity": 5, "limit_price": "0.75000", "client_order_id": "mine-3"},
+        ]
+    },
+    "the array alone": [{"symbol": "EURUSD", "quantity": 10}],
+}
+PLACE_MANY = """Up to 1,000 orders, durable together in one commit. 200: the batch was carried out; the answer has one
+result an order, in order, each with the status that POST /orders would have given (201 or 200 with the order; 409, 422
+or 500 with a problem). A wrong order keeps no other from being placed. A key that stands twice: the second is a repeat.
+After an answer of 500 or none the same body is safe to repeat where every order has a `client_order_id`."""
+
+
 class NotPlaced(msgspec.Struct, frozen=True):
     """The exact body of a 500."""
 
-    message: str = "Internal server error while placing the order"
+    message: str = NOT_PLACED
 
 
 class StructSchema(Schema):
     """A struct's schema as msgspec writes it, whole in its place: Litestar lists as components only what a handler's
     signature shows, and ours reads its body itself."""
 
-    def __init__(self, struct: type[msgspec.Struct]) -> None:
+    def __init__(self, struct: type[msgspec.Struct], *, is_array_too: str | None = None) -> None:
+        """`is_array_too`: the field whose array may stand alone in place of the object."""
         super().__init__()
+        self._array_too = is_array_too
         (self._root,), self._components = msgspec.json.schema_components([struct], ref_template="{name}")
 
     def to_schema(self) -> dict[str, Any]:
         found: dict[str, Any] = self._whole(self._root)
-        return found
+        return found if self._array_too is None else {"anyOf": [found, found["properties"][self._array_too]]}
 
     def _whole(self, node: Any) -> Any:
         if isinstance(node, dict):
@@ -70,9 +89,9 @@ class StructSchema(Schema):
         return [self._whole(inner) for inner in node] if isinstance(node, list) else node
 
 
-def _body(struct: type[msgspec.Struct], examples: dict[str, Any]) -> RequestBody:
+def _body(struct: type[msgspec.Struct], examples: dict[str, Any], *, is_array_too: str | None = None) -> RequestBody:
     shown: dict[str, Example | Reference] = {title: Example(value=value) for title, value in examples.items()}
-    media_type = OpenAPIMediaType(schema=StructSchema(struct), examples=shown)
+    media_type = OpenAPIMediaType(schema=StructSchema(struct, is_array_too=is_array_too), examples=shown)
     return RequestBody(content={"application/json": media_type}, required=True)
 
 
@@ -84,6 +103,12 @@ class PlaceOperation(Operation):
         header = Parameter(name=KEY_HEADER, param_in="header", schema=key, description=text, required=False)
         self.parameters = [*(self.parameters or []), header]
         self.request_body = _body(PlaceBody, _PLACE_EXAMPLES)
+
+
+@dataclass
+class PlaceManyOperation(Operation):
+    def __post_init__(self) -> None:
+        self.request_body = _body(BatchBody, _BATCH_EXAMPLES, is_array_too="orders")
 
 
 @dataclass

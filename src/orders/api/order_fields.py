@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -21,7 +21,7 @@ from orders.strict_json import decode_object, shortened
 KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-_SIDES: dict[str | int, Side] = {"buy": Side.BUY, "sell": Side.SELL, 1: Side.BUY, -1: Side.SELL}
+SIDES: dict[str | int, Side] = {"buy": Side.BUY, "sell": Side.SELL, 1: Side.BUY, -1: Side.SELL}
 _PRICE = "limit_price"
 _TRADED = {"symbol", "instrument"}
 _PRICED = {"type", "limit_price", "price"}
@@ -72,7 +72,12 @@ class NewTerms(Struct, frozen=True):
 def read_placing(body: bytes, key_header: str | None, rules: Rules, default_symbol: str | None) -> Placing:
     """Raises: MalformedBody; InvalidOrder with everything that is wrong, the catalogue's and venue's rules included
     where a field's type is wrong already (else those are judged later: a known key is looked up before)."""
-    fields = _Fields(decode_object(body), PlaceBody)
+    return placing_of(decode_object(body), key_header, rules, default_symbol)
+
+
+def placing_of(given: Mapping[str, Any], key_header: str | None, rules: Rules, default_symbol: str | None) -> Placing:
+    """What `read_placing` makes of a JSON object, as `strict_json` decodes it. Raises: InvalidOrder."""
+    fields = _Fields(given, PlaceBody)
     symbol = fields.read("symbol", _symbol)
     instrument = fields.read("instrument", _instrument)
     if symbol is not None and instrument is not None:
@@ -179,8 +184,8 @@ def _quantity(value: Any) -> int:
 
 
 def _side(value: Any) -> Side:
-    if isinstance(value, str | int) and not isinstance(value, bool) and value in _SIDES:
-        return _SIDES[value]
+    if isinstance(value, str | int) and not isinstance(value, bool) and value in SIDES:
+        return SIDES[value]
     raise ValueError("Side must be buy or sell (or 1 or -1)")
 
 
@@ -208,10 +213,10 @@ def _price(value: Any) -> Decimal:
         return Decimal(value)
     if not isinstance(value, Decimal) or not value.is_finite():
         raise ValueError("Limit price must be a decimal number")
-    return _plain(value)
+    return plain_price(value)
 
 
-def _plain(price: Decimal) -> Decimal:
+def plain_price(price: Decimal) -> Decimal:
     """The same number without an exponent or zeros at its end, so that it is stored and shown in one form."""
     sign, digits, exponent = price.as_tuple()
     assert isinstance(exponent, int)
@@ -225,8 +230,13 @@ def _plain(price: Decimal) -> Decimal:
     return Decimal((sign, digits[:kept], exponent))
 
 
+def is_key(text: str) -> bool:
+    """Whether it may be a `client_order_id`."""
+    return _KEY.fullmatch(text) is not None
+
+
 def _client_order_id(value: Any) -> str:
-    if not _KEY.fullmatch(text(value)):
+    if not is_key(text(value)):
         raise ValueError(f"A key must have 1 to {MAX_CLIENT_ORDER_ID} characters from ! to ~")
     return str(value)
 

@@ -15,19 +15,21 @@ from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
 from orders.api import documentation as doc
+from orders.api.batch_results import BatchResult, result
 from orders.api.commands import Accepted, Caller, OrderCommands
 from orders.api.order_fields import KEY_HEADER
-from orders.api.tracing import TRACE_HEADER, callers_trace_id, trace_id_of
-from orders.bounds import MAX_BODY_BYTES, RETRY_AFTER_S
+from orders.api.tracing import TRACE_HEADER, known_trace_id, trace_id_of
+from orders.bounds import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, RETRY_AFTER_S
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, TooLarge, UnknownEvent
-from orders.http import ETAG_HEADER, POSITION_HEADER, etag_of, json_body, local_account
+from orders.http import COST, ETAG_HEADER, POSITION_HEADER, etag_of, json_body, local_account
 from orders.parameters import existing_id
 
 log = logging.getLogger(__name__)
 
 AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
+NotPlacedAnswer = Callable[[AnyRequest, Exception], Response[bytes]]
 
 SINGULAR_SYMBOL = "EURUSD"
 """What /order trades where no symbol is given and DEFAULT_SYMBOL is empty: its clients have no field for it."""
@@ -53,18 +55,20 @@ def command_routes(
 ) -> list[Any]:
     """`problem` describes a problem's body in the OpenAPI document; `position` is the highest that this process knows,
     for the answers without an order. The handlers raise what `problems.py` lists."""
-    return [_placing(commands, problem, account_of, position), *_changing(commands, problem, account_of)]
 
-
-def _placing(
-    commands: OrderCommands,
-    problem: type[msgspec.Struct] | None,
-    account_of: AccountOf,
-    position: Callable[[], int],
-) -> Any:
     def not_placed(request: AnyRequest, error: Exception) -> Response[bytes]:
         return _not_placed(request, error, position())
 
+    return [
+        _placing(commands, problem, account_of, not_placed),
+        _placing_many(commands, problem, account_of, not_placed, position),
+        *_changing(commands, problem, account_of),
+    ]
+
+
+def _placing(
+    commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf, not_placed: NotPlacedAnswer
+) -> Any:
     placed = {201: "It is durable, and will be placed", 200: "The key named this order before"}
 
     @post(
@@ -91,6 +95,38 @@ def _placing(
         return _answer(accepted, 201, _tag(accepted), location)
 
     return place_order
+
+
+def _placing_many(
+    commands: OrderCommands,
+    problem: type[msgspec.Struct] | None,
+    account_of: AccountOf,
+    not_placed: NotPlacedAnswer,
+    position: Callable[[], int],
+) -> Any:
+    carried_out = ResponseSpec(list[BatchResult], description="What became of each, in order", generate_examples=False)
+
+    @post(
+        "/orders/batch",
+        status_code=200,
+        opt=_TRADE,
+        request_max_body_size=MAX_BATCH_BODY_BYTES,
+        summary="Place many orders",
+        description=doc.PLACE_MANY,
+        responses={200: carried_out, **_responses(problem, {}, 400, 413, 415, 422, 500, 503)},
+        operation_class=doc.PlaceManyOperation,
+        exception_handlers=dict.fromkeys(_OURS, not_placed),
+    )
+    async def place_orders(request: AnyRequest) -> ASGIResponse:
+        body = await json_body(request, _GONE)
+        asked = await commands.read_all(body, _key(request))
+        request.scope["state"][COST] = len(asked)
+        results = [result(one) for one in await commands.place_all(_caller(request, account_of), asked)]
+        newest = max((one.order.position for one in results if one.order is not None), default=position())
+        headers = [(POSITION_HEADER, str(newest))]
+        return ASGIResponse(body=_encode(results), status_code=200, headers=headers, media_type=MediaType.JSON)
+
+    return place_orders
 
 
 def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, account_of: AccountOf) -> list[Any]:
@@ -132,7 +168,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
 
 
 def _caller(request: AnyRequest, account_of: AccountOf) -> Caller:
-    return Caller(account=account_of(request), trace_id=callers_trace_id(request))
+    return Caller(account=account_of(request), trace_id=known_trace_id(request))
 
 
 def _key(request: AnyRequest) -> str | None:
@@ -159,8 +195,9 @@ def _not_placed(request: AnyRequest, error: Exception, position: int) -> Respons
     """Whatever of ours kept the order from being durable: exactly this body."""
     trace_id = trace_id_of(request)
     headers = {"Retry-After": str(RETRY_AFTER_S), TRACE_HEADER: trace_id, POSITION_HEADER: str(position)}
-    if isinstance(error, CommitUnknown):
-        headers["Location"] = f"/orders/{request.scope['state']['order_id']}"
+    order_id = request.scope["state"].get("order_id")
+    if isinstance(error, CommitUnknown) and order_id is not None:
+        headers["Location"] = f"/orders/{order_id}"
     expected = isinstance(error, StoreUnavailable)
     log.error("order not placed: %s", error, extra={"trace_id": trace_id}, exc_info=None if expected else error)
     return Response(NOT_PLACED, status_code=500, headers=headers, media_type=MediaType.JSON)
