@@ -11,6 +11,7 @@ from litestar import Litestar
 
 from order_service.bootstrap import Drain, build_api
 from order_service.child_processes import die_with_parent
+from order_service.last_connections import take_last_connections
 from order_service.logs import configure_logs
 from order_service.settings import load_settings
 from projections.api.own_sockets import bound_send_buffers
@@ -43,13 +44,15 @@ def _bound_send_buffers(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _drain_first(loop: asyncio.AbstractEventLoop, drain: Drain) -> Callable[[], None]:
-    """Granian ends its connections as soon as it hears SIGTERM, before anybody could say goodbye to a WebSocket. So
-    that signal is ours; when all is said, SIGINT, which granian takes alike, stops the server."""
+    """Granian ends its connections as soon as it hears SIGTERM, before anybody could say goodbye to a WebSocket, and
+    resets those that it has not accepted yet. So that signal is ours; when all is said and all are accepted, SIGINT,
+    which granian takes alike, stops the server, and that answers the requests in flight first."""
     stopping: list[asyncio.Task[None]] = []
 
     async def stop() -> None:
         try:
             await drain()
+            await take_last_connections()
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 

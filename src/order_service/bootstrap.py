@@ -91,8 +91,9 @@ Drain = Callable[[], Awaitable[None]]
 
 def build_api(settings: Settings, *, started: Callable[[Drain], None] | None = None) -> Litestar:
     """The API process: commands, queries, feed, health, documents. `started` is called on the event loop with what is
-    to run before the server ends its connections: it sends the clients of the feed elsewhere. Raises SettingsError,
-    UnreachableError."""
+    to run before the server ends its connections: it sends clients elsewhere.
+
+    Raises SettingsError, UnreachableError."""
     return create_app(_ApiProcess(settings, database(settings), started).parts())
 
 
@@ -129,6 +130,12 @@ class _ApiProcess:
         self._started = started
         self._catalogue = catalogue
         self._metrics = self._observed(Metrics())
+        self._health = Health(
+            {
+                "query tables": QueryTables(self._reads.reads.lags).check,
+                "migrations": Migrations(where.direct_url).check,
+            }
+        )
 
     def parts(self) -> ApiParts:
         reads, log_reader = self._reads, LogReader(self._store, self._threads, self._catalogue)
@@ -143,12 +150,7 @@ class _ApiProcess:
         return ApiParts(
             handlers=handlers,
             problem_tables=[COMMAND_PROBLEMS, READ_PROBLEMS, OPERATION_PROBLEMS],
-            health=Health(
-                {
-                    "query tables": QueryTables(reads.reads.lags).check,
-                    "migrations": Migrations(self._where.direct_url).check,
-                }
-            ),
+            health=self._health,
             metrics=self._metrics,
             lifespan=self._lifespan,
             access=self._access,
@@ -183,7 +185,7 @@ class _ApiProcess:
         self._hub.start()
         self._books.start()
         if self._started is not None:
-            self._started(self._hub.close)
+            self._started(self._drain)
         try:
             yield
         finally:
@@ -197,6 +199,13 @@ class _ApiProcess:
             self._adapter.close()
             self._store.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _drain(self) -> None:
+        """Sends the clients elsewhere: balancers by the health check, those who wait for the venue by what is known so
+        far, those of the feed by a goodbye."""
+        self._health.drain()
+        self._changes.close()
+        await self._hub.close()
 
     def _observed(self, metrics: Metrics) -> Metrics:
         metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)

@@ -46,7 +46,11 @@ READY_LAG_EVENTS = 20_000  # nor are those with this much to catch up: about ten
 API_THREADS = 8  # blocking reads of the log in an API process; each takes a connection
 API_LIVE_POLL_S = 0.05  # how often the starting server is asked whether it answers
 KEEP_ALIVE_MS = 75_000  # an idle connection, or a header that dawdles: longer than the 60 s of common balancers
-API_STOP_S = 2  # what requests in flight get to end; sockets are told to go elsewhere
+API_STOP_S = 2  # what requests in flight get to end under `orders up`, which has ten seconds for all parts
+API_ALONE_STOP_S = 12  # the same for an API alone: 1 s for goodbyes, 8 s for a request that waits for its commit
+LAST_CONNECTIONS_S = 0.5  # for the connections that the kernel has queued; the server accepts some 10,000 a second
+LAST_CONNECTIONS_POLL_S = 0.005  # how often the queue is looked at
+QUIET_QUEUE_S = 0.05  # a handshake that is under way ends within a round trip to the proxy in front
 SHUTDOWN_DRAIN_S = 2.0  # what waiting appends get to be written
 GC_EVERY_OBJECTS = 20_000  # new objects between two looks for cycles, where a process reads the whole log; else 700
 

@@ -34,8 +34,15 @@ class Health:
         self._lock = asyncio.Lock()
         self._report = HealthReport("starting", ["not checked yet"])
         self._checked_at = float("-inf")
+        self._draining = False
+
+    def drain(self) -> None:
+        """From now on it is not ready: the process ends what is under way, and itself."""
+        self._draining = True
 
     async def ready(self) -> HealthReport:
+        if self._draining:
+            return HealthReport("not ready", ["the process is about to stop"])
         async with self._lock:
             if time.monotonic() - self._checked_at > HEALTH_CACHE_S:
                 found = await asyncio.gather(*(_bounded(name, check) for name, check in self._checks.items()))

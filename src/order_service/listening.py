@@ -45,7 +45,8 @@ def _sentence(address: Address, taken: str, holder: Holder | None) -> str:
 
 
 def why_taken(address: Address) -> str | None:
-    """None where the address is free, "" where somebody listens, else why we cannot."""
+    """None where the address is free, "" where somebody listens, else why we cannot. The look binds it and does not
+    listen: whoever connected in that moment would be reset."""
     try:
         family, _, _, _, where = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
     except socket.gaierror as error:
@@ -54,7 +55,6 @@ def why_taken(address: Address) -> str | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(where)
-            probe.listen(1)
         except OSError as error:
             return "" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
     return None

@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from order_service.bounds import API_LIVE_POLL_S, API_STOP_S, GC_EVERY_OBJECTS, KEEP_ALIVE_MS
+from order_service.bounds import API_ALONE_STOP_S, API_LIVE_POLL_S, API_STOP_S, GC_EVERY_OBJECTS, KEEP_ALIVE_MS
 from order_service.database import database_that_answers
 from order_service.errors import PartFailed
 from order_service.listening import require_free
@@ -29,12 +29,16 @@ def run_api(settings: Settings) -> None:
     capabilities(settings)
     tls = settings.access.tls
     threading.Thread(target=_say_ready_once_live, args=(settings.listen, tls is not None), daemon=True).start()
-    serve_http("order_service.api_worker:create", settings.listen, tls=tls)
+    stop_s = API_ALONE_STOP_S if seconds_to_stop() is None else API_STOP_S
+    serve_http("order_service.api_worker:create", settings.listen, stop_s=stop_s, tls=tls)
 
 
-def serve_http(factory: str, listen: Address, *, tls: tuple[Path, Path] | None = None) -> None:
-    """Serves the app that `factory` (module:function) makes. `make bench` gives its bare echo the same server. `tls`
-    are the files of a certificate and its key."""
+def serve_http(
+    factory: str, listen: Address, *, stop_s: int = API_STOP_S, tls: tuple[Path, Path] | None = None
+) -> None:
+    """Serves the app that `factory` (module:function) makes. `make bench` gives its bare echo the same server.
+
+    `stop_s` is what requests in flight have after SIGTERM; `tls` are the files of a certificate and its key."""
     from granian import Granian
     from granian.constants import Interfaces, Loops
     from granian.http import HTTP1Settings
@@ -52,7 +56,7 @@ def serve_http(factory: str, listen: Address, *, tls: tuple[Path, Path] | None =
         ssl_cert=certificate,
         ssl_key=key,
         log_enabled=False,
-        workers_kill_timeout=API_STOP_S,
+        workers_kill_timeout=stop_s,
     )
     server.serve()
 

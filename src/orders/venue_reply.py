@@ -17,6 +17,14 @@ class OrderChanges:
 
     def __init__(self) -> None:
         self._waiting: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+        self._closed = False
+
+    def close(self) -> None:
+        """Nobody waits any longer: who does gets the order as it is."""
+        self._closed = True
+        for waiting in self._waiting.values():
+            for changed in waiting:
+                changed.set()
 
     def publish(self, batch: Iterable[Recorded]) -> None:
         if not self._waiting:
@@ -28,12 +36,12 @@ class OrderChanges:
     async def until(
         self, handler: CommandHandler, order_id: UUID, settled: Callable[[Order], bool], timeout_s: float
     ) -> Order:
-        """The order as soon as it is `settled`, or as it is when the time has run out."""
+        """The order as soon as it is `settled`, or as it is when the time has run out or the process is to end."""
         changed = asyncio.Event()
         self._waiting[order_id].add(changed)
         try:
             async with asyncio.timeout(timeout_s):
-                while not settled(order := await handler.current(order_id)):
+                while not settled(order := await handler.current(order_id)) and not self._closed:
                     await changed.wait()
                     changed.clear()
                 return order

@@ -21,10 +21,10 @@ STOP_S = 10.0
 
 
 class ApiProcess:
-    """Started in a session of its own, like a program on a terminal."""
+    """Started in a session of its own, like a program on a terminal; on a free port, or on the given one."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self.address = ("127.0.0.1", free_port())
+    def __init__(self, folder: Path, database_url: str, port: int | None = None) -> None:
+        self.address = ("127.0.0.1", port or free_port())
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._log = folder / f"api-{self.address[1]}.log"
         environment = {

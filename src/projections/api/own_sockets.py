@@ -1,7 +1,7 @@
 """This process's own TCP connections, for what the server has no word: it hands out no sockets.
 
-They are found among the open files, 20 ms of work per thousand, so both functions are for rare moments. Neither closes
-what is the server's.
+They are found among the open files, 20 ms of work per thousand, so this is for rare moments. Nothing here closes what
+is the server's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def bound_send_buffers(size_bytes: int) -> bool:
     """Bounds what the kernel keeps for each connection that is accepted from now on; else it grows to megabytes before
     a client that does not read can be told from one that does. False where this process does not listen (yet)."""
     found = False
-    for own in _tcp_sockets():
+    for own in tcp_sockets():
         with suppress(OSError):
             if own.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
@@ -59,7 +59,7 @@ class _Cuts:
     def make(self) -> None:
         while peers := self._taken():
             try:
-                for own in _tcp_sockets():
+                for own in tcp_sockets():
                     with suppress(OSError):
                         if own.getpeername()[:2] in peers:
                             own.shutdown(socket.SHUT_RDWR)
@@ -76,7 +76,7 @@ class _Cuts:
 _cuts = _Cuts()
 
 
-def _tcp_sockets() -> Iterator[socket.socket]:
+def tcp_sockets() -> Iterator[socket.socket]:
     """Each through a descriptor of our own, so that it stays the same file while it is looked at. Raises OSError."""
     for path in list(Path("/dev/fd").iterdir()):
         with suppress(OSError):

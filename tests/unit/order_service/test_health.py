@@ -25,6 +25,14 @@ def reason(text: str | None) -> Callable[[], Awaitable[str | None]]:
     return check
 
 
+async def test_a_process_that_is_about_to_stop_is_not_ready_from_then_on() -> None:
+    health = Health({"one": reason(None)})
+    assert (await health.ready()).status == "ready"
+    health.drain()
+    report = await health.ready()
+    assert (report.status, report.reasons) == ("not ready", ["the process is about to stop"])
+
+
 class Log:
     """A log that grows and one table that follows it, on a clock that is moved by hand."""
 
@@ -172,4 +180,4 @@ async def test_the_routes_say_it_by_status_and_body() -> None:
         live, ready = await service.http.get("/health/live"), await service.http.get("/health/ready")
     assert live.status_code == 200
     assert ready.status_code == 503
-    assert ready.json() == {"status": "not ready", "reasons": ["the database cannot be reached"]}
+    assert ready.json() == {"status": "not ready", "reasons": ["the database cannot be reached"], "degraded": []}

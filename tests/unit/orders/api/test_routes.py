@@ -186,6 +186,17 @@ async def test_a_venue_that_is_silent_leaves_the_cancel_pending(service: Service
     assert (await service.http.delete(f"/orders/{order_id}")).status_code == 409
 
 
+async def test_a_process_that_is_about_to_stop_answers_with_what_is_known() -> None:
+    async with running(wait_s=60) as service:
+        ids = [await service.resting() for _ in range(2)]
+        waiting = asyncio.create_task(service.http.delete(f"/orders/{ids[0]}"))
+        while (await service.handler.current(UUID(ids[0]))).pending_cancel is None:
+            await asyncio.sleep(0)
+        service.changes.close()
+        answers = await asyncio.wait_for(asyncio.gather(waiting, service.http.delete(f"/orders/{ids[1]}")), 10)
+        assert [(one.status_code, one.json()["ord_status"]) for one in answers] == [(202, "PendingCancel")] * 2
+
+
 @pytest.mark.parametrize(
     ("word", "fields", "status"),
     [
