@@ -15,6 +15,7 @@ from order_service.access_settings import ACCESS_NAMES, AccessSettings, access_s
 from order_service.bounds import MAX_SOCKET_PATH_BYTES
 from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError, WrongSetting
+from order_service.secret_files import FILE_NAMES, with_secrets
 from orders.domain.instruments import BUILT_IN, Catalogue
 
 NAMES = (
@@ -95,7 +96,8 @@ def load_settings(environ: Mapping[str, str] | None = None, env_file: Path | Non
     """
     environ = os.environ if environ is None else environ
     env_file = Path(".env") if env_file is None else env_file
-    raw = {**_read_env_file(env_file), **{k: v for k, v in environ.items() if k in NAMES}}
+    known = {name: value for name, value in environ.items() if name in NAMES or name in FILE_NAMES}
+    raw = with_secrets({**_read_env_file(env_file), **known})
     return _Check({name: raw.get(name, "").strip() for name in NAMES}).settings()
 
 
