@@ -13,7 +13,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # What pytest is given beside the defaults, for example: make test ARGS='-k cancel'
 ARGS ?=
-CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi
+CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-k6
 
 .PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
@@ -30,7 +30,7 @@ test-domain: install-dev ## hold the domain's branch coverage to its bound
 	  --cov=orders.domain --cov-report=term-missing --cov-report=json:.coverage.json
 	@$(BIN)/python -m tests.support.branch_coverage .coverage.json
 
-check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI; `make -k check` shows all findings
+check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI, k6 script; `make -k check` shows all findings
 check-format: install-dev
 	@$(BIN)/ruff format --check --output-format concise . || { echo "error: the files above are not formatted; make fmt does it"; exit 1; }
 check-lint: install-dev
@@ -44,6 +44,9 @@ check-tidy: install-dev
 # By the validator of the AsyncAPI project, which exists for Node.js only.
 check-asyncapi:
 	@exec requirements/node/install node requirements/node/check_asyncapi.mjs docs/reference/asyncapi.json
+# The TypeScript compiler, with k6's own types.
+check-k6:
+	@exec requirements/node/install requirements/node/node_modules/.bin/tsc --project load/tsconfig.json
 
 bench: install-dev ## measure durable POST /orders against a bare echo on the same server
 	@exec $(BIN)/python -m load.bench $(ARGS)
@@ -60,8 +63,8 @@ bench-replay: install-dev ## measure projections that catch up with 1,000,000 ev
 bench-reports: install-dev ## measure execution reports into the log against raw COPY of the same rows
 	@exec $(BIN)/python -m load.report_rate $(ARGS)
 
-load: ## not there yet: will send a realistic load to the service at BASE_URL
-	@echo "error: this version has no load script; make bench, bench-outage, bench-replay and bench-reports start their own service" >&2; exit 1
+load: install-dev ## 100 users for a minute at BASE_URL, or at a service of its own; leaves an HTML report in load/reports
+	@exec $(BIN)/python -m load.run $(ARGS)
 
 chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was lost; the figures are in docs/reliability.md
 	@$(BIN)/python -m tests.campaigns.kills --kills 30

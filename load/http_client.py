@@ -6,6 +6,7 @@ It costs some 15 µs of CPU a request, where a general client costs 300, and wou
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -52,8 +53,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def open(cls, host: str, port: int) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
+    async def open(cls, host: str, port: int, tls: ssl.SSLContext | None = None) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port, ssl=tls)
         return connection
 
     async def ask(self, request: bytes) -> Answer:

@@ -7,6 +7,7 @@ waited meanwhile, and not only for what was under way (coordinated omission).
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
@@ -27,13 +28,13 @@ class ServerGone(Exception):
     """It takes no connections any more."""
 
 
-async def connected(host: str, port: int) -> Connection:
+async def connected(host: str, port: int, tls: ssl.SSLContext | None = None) -> Connection:
     """A connection, as soon as there is one. Raises ServerGone."""
     clock = asyncio.get_running_loop().time
     give_up_at = clock() + GIVE_UP_S
     while True:
         try:
-            return await Connection.open(host, port)
+            return await Connection.open(host, port, tls)
         except OSError as error:
             if clock() > give_up_at:
                 raise ServerGone(f"{host}:{port} takes no connection: {error}") from error
