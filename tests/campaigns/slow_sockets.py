@@ -211,11 +211,15 @@ async def check_descriptors(before: int, now: Callable[[], int], findings: Findi
         findings.add("descriptors", f"the process has {after} open, {before} before clients were closed")
 
 
-def _check_closings(closed: list[float], count: int, findings: Findings) -> None:
+def _check_closings(closed: list[float], count: int, per_second: float, findings: Findings) -> None:
+    """`per_second`: events that flowed meanwhile. Nobody is slow before buffers are full, and a trickle fills none."""
     if len(closed) < count:
         findings.add("not closed", f"{count - len(closed)} of {count} were not closed within {GIVE_UP_S:.0f} s")
     if (late := [each for each in closed if each > CLOSED_S]) != []:
-        findings.add("closed late", f"{len(late)} after more than {CLOSED_S:.0f} s, the last after {max(late):.1f} s")
+        flowed = f"{per_second:.0f} of {PER_SECOND:.0f} events/s flowed"
+        findings.add(
+            "closed late", f"{len(late)} after more than {CLOSED_S:.0f} s, the last after {max(late):.1f} s; {flowed}"
+        )
 
 
 async def _take_turns(
@@ -240,10 +244,11 @@ async def _take_turns(
                 descriptors = api.descriptors()
                 with deaf_clients(server.port, slow) as deaf:
                     looking = asyncio.create_task(closings(api, sockets, slow, time.monotonic()))
-                    outcome.beside.add(await _measured(listeners, turn_s))
+                    outcome.beside.add(told := await _measured(listeners, turn_s))
                     outcome.closed_s += (closed := await looking)
                     await check_cuts(api.peers, deaf, outcome.findings)
-                _check_closings(closed, slow, outcome.findings)
+                each_told = max(1, sockets // INSTRUMENTS)
+                _check_closings(closed, slow, len(told) / each_told / turn_s, outcome.findings)
                 await check_descriptors(descriptors, api.descriptors, outcome.findings)
         if gone := sum((listener.ends for listener in listeners), Counter()):
             outcome.findings.add("others closed", f"{gone.total()} of the clients that read: {counted(gone)}")
