@@ -21,6 +21,7 @@ run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
 
 test: install-dev test-domain ## run all tests; leaves tests/report.html and tests/junit.xml
+	@requirements/debian rabbitmq-server nginx
 	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --junit-xml=tests/junit.xml \
 	  --html=tests/report.html --self-contained-html $(ARGS)
 

@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.postgres"]
+pytest_plugins = ["tests.support.postgres", "tests.support.rabbitmq"]
 
 # No deadline: other processes share the cores, and pytest-timeout names a test that hangs.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

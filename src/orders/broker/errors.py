@@ -4,7 +4,8 @@ BrokerError
 ├── BrokerAway        it cannot be reached, or the connection was lost; what was not confirmed may have arrived
 ├── BrokerRefuses     it answers, and refuses: user, password, virtual host, a right, or what a name was declared as
 ├── BrokerBlocked     it takes no messages from anybody at the moment: it is low on memory or disk
-└── NotConfirmed      it has not taken a message: its queue is full, or there is no queue for it
+└── NotConfirmed      it has not taken a message: its queue is full
+    └── Unroutable    there is no queue for it
 UndecodableWork       the body of a message is no work message of a version that this release knows
 """
 
@@ -28,6 +29,10 @@ class BrokerBlocked(BrokerError):
 
 
 class NotConfirmed(BrokerError):
+    pass
+
+
+class Unroutable(NotConfirmed):
     pass
 
 

@@ -11,14 +11,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
 import aio_pika
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, ConnectionParameter
 from aio_pika.exceptions import AMQPError, DeliveryError, ProbableAuthenticationError
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelInvalidStateError,
@@ -38,7 +38,7 @@ from orders.broker.bounds import (
     PUBLISH_TIMEOUT_S,
     RECONNECT_S,
 )
-from orders.broker.errors import BrokerAway, BrokerBlocked, BrokerError, BrokerRefuses, NotConfirmed
+from orders.broker.errors import BrokerAway, BrokerBlocked, BrokerError, BrokerRefuses, NotConfirmed, Unroutable
 from orders.broker.topology import DEAD_EXCHANGE, WORK_EXCHANGE, WORK_QUEUES, Queue, dead_queue
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,49 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     timestamp: datetime | None = None
 
 
+class _Wire(TransportFactory):
+    """Keeps the socket at hand. The client leaves it open where a login is given up, and would wait for a frozen broker
+    to take its goodbye."""
+
+    def __init__(self, *, tls: bool) -> None:
+        self._sockets = TLSTransportFactory() if tls else TCPTransportFactory()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self._writer = await self._sockets.create(url, **options)
+        return reader, self._writer
+
+    def cut(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+
+class _Connection(aio_pika.Connection):
+    """Takes a transport of ours."""
+
+    PARAMETERS = (
+        *aio_pika.Connection.PARAMETERS,
+        ConnectionParameter(name="transport_factory", parser=lambda given: given, is_kwarg=True),
+    )
+
+
+async def _close(connection: AbstractConnection | None, wire: _Wire) -> None:
+    try:
+        if connection is not None:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await connection.close()
+    except (AMQPError, OSError, RuntimeError):
+        pass  # it was lost before
+    finally:
+        wire.cut()
+
+
 class Session:
     """One connection, from its opening to its end. For one event loop."""
 
-    def __init__(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
+    def __init__(self, connection: AbstractConnection, channel: AbstractChannel, wire: _Wire) -> None:
         self.connection = connection
+        self._wire = wire
         self.channel = channel
         """For declaring and publishing; consumers open their own, so that an error of theirs loses no publish."""
         self.lost: asyncio.Future[BrokerError] = asyncio.get_running_loop().create_future()
@@ -106,9 +144,7 @@ class Session:
     async def close(self) -> None:
         """Consumers are cancelled and their handlers done by now: acknowledgements in flight would end it badly."""
         self._lose(BrokerAway("closed by us"))
-        with suppress(AMQPError, OSError, RuntimeError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await self.connection.close()
+        await _close(self.connection, self._wire)
 
     async def _unblocked(self, timeout_s: float) -> None:
         transport = self.connection.transport
@@ -136,22 +172,21 @@ async def declare_work(session: Session) -> None:
 
 async def open_session(url: str, name: str) -> Session:
     """`name` is shown in the broker's list of connections. Raises BrokerAway, BrokerRefuses."""
-    connection = None
+    address = URL(url).update_query(heartbeat=HEARTBEAT_S, name=name)
+    wire, connection = _Wire(tls=address.scheme == "amqps"), None
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            connection = await aio_pika.connect(URL(url).update_query(heartbeat=HEARTBEAT_S, name=name))
+            connection = await aio_pika.connect(address, connection_class=_Connection, transport_factory=wire)
             channel = connection.channel(publisher_confirms=True, on_return_raises=True)
             await channel.initialize()
     except BaseException as error:
-        if connection is not None:
-            with suppress(AMQPError, OSError, RuntimeError):
-                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+        await _close(connection, wire)
         if isinstance(error, TimeoutError):
             raise BrokerAway(f"no answer within {CONNECT_TIMEOUT_S:g} s") from None
         if isinstance(error, _LOST):
             raise as_broker_error(error) from error
         raise
-    return Session(connection, channel)
+    return Session(connection, channel, wire)
 
 
 async def keep_connected(
@@ -275,7 +310,7 @@ def as_broker_error(error: BaseException) -> BrokerError:
         case ChannelPreconditionFailed():
             return BrokerRefuses(f"what is declared there differs from what this release declares ({_said(error)})")
         case PublishError():
-            return NotConfirmed("there is no queue for a message: it was deleted")
+            return Unroutable("there is no queue for a message")
         case DeliveryError():
             return NotConfirmed("it has refused a message: its queue is full")
     return BrokerAway(_said(error))

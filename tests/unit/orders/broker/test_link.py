@@ -6,11 +6,16 @@ import time
 
 import pytest
 from aio_pika.exceptions import AMQPError, DeliveryError, ProbableAuthenticationError
+from aiormq.abc import DeliveredMessage
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ConnectionNotAllowed, PublishError
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
 from orders.broker.bounds import CONNECT_TIMEOUT_S
-from orders.broker.errors import BrokerAway, BrokerError, BrokerRefuses, NotConfirmed
+from orders.broker.errors import BrokerAway, BrokerError, BrokerRefuses, NotConfirmed, Unroutable
 from orders.broker.link import Session, as_broker_error, keep_connected
+
+RETURNED = DeliveredMessage(delivery=Basic.Return(312, "NO_ROUTE"), header=ContentHeader(), body=b"", channel=None)
 
 
 async def nothing(session: Session) -> None:
@@ -24,8 +29,8 @@ async def nothing(session: Session) -> None:
         (ConnectionNotAllowed("NOT_ALLOWED - vhost x not found"), BrokerRefuses, "vhost x not found"),
         (ChannelAccessRefused("ACCESS_REFUSED - configure access"), BrokerRefuses, "lacks a right"),
         (ChannelPreconditionFailed("inequivalent arg"), BrokerRefuses, "inequivalent arg"),
-        (PublishError(None, None), NotConfirmed, "no queue"),
-        (DeliveryError(None, None), NotConfirmed, "is full"),
+        (PublishError(RETURNED, Basic.Return()), Unroutable, "no queue"),
+        (DeliveryError(None, Basic.Nack()), NotConfirmed, "is full"),
         (ConnectionRefusedError(111, "Connection refused"), BrokerAway, "111 Connection refused"),
         (AMQPError(), BrokerAway, "AMQPError"),
     ],
