@@ -12,37 +12,7 @@ from collections.abc import Callable
 
 from exchange_adapter.bounds import BURST_S, SHORTEST_WAIT_S
 from orders.shards import SHARDS
-
-
-class Bucket:
-    """Of `burst` tokens, empty at first, that gains `per_s` of them a second; both above 0, `burst` at least 1.
-
-    In any t seconds at most `burst + per_s * t` tokens are spent by those who wait for `ready_at`. Kept as the one time
-    at which it would be full (the "virtual scheduling" form of ITU-T I.371's generic cell rate algorithm).
-    """
-
-    def __init__(self, per_s: float, burst: float, now: float) -> None:
-        self._per_s = per_s
-        self._burst = burst
-        self._full_at = now + burst / per_s
-
-    def ready_at(self) -> float:
-        """From when there is a whole token."""
-        return self._full_at - (self._burst - 1.0) / self._per_s
-
-    def spend(self, now: float) -> None:
-        """One token; where there is none, the next one that comes."""
-        self._full_at = max(self._full_at, now) + 1.0 / self._per_s
-
-    def give_back(self) -> None:
-        self._full_at -= 1.0 / self._per_s
-
-    def resize(self, per_s: float, burst: float, now: float) -> None:
-        """What is in it, or owed, stays, up to the new size."""
-        missing = max(0.0, (self._full_at - now) * self._per_s)
-        left = min(self._burst - missing, burst)
-        self._per_s, self._burst = per_s, burst
-        self._full_at = now + (burst - left) / per_s
+from orders.token_bucket import Bucket
 
 
 class CallRate:

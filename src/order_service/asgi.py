@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from litestar import Litestar
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 from msgspec import Struct
 
 from order_service.docs_pages import docs_handlers, openapi_config
@@ -20,7 +20,12 @@ from order_service.problem_details import Problems
 from order_service.security.access import Access
 from order_service.security.documentation import DocumentedAccess
 from order_service.security.problems import PROBLEMS as ACCESS_PROBLEMS
+from order_service.rate_limits import Rate, RateLimits
+from order_service.rate_settings import Rates
+from order_service.request_limits import RequestLimits
+from order_service.secure_headers import secured
 from orders.api.problems import DETAILS
+from orders.bounds import MAX_BODY_BYTES
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -35,6 +40,7 @@ class ApiParts(Struct, frozen=True):
     metrics: Metrics
     lifespan: Lifespan
     position: Callable[[], int] = lambda: 0
+    rates: Rates = Rates()
     access: Access | None = None
 
 
@@ -51,12 +57,25 @@ def create_app(parts: ApiParts) -> Litestar:
     app = Litestar(
         route_handlers=handlers,
         exception_handlers=exception_handlers,
-        middleware=[] if parts.access is None else [parts.access.middleware],
+        middleware=[*([] if parts.access is None else [parts.access.middleware]), _limited(parts.rates), RequestLimits],
+        request_max_body_size=MAX_BODY_BYTES,
         lifespan=[parts.lifespan],
         openapi_config=openapi_config(version("order-service"), access),
         logging_config=None,
         debug=False,
     )
     access.learn(app, required=parts.access is not None and parts.access.required)
-    app.asgi_handler = encoded_slashes_kept(head_as_get(parts.metrics.middleware(methods_told(app.asgi_handler))))
+    measured = parts.metrics.middleware(methods_told(app.asgi_handler))
+    app.asgi_handler = secured(encoded_slashes_kept(head_as_get(measured)))
     return app
+
+
+def _limited(rates: Rates) -> Callable[[ASGIApp], ASGIApp]:
+    """One count for all routes."""
+    orders = None if rates.orders_per_s is None else Rate("orders", rates.orders_per_s)
+    reads = None if rates.reads_per_s is None else Rate("reads", rates.reads_per_s)
+
+    def limited(app: ASGIApp) -> ASGIApp:
+        return app if orders is None and reads is None else RateLimits(app, orders, reads)
+
+    return limited

@@ -128,6 +128,7 @@ class _ApiProcess:
         self._hub = FeedHub(self._live, catalogue)
         self._books = FeedBooks(self._hub, self._reads.reads)
         self._started = started
+        self._rates = settings.rates
         self._catalogue = catalogue
         self._metrics = self._observed(Metrics())
         self._health = Health(
@@ -153,6 +154,7 @@ class _ApiProcess:
             health=self._health,
             metrics=self._metrics,
             lifespan=self._lifespan,
+            rates=self._rates,
             access=self._access,
             position=self._position,
         )

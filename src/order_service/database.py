@@ -10,30 +10,47 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from order_service.bounds import CONNECT_TIMEOUT_S, OTHERS_POLL_S, OTHERS_WAIT_S
+from order_service.database_roles import grant_rights
 from order_service.errors import UnreachableError
-from order_service.postgres import EmbeddedPostgres, running_url
+from order_service.migrations import migrate
+from order_service.postgres import EmbeddedPostgres, running_url, service_url
 from order_service.settings import Settings
 from orders.eventstore.sql import load
 
 
 class Database(Struct, frozen=True):
-    """`direct_url` leads past a pooler: locks and LISTEN need a session."""
+    """`direct_url` leads past a pooler: locks and LISTEN need a session. `owner_url` is for migrations only: all else
+    runs with the rights of the running parts (database_roles.py)."""
 
     url: str
     direct_url: str
+    owner_url: str
+
+
+def of_embedded(owner_url: str) -> Database:
+    url = service_url(owner_url)
+    return Database(url, url, owner_url)
 
 
 def database(settings: Settings) -> Database:
     """The user's database, or the embedded one if it runs. Raises UnreachableError."""
     if settings.database_url:
-        return Database(settings.database_url, settings.database_direct_url)
+        return Database(settings.database_url, settings.database_direct_url, settings.database_owner_url)
     url = running_url(settings.data_dir)
     if url is None:
         raise UnreachableError(
             f"no database: DATABASE_URL is empty, and the embedded PostgreSQL in {settings.data_dir} does not run."
             " Start the service with `orders up`, or set DATABASE_URL"
         )
-    return Database(url, url)
+    return of_embedded(url)
+
+
+def migrate_and_grant(where: Database) -> list[str]:
+    """Brings the schema up to date, and gives the running parts' role what this release needs. The names of the
+    migrations that were applied. Raises MigrationError, UnreachableError."""
+    applied = migrate(where.owner_url)
+    grant_rights(where.owner_url, where.direct_url)
+    return applied
 
 
 def database_that_answers(settings: Settings) -> Database:
@@ -59,11 +76,11 @@ def database_for_a_while(settings: Settings) -> Iterator[Database]:
     if url:
         yield database(settings)
         return
-    with EmbeddedPostgres(settings.data_dir) as embedded:
+    with EmbeddedPostgres(settings.data_dir) as server:
         try:
-            yield Database(embedded.url, embedded.url)
+            yield of_embedded(server.url)
         finally:
-            wait_until_alone(embedded.url)
+            wait_until_alone(server.url)
 
 
 def wait_until_alone(url: str) -> None:

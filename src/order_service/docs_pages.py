@@ -58,10 +58,13 @@ async def _found(response: Response[Any]) -> Response[Any]:
 def docs_handlers(version: str) -> list[ControllerRouterHandler]:
     """The schemas at their usual paths, the files, and / for who looks around."""
     feed = as_text(feed_document(version)).encode()
+    rendered: list[bytes] = []
 
     @get("/openapi.json", include_in_schema=False, media_type=OpenAPIMediaType.OPENAPI_JSON, opt=_PUBLIC)
     async def schema(request: Request[Any, Any, Any]) -> bytes:
-        return JsonRenderPlugin().render(request, request.app.openapi_schema.to_schema())
+        if not rendered:  # 30 ms of work, for whoever asks
+            rendered.append(JsonRenderPlugin().render(request, request.app.openapi_schema.to_schema()))
+        return rendered[0]
 
     @get("/asyncapi.json", include_in_schema=False, media_type=ASYNCAPI_JSON, opt=_PUBLIC)
     async def feed_schema() -> bytes:

@@ -15,6 +15,7 @@ from order_service.access_settings import ACCESS_NAMES, AccessSettings, access_s
 from order_service.bounds import MAX_SOCKET_PATH_BYTES
 from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError, WrongSetting
+from order_service.rate_settings import RATE_NAMES, Rates, checked_rates
 from order_service.secret_files import FILE_NAMES, with_secrets
 from orders.domain.instruments import BUILT_IN, Catalogue
 
@@ -23,9 +24,11 @@ NAMES = (
     "LISTEN",
     "TRUSTED_PROXY",
     *ACCESS_NAMES,
+    *RATE_NAMES,
     "ENVIRONMENT",
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
+    "DATABASE_OWNER_URL",
     "ORDERS_DATA_DIR",
     "AMQP_URL",
     "EXCHANGE",
@@ -64,9 +67,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     listen: Address
     trusted_proxy: str
     access: AccessSettings
+    rates: Rates
     environment: str
     database_url: str
     database_direct_url: str
+    database_owner_url: str
     data_dir: Path
     exchange: str
     exchange_address: str
@@ -130,9 +135,11 @@ class _Check:
             "listen": self._listen(base_url, access),
             "trusted_proxy": self._trusted_proxy(),
             "access": access,
+            "rates": checked_rates(self._raw, self._refuse, required=access.required),
             "environment": environment,
             "database_url": self._postgres_url("DATABASE_URL"),
             "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
+            "database_owner_url": self._owner_url(),
             "data_dir": data_dir,
             "exchange": self._exchange(),
             "exchange_address": self._exchange_address(data_dir),
@@ -225,6 +232,10 @@ class _Check:
                 " (write special characters of the password as %XX)",
             )
         return given
+
+    def _owner_url(self) -> str:
+        """Who migrates: the owner of the database, without a pooler."""
+        return self._postgres_url("DATABASE_OWNER_URL") or self._raw["DATABASE_DIRECT_URL"] or self._raw["DATABASE_URL"]
 
     def _webhook(self) -> str:
         """Never shows the value: its path is often a secret."""

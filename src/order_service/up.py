@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import click
 
+from order_service.database import database, migrate_and_grant, of_embedded
 from order_service.exchange import capabilities
 from order_service.listening import require_free
-from order_service.migrations import migrate
 from order_service.postgres import EmbeddedPostgres
 from order_service.settings import Settings
 from order_service.supervisor import Part, Supervisor
@@ -37,12 +37,11 @@ def run_all(settings: Settings) -> None:
     tell = _log_lines() if settings.production else _tell
 
     def prepare() -> None:
-        url = settings.database_direct_url
+        where = database(settings) if embedded is None else of_embedded(embedded.url)
         if embedded is not None:
-            url = embedded.url
-            os.environ["DATABASE_URL"] = url
+            os.environ["DATABASE_URL"] = where.url
             tell(f"started PostgreSQL (pid {embedded.pid}) with its data in {settings.data_dir}")
-        for name in migrate(url):
+        for name in migrate_and_grant(where):
             tell(f"applied migration {name}")
 
     def started() -> None:

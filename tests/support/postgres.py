@@ -18,8 +18,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from order_service.migrations import migrate
+from order_service.database import migrate_and_grant, of_embedded
 from order_service.postgres import EmbeddedPostgres
+from order_service.postgres.layout import SERVICE_ROLE
 from orders.eventstore.postgres import PostgresEventStore
 from tests.support.waiting import wait_until
 
@@ -58,13 +59,14 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 def migrated_template(postgres_server: EmbeddedPostgres) -> str:
     """The name of a database with all migrations applied. Nobody connects to it: a copy needs it alone."""
     _execute_named(postgres_server.url, "create database {}", _TEMPLATE)
-    migrate(url_of_database(postgres_server.url, _TEMPLATE))
+    migrate_and_grant(of_embedded(url_of_database(postgres_server.url, _TEMPLATE)))
     return _TEMPLATE
 
 
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
-    """A fresh, migrated database for one test."""
+    """A fresh, migrated database for one test, as its owner; `order_service.postgres.service_url` makes the URL of the
+    running parts from it."""
     with fresh_database(postgres_server.url, migrated_template) as url:
         yield url
 
@@ -93,7 +95,7 @@ def renewed_database_url(module_database_url: str) -> str:
             " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
         )
         connection.execute("drop schema public cascade; create schema public")
-    migrate(module_database_url)
+    migrate_and_grant(of_embedded(module_database_url))
     return module_database_url
 
 
@@ -169,6 +171,7 @@ def value(url: str, query: str) -> object:
 def _create(server_url: str, template: str) -> str:
     name = f"test_{next(_numbers)}"
     _execute_named(server_url, "create database {} template {}", name, template)
+    _execute_named(server_url, "grant create on database {} to {}", name, SERVICE_ROLE)  # the only right no copy has
     return name
 
 

@@ -13,6 +13,7 @@ from exchange_adapter.work.duties import FOLLOWER
 from order_service.bounds import DOCTOR_CHECK_S, OLDEST_POSTGRESQL, READY_LAG_EVENTS
 from order_service.cli.findings import Finding
 from order_service.database import database
+from order_service.database_roles import danger_to_the_log
 from order_service.errors import EmbeddedPostgresError, MigrationError, UnreachableError
 from order_service.migrations import pending
 from order_service.settings import Settings
@@ -42,6 +43,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         connection.execute(_SQL["bound"].encode(), {"ms": _MS})
         yield from _guarded("database", lambda: _server(connection))
         yield _schema(where.direct_url)
+        yield from _guarded("database role", lambda: _role(connection))
         yield from _guarded("followers", lambda: _followers(connection))
         yield from _guarded("hash chain", lambda: _hash_chain(connection))
         yield from _guarded("table sets", lambda: _table_sets(connection))
@@ -55,6 +57,8 @@ def _guarded(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
         return ask()
     except psycopg.errors.UndefinedTable:
         return [Finding(check, "unknown", "the tables are not there yet", "run `orders migrate`")]
+    except psycopg.errors.InsufficientPrivilege as error:
+        return [Finding(check, "wrong", _line(error), "run `orders migrate`, which gives the role its rights")]
     except psycopg.Error as error:
         return [Finding(check, "unreachable", _line(error), "look into the database's log")]
 
@@ -79,6 +83,14 @@ def _schema(direct_url: str) -> Finding:
     if names:
         return Finding("schema", "wrong", f"not applied: {', '.join(names)}", "run `orders migrate`")
     return Finding("schema", "well", "up to date")
+
+
+def _role(connection: Connection) -> list[Finding]:
+    role, danger = danger_to_the_log(connection)
+    if not danger:
+        return [Finding("database role", "well", f"{role} may append to the log, and change nothing in it")]
+    to_do = "give DATABASE_URL a role of its own, DATABASE_OWNER_URL the owner: docs/how-to/separate-database-roles.md"
+    return [Finding("database role", "well" if danger.startswith("owns") else "wrong", f"{role} {danger}", to_do)]
 
 
 def _followers(connection: Connection) -> list[Finding]:

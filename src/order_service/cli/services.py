@@ -79,13 +79,12 @@ for command in (faults, bust, correct):
 @click.option("--dry-run", is_flag=True, help="Only say what would be applied.")
 def migrate(dry_run: bool) -> None:
     """Bring the schema up to date; starts the embedded database for its time, if it does not run."""
-    from order_service.database import database_for_a_while
-    from order_service.migrations import migrate as apply
+    from order_service.database import database_for_a_while, migrate_and_grant
     from order_service.migrations import pending
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a server that was started for this is stopped
     with database_for_a_while(load_settings()) as database:
-        names = pending(database.direct_url) if dry_run else apply(database.direct_url)
+        names = pending(database.owner_url) if dry_run else migrate_and_grant(database)
     for name in names:
         click.echo(f"{'would apply' if dry_run else 'applied'} {name}")
     if not names:

@@ -5,6 +5,7 @@ modes of parent folders and trusts every local user).
 """
 
 from order_service.postgres.binaries import locate_binaries
+from order_service.postgres.layout import service_url
 from order_service.postgres.server import EmbeddedPostgres, running_url
 
-__all__ = ["EmbeddedPostgres", "locate_binaries", "running_url"]
+__all__ = ["EmbeddedPostgres", "locate_binaries", "running_url", "service_url"]

@@ -3,7 +3,7 @@
 ORDERS_DATA_DIR/postgres/      ours; root's may be passed by the account of the database, a user's by no one else
     data/                      PostgreSQL's own, with postmaster.pid
     socket                     the socket's folder, or a link to it where the path here is too long for a socket
-    password                   of the roles `orders` and `postgres`; for us alone
+    password                   of the roles `orders`, `orders_service` and `postgres`; for us alone
     lock                       held by the process whose child the server is; its pid
     postgres.log, .log.1       what the server says, bounded
     binaries-0.6.0/            a copy, where the account of the database cannot read the installed ones
@@ -27,6 +27,7 @@ from order_service.child_processes import Account
 from order_service.errors import DataFolderInUse, DataFolderUnusable
 
 ROLE = "orders"  # owns the database; not a superuser, so that what it revokes from itself is refused
+SERVICE_ROLE = "orders_service"  # of the running parts: it may append to the log and change nothing in it
 DATABASE = "orders"
 SUPERUSER = "postgres"
 PORT = 5432  # only the name of the socket's file
@@ -66,6 +67,11 @@ class Layout(Struct, frozen=True):
         """For libpq, with the password: not for logs. OSError if there is no password or it may not be read."""
         host = quote(str(self.socket.resolve()))
         return f"postgresql://{ROLE}:{self.password_file.read_text().strip()}@/{DATABASE}?host={host}&port={PORT}"
+
+
+def service_url(owner_url: str) -> str:
+    """The same server and database for the running parts; for URLs of `Layout.url` only."""
+    return owner_url.replace(f"//{ROLE}:", f"//{SERVICE_ROLE}:", 1)
 
 
 def layout_of(data_dir: Path) -> Layout:

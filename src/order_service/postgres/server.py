@@ -18,8 +18,18 @@ from psycopg.pq import PGconn, Ping
 from order_service import bounds
 from order_service.errors import PostgresNotStarted, StartAbandoned
 from order_service.postgres.account import database_account
-from order_service.postgres.cluster import ensure_cluster
-from order_service.postgres.layout import PORT, Pause, layout_of, lock_home, naming_the_folder, prepare_home
+from order_service.postgres.cluster import ensure_cluster, service_role
+from order_service.postgres.layout import (
+    PORT,
+    ROLE,
+    SERVICE_ROLE,
+    SUPERUSER,
+    Pause,
+    layout_of,
+    lock_home,
+    naming_the_folder,
+    prepare_home,
+)
 from order_service.postgres.postmaster import in_use, read_postmaster, runs_on, wait_for_predecessor
 from order_service.postgres.programs import Programs, reason_in
 from order_service.postgres.socket_folder import prepare_socket_folder, remove_socket_folder
@@ -88,7 +98,8 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        """A libpq URL of the service's own database and role, with the password: not for logs."""
+        """A libpq URL of the service's database as its owner, with the password: not for logs. `service_url` makes that
+        of the running parts from it."""
         if not self._url:
             raise RuntimeError("start() first")
         return self._url
@@ -190,10 +201,21 @@ class EmbeddedPostgres:
         raise self._not_started(reason_in(said) or f"it ended with {child.returncode}")
 
     def _expect_login(self) -> None:
+        """As the owner; and makes the running parts' role, which a cluster of an earlier release has not."""
         try:
-            psycopg.connect(self._url, connect_timeout=bounds.CONNECT_TIMEOUT_S).close()
+            with psycopg.connect(self._url, connect_timeout=bounds.CONNECT_TIMEOUT_S) as owner:
+                known = owner.execute("select from pg_roles where rolname = %s", [SERVICE_ROLE]).rowcount
+            if not known:
+                self._make_service_role()
         except psycopg.OperationalError as error:
             raise self._not_started(str(error).splitlines()[0]) from error
+
+    def _make_service_role(self) -> None:
+        password = self._layout.password_file.read_text().strip()
+        url = self._url.replace(f"//{ROLE}:", f"//{SUPERUSER}:", 1)
+        with psycopg.connect(url, connect_timeout=bounds.CONNECT_TIMEOUT_S) as superuser:
+            for statement in service_role(password):
+                superuser.execute(statement.encode())
 
     def _not_started(self, reason: str) -> PostgresNotStarted:
         layout = self._layout

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange_adapter.bounds import BURST_S
-from exchange_adapter.rate import Bucket
 from exchange_adapter.venue import Found, NotFound, Placed, Refused, VenueState
 from orders.domain.values import Delivery
 from orders.shards import SHARDS
+from orders.token_bucket import Bucket
 from tests.support.adapter_floor import FULL, PLAIN, Floor, Later, on_floor, resting
 from tests.support.virtual_time import pass_time
 

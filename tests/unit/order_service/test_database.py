@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 
 OWN = "postgresql://u:geheim@db.internal/orders"
 EMBEDDED = "postgresql://orders:x@/orders?host=/run"
+PARTS = "postgresql://orders_service:x@/orders?host=/run"
 
 
 def settings(folder: Path, **given: str) -> Settings:
@@ -50,18 +51,24 @@ def embedded_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_users_database_serves_where_one_is_named(tmp_path: Path) -> None:
-    assert database(settings(tmp_path, DATABASE_URL=OWN)) == Database(OWN, OWN)
+    assert database(settings(tmp_path, DATABASE_URL=OWN)) == Database(OWN, OWN, OWN)
 
 
 def test_locks_go_past_the_pooler(tmp_path: Path) -> None:
     direct = "postgresql://db.internal:5433/orders"
     found = database(settings(tmp_path, DATABASE_URL=OWN, DATABASE_DIRECT_URL=direct))
-    assert found == Database(OWN, direct)
+    assert found == Database(OWN, direct, direct)
+
+
+def test_migrations_are_the_owners_where_there_is_one(tmp_path: Path) -> None:
+    owner = "postgresql://owner:geheim@db.internal/orders"
+    found = database(settings(tmp_path, DATABASE_URL=OWN, DATABASE_OWNER_URL=owner))
+    assert found == Database(OWN, OWN, owner)
 
 
 def test_the_embedded_one_serves_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded_runs(monkeypatch)
-    assert database(settings(tmp_path)) == Database(EMBEDDED, EMBEDDED)
+    assert database(settings(tmp_path)) == Database(PARTS, PARTS, EMBEDDED)
 
 
 def test_no_database_names_the_folder_and_what_to_do(tmp_path: Path) -> None:
@@ -75,7 +82,7 @@ def test_no_database_names_the_folder_and_what_to_do(tmp_path: Path) -> None:
 
 def test_the_embedded_one_is_started_for_a_while_and_stopped_again(tmp_path: Path, started: list[str]) -> None:
     with database_for_a_while(settings(tmp_path)) as found:
-        assert found == Database(EMBEDDED, EMBEDDED)
+        assert found == Database(PARTS, PARTS, EMBEDDED)
         assert started == [f"started in {tmp_path}"]
     assert started == [f"started in {tmp_path}", "stopped"]
 
@@ -117,7 +124,7 @@ def test_the_embedded_one_waits_for_nobody_for_ever(
 def test_one_that_runs_is_used_as_it_is(tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     embedded_runs(monkeypatch)
     with database_for_a_while(settings(tmp_path)) as found:
-        assert found.url == EMBEDDED
+        assert found.url == PARTS
     assert started == []
 
 

@@ -1,0 +1,90 @@
+"""What a request may be: so long a path and query, a body that comes in time. A body's size is the route's own bound.
+
+The server bounds the head of a request as a whole (processes.py), and how slowly it may come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from order_service.bounds import BODY_TIMEOUT_S, MAX_PARAMETERS, MAX_PATH_BYTES, MAX_QUERY_BYTES
+
+_SEVERAL_STREAMS = "2"
+"""HTTP/2 tells in other ways whether there is a body."""
+
+
+class RequestLimits:
+    """A middleware of Litestar's: what it raises becomes a problem. `body_timeout_s` is for the whole body."""
+
+    def __init__(self, app: ASGIApp, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        self._app = app
+        self._body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            _check_url(scope)
+            size = _announced_size(scope)
+            if size != 0:
+                _check_size(scope, size)
+                receive = _Body(receive, self._body_timeout_s).receive
+        await self._app(scope, receive, send)
+
+
+class _Body:
+    """Hands on the messages of a request's body; the time for them is over at one moment, however many there are."""
+
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
+        self._receive = receive
+        self._timeout_s = timeout_s
+        self._deadline: float | None = None
+        self._has_ended = False
+
+    async def receive(self) -> Any:
+        if self._has_ended:  # what comes now is the end of the connection, whenever that may be
+            return await self._receive()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._timeout_s
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message: Message = await self._receive()
+        except TimeoutError:
+            detail = f"The body did not arrive within {self._timeout_s:g} s"
+            raise HTTPException(
+                detail, status_code=HTTPStatus.REQUEST_TIMEOUT, headers={"Connection": "close"}
+            ) from None
+        self._has_ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+def _check_url(scope: Any) -> None:
+    query = scope["query_string"]
+    if len(query) > MAX_QUERY_BYTES or len(scope.get("raw_path", b"")) > MAX_PATH_BYTES:
+        detail = f"The URL is too long: its path may have {MAX_PATH_BYTES} bytes, its query {MAX_QUERY_BYTES}"
+        raise HTTPException(detail, status_code=HTTPStatus.REQUEST_URI_TOO_LONG)
+    if query.count(b"&") >= MAX_PARAMETERS:
+        detail = f"There are more than {MAX_PARAMETERS} parameters"
+        raise HTTPException(detail, status_code=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+def _announced_size(scope: Any) -> int | None:
+    """In bytes; None where the body is sent in chunks, or may be."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else None
+        if name == b"transfer-encoding":
+            return None
+    return None if scope["http_version"].startswith(_SEVERAL_STREAMS) else 0
+
+
+def _check_size(scope: Any, size: int | None) -> None:
+    """Also where the route reads no body: who sends one that is too large hears so everywhere. One in chunks is counted
+    while it is read, and where nobody reads it the server ends the connection."""
+    most = scope["route_handler"].resolve_request_max_body_size()
+    if size is not None and most is not None and size > most:
+        raise HTTPException(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"})
