@@ -93,7 +93,9 @@ class AsyncStream(Generic[T]):
     async def _connect(self, url: str) -> Outcome:
         await self._hang_up()
         try:
-            self._socket = await _Connecting(url, **socket_options(self._headers, self._tls if url.startswith("wss:") else None))
+            self._socket = await _Connecting(
+                url, **socket_options(self._headers, self._tls if url.startswith("wss:") else None)
+            )
         except CONNECT_ERRORS as error:
             return not_connected(error)
         if self._closed.is_set():  # it was closed meanwhile, and has not seen this socket

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from threading import Event
 from ssl import SSLContext
+from threading import Event
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -90,7 +90,9 @@ class Stream(Generic[T]):
     def _connect(self, url: str) -> Outcome:
         self._hang_up()
         try:
-            self._socket = _Connecting(url, **socket_options(self._headers, self._tls if url.startswith("wss:") else None)).__enter__()
+            self._socket = _Connecting(
+                url, **socket_options(self._headers, self._tls if url.startswith("wss:") else None)
+            ).__enter__()
         except CONNECT_ERRORS as error:
             return not_connected(error)
         if self._closed.is_set():  # it was closed meanwhile, and may not have seen this socket

@@ -12,6 +12,7 @@ from order_client.errors import (
     InDoubt,
     Invalid,
     NotFound,
+    NotPermitted,
     OrderEnded,
     Refused,
     TooManyRequests,
@@ -119,7 +120,9 @@ def test_an_order_that_surely_does_not_exist_is_in_no_doubt(failure: Outcome, ki
         (problem(413), Invalid),
         (problem(404), NotFound),
         (problem(400, "order-ended"), OrderEnded),
-        (problem(401), Refused),
+        (problem(401), NotPermitted),
+        (problem(403), NotPermitted),
+        (problem(402), Refused),
     ],
 )
 def test_a_refusal_is_told_at_once(refused: Answer, kind: type[Exception]) -> None:

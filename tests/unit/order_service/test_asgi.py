@@ -282,7 +282,7 @@ async def test_the_schema_declares_every_route_with_its_answers(service: Command
     assert (body["required"], body["additionalProperties"]) == (["quantity"], False)
     assert body["properties"]["limit_price"]["anyOf"][0]["type"] == ["number", "string"]
     assert body["properties"]["type"]["anyOf"][0]["enum"] == ["limit", "market"]
-    assert {"200", "503"} == set(schema["paths"]["/health/ready"]["get"]["responses"])
+    assert {"200", "421", "503"} == set(schema["paths"]["/health/ready"]["get"]["responses"])
     assert "/metrics" not in schema["paths"]
     assert not any(path.startswith("/docs") for path in schema["paths"])
     _check_references(schema, schema)
