@@ -12,6 +12,8 @@ import structlog
 
 _PASSWORD = re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@|(?<=\bpassword=)[^\s&\"']+")
 _QUIET = ("granian", "_granian", "litestar", "psycopg", "httpx", "httpcore")
+_SILENT = ("aio_pika", "aiormq")
+"""They write tracebacks of every lost connection; `orders.broker` tells of it in a line."""
 
 
 def configure_logs(production: bool) -> None:
@@ -52,6 +54,8 @@ def configure_logs(production: bool) -> None:
     root.setLevel(logging.INFO)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _without_passwords(logger: Any, method: str, line: str | bytes | MutableMapping[str, Any]) -> str:

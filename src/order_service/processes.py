@@ -14,7 +14,7 @@ from pathlib import Path
 
 from order_service.bounds import API_ALONE_STOP_S, API_LIVE_POLL_S, API_STOP_S, GC_EVERY_OBJECTS, KEEP_ALIVE_MS
 from order_service.database import database_that_answers
-from order_service.errors import PartFailed
+from order_service.errors import PartFailed, SettingsError, WrongSetting
 from order_service.listening import require_free
 from order_service.settings import Address, Settings
 from order_service.supervisor import say_ready, seconds_to_stop
@@ -121,6 +121,33 @@ def run_adapter(settings: Settings) -> None:
         store.close()
     sys.stdout.flush()
     os._exit(code)  # calls that hang keep their threads: nothing waits for them
+
+
+def run_relay(settings: Settings) -> None:
+    """Raises: SettingsError, UnreachableError."""
+    from event_relay.relay import RelayConfig
+    from event_relay.relay import run_relay as run
+    from orders.eventstore.postgres import PostgresEventStore
+    from orders.eventstore.subscription import PostgresHints
+
+    if not settings.amqp_url:
+        raise SettingsError([WrongSetting("AMQP_URL", "names no RabbitMQ: without one there is nothing to relay")])
+    where = database_that_answers(settings)
+    collect_rarely()
+    config = RelayConfig(
+        amqp_url=settings.amqp_url,
+        direct_url=where.direct_url,
+        catalogue=settings.catalogue,
+        integration_events=settings.integration_events,
+        source=settings.base_url,
+    )
+    store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders relay")
+    hints = PostgresHints(where.direct_url, application_name="orders relay hints")
+    try:
+        run(config, store=store, hints=hints, stop=_stop_on_signals(), ready=say_ready)
+    finally:
+        hints.close()
+        store.close()
 
 
 def run_exchange(settings: Settings, **options: object) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from order_service.access_settings import ACCESS_NAMES, AccessSettings, access_settings, require_safe
 from order_service.bounds import MAX_SOCKET_PATH_BYTES
+from order_service.broker_settings import broker_settings
 from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError, WrongSetting
 from order_service.rate_settings import RATE_NAMES, Rates, checked_rates
@@ -31,6 +32,7 @@ NAMES = (
     "DATABASE_OWNER_URL",
     "ORDERS_DATA_DIR",
     "AMQP_URL",
+    "INTEGRATION_EVENTS",
     "EXCHANGE",
     "EXCHANGE_ADDRESS",
     "VENUE_CALL_TIMEOUT_S",
@@ -60,8 +62,8 @@ class Address(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Checked values; `database_url` is empty where the embedded PostgreSQL serves, `venue_calls_per_s` is None where
-    nothing limits them."""
+    """Checked values; `database_url` is empty where the embedded PostgreSQL serves, `amqp_url` where there is no
+    RabbitMQ; `venue_calls_per_s` is None where nothing limits them."""
 
     base_url: str
     listen: Address
@@ -73,6 +75,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_direct_url: str
     database_owner_url: str
     data_dir: Path
+    amqp_url: str
+    integration_events: bool
     exchange: str
     exchange_address: str
     venue_call_timeout_s: float
@@ -129,7 +133,7 @@ class _Check:
         base_url = self._base_url(environment == _PRODUCTION, access)
         data_dir = self._data_dir()
         catalogue = self._catalogue()
-        self._nothing_yet("AMQP_URL", "RabbitMQ as the carrier of the adapter's work is not available in this release")
+        amqp_url, integration_events = broker_settings(self._raw, self._refuse)
         checked: dict[str, Any] = {
             "base_url": base_url,
             "listen": self._listen(base_url, access),
@@ -141,6 +145,8 @@ class _Check:
             "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
             "database_owner_url": self._owner_url(),
             "data_dir": data_dir,
+            "amqp_url": amqp_url,
+            "integration_events": integration_events,
             "exchange": self._exchange(),
             "exchange_address": self._exchange_address(data_dir),
             "venue_call_timeout_s": self._number("VENUE_CALL_TIMEOUT_S", 10.0, least=0.05, most=600.0),
@@ -165,10 +171,6 @@ class _Check:
         if value not in allowed:
             self._refuse(name, f"{value!r} is none of {', '.join(allowed)}")
         return value
-
-    def _nothing_yet(self, name: str, why: str) -> None:
-        if self._raw[name]:
-            self._refuse(name, why)
 
     def _base_url(self, production: bool, access: AccessSettings) -> str:
         scheme, port = ("https", 443) if access.tls_certificate else ("http", 80)

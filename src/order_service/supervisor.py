@@ -38,11 +38,13 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Part(Struct, frozen=True):
-    """`stop_s` bounds its graceful stop; the sum over all parts stays below ten seconds."""
+    """`stop_s` bounds its graceful stop; the sum over all parts stays below ten seconds, but for those that are told to
+    stop `at_once` and only waited for in their turn."""
 
     name: str
     argv: tuple[str, ...]
     stop_s: float
+    at_once: bool = False
 
 
 class Database(Protocol):
@@ -80,6 +82,7 @@ class Child:
         self.process: subprocess.Popen[bytes] | None = None
         self.ready_fd: int | None = None
         self.backoff = _Backoff()
+        self._stop_by: float | None = None
 
     @property
     def pid(self) -> int | None:
@@ -121,13 +124,19 @@ class Child:
         self._close_ready()
         return said
 
+    def tell_to_stop(self) -> None:
+        """Asks it to end, once; its time runs from now on."""
+        if self.process is not None and self._stop_by is None:
+            self._stop_by = time.monotonic() + self.part.stop_s
+            self.process.terminate()
+
     def stop(self) -> bool:
         """Asks it to end, and kills it when its time is up. Whether it ended by itself."""
-        if self.process is None:
+        self.tell_to_stop()
+        if self.process is None or self._stop_by is None:
             return True
-        self.process.terminate()
         try:
-            self.process.wait(self.part.stop_s)
+            self.process.wait(max(0.0, self._stop_by - time.monotonic()))
             return True
         except subprocess.TimeoutExpired:
             self.process.kill()
@@ -242,6 +251,9 @@ class Supervisor:
 
     def _stop(self) -> None:
         by_name = {child.part.name: child for child in self._children}
+        for child in self._children:
+            if child.part.at_once:
+                child.tell_to_stop()
         for name in self._stop_order:
             if name in by_name and not by_name[name].stop():
                 self._tell(f"{name} did not stop in time and was killed; nothing accepted is lost")

@@ -17,12 +17,14 @@ from order_service.postgres import EmbeddedPostgres
 from order_service.settings import Settings
 from order_service.supervisor import Part, Supervisor
 
-STOP_ORDER = ("api", "adapter", "projector", "exchange")
-"""First who takes orders, then who places them; the database last."""
+STOP_ORDER = ("api", "adapter", "projector", "exchange", "relay")
+"""First who takes orders, then who places them; the database last. The relay is told to stop at once, while the others
+end: what it has not published yet it publishes after the next start."""
 
 # With the database's FAST_STOP_S and IMMEDIATE_STOP_S below ten seconds, for they stop one after another. The adapter's
 # calls have what END_S leaves of its time.
-_STOP_S = {"api": 2.5, "adapter": 3.0, "projector": 1.0, "exchange": 1.0}
+_STOP_S = {"api": 2.5, "adapter": 3.0, "projector": 1.0, "exchange": 1.0, "relay": 3.0}
+_AT_ONCE = frozenset({"relay"})
 
 
 def run_all(settings: Settings) -> None:
@@ -56,8 +58,12 @@ def run_all(settings: Settings) -> None:
 
 
 def parts_of(settings: Settings) -> list[Part]:
-    names = [*(["exchange"] if settings.simulates_exchange else []), "projector", "adapter", "api"]
-    return [Part(name, (sys.executable, "-m", "order_service", name), _STOP_S[name]) for name in names]
+    exchange = ["exchange"] if settings.simulates_exchange else []
+    relay = ["relay"] if settings.amqp_url else []
+    return [
+        Part(name, (sys.executable, "-m", "order_service", name), _STOP_S[name], name in _AT_ONCE)
+        for name in (*exchange, "projector", *relay, "adapter", "api")
+    ]
 
 
 def _greet(settings: Settings, seconds: float) -> None:

@@ -25,17 +25,6 @@ BOOKS = "books"
 CHANNELS = (ORDERS, TRADES, BOOKS)
 """The channels that a client may name."""
 
-_TOLD_TO_ALL = (
-    e.OrderPlaced,
-    e.OrderExecuted,
-    e.OrderReplaced,
-    e.OrderCanceled,
-    e.OrderRejected,
-    e.OrderExpired,
-    e.ExecutionBusted,
-    e.ExecutionCorrected,
-)
-
 
 class Subscription(Struct, frozen=True, kw_only=True):
     """What a client wants. `detail`: also what is between, such as accepted, pending, in doubt, parked. `after`: first
@@ -96,7 +85,7 @@ class Entry:
         self.order_id = recorded.stream_id
         self.account = event.after.account
         self.symbol = event.after.symbol
-        self.detail = not isinstance(event, _TOLD_TO_ALL)
+        self.detail = not isinstance(event, e.TOLD_TO_CLIENTS)
         self.moves_book = not self.detail and event.after.type is OrderType.LIMIT
         self._recorded = recorded
         self._event = event

@@ -31,6 +31,7 @@ PROMISED = {
     "DATABASE_OWNER_URL": "",
     "ORDERS_DATA_DIR": "",
     "AMQP_URL": "",
+    "INTEGRATION_EVENTS": "off",
     "EXCHANGE": "simulated",
     "EXCHANGE_ADDRESS": "",
     "VENUE_CALL_TIMEOUT_S": "10",

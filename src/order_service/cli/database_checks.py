@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from event_relay import EVENTS_FOLLOWER, WORK_FOLLOWER
 from exchange_adapter.bounds import WORKER_SEEN_S
 from exchange_adapter.work.duties import FOLLOWER
 from order_service.bounds import DOCTOR_CHECK_S, OLDEST_POSTGRESQL, READY_LAG_EVENTS
@@ -27,6 +28,8 @@ Connection = psycopg.Connection[Any]
 _SQL = load("order_service.cli", "database_checks.sql")
 _BESIDE = "_shadow: `orders replay` goes on; _old: for `--rollback`; _as_of: `orders replay --drop-as-of` removes it"
 _MS = str(round(DOCTOR_CHECK_S * 1000 / 2))
+_PARTS = {FOLLOWER: "adapter", WORK_FOLLOWER: "relay", EVENTS_FOLLOWER: "relay"}
+"""Who runs a follower; the projector runs all others."""
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
@@ -44,7 +47,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield from _guarded("database", lambda: _server(connection))
         yield _schema(where.direct_url)
         yield from _guarded("database role", lambda: _role(connection))
-        yield from _guarded("followers", lambda: _followers(connection))
+        yield from _guarded("followers", lambda: _followers(connection, settings))
         yield from _guarded("hash chain", lambda: _hash_chain(connection))
         yield from _guarded("table sets", lambda: _table_sets(connection))
         yield from _guarded("adapters", lambda: _adapters(connection))
@@ -93,16 +96,18 @@ def _role(connection: Connection) -> list[Finding]:
     return [Finding("database role", "well" if danger.startswith("owns") else "wrong", f"{role} {danger}", to_do)]
 
 
-def _followers(connection: Connection) -> list[Finding]:
-    """Who keeps the query tables and the adapter's duties, and how far that is."""
-    names = [*(projection.name for projection in PROJECTIONS), HASH_CHAIN, FOLLOWER]
+def _followers(connection: Connection, settings: Settings) -> list[Finding]:
+    """Who keeps the query tables and the adapter's duties, and who publishes, and how far that is."""
+    relay = [WORK_FOLLOWER] if settings.amqp_url else []
+    events = [EVENTS_FOLLOWER] if settings.integration_events else []
+    names = [*(projection.name for projection in PROJECTIONS), HASH_CHAIN, FOLLOWER, *relay, *events]
     rows = connection.execute(_SQL["followers"].encode(), {"names": names}).fetchall()
     return [_follower(*row[:4]) if row[4] is None else _failed(*row) for row in rows]
 
 
 def _failed(name: str, position: int | None, head: int, held: bool, failed_at: int, reason: str, since: str) -> Finding:
     """It tries again and again: nothing is skipped, and nothing needs to be started once the cause is gone."""
-    part = "adapter" if name == FOLLOWER else "projector"
+    part = _PARTS.get(name, "projector")
     found = f"at position {position or 0} of {head}; stopped at {failed_at} since {since}: {reason}"
     to_do = f"remove the cause, and it goes on by itself; the log of `orders {part}` tells more"
     if not held:
@@ -112,7 +117,7 @@ def _failed(name: str, position: int | None, head: int, held: bool, failed_at: i
 
 def _follower(name: str, position: int | None, head: int, held: bool) -> Finding:
     check = f"follower {name}"
-    part = "adapter" if name == FOLLOWER else "projector"
+    part = _PARTS.get(name, "projector")
     if position is None:
         return Finding(check, "wrong", "has never run", f"start `orders {part}`, or all with `orders up`")
     found = f"at position {position} of {head}"

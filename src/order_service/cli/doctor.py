@@ -13,6 +13,7 @@ import click
 from order_service.access_settings import ACCESS_NAMES
 from order_service.bounds import DOCTOR_CHECK_S
 from order_service.cli.access_checks import check_access
+from order_service.cli.broker_check import check_broker
 from order_service.cli.checks import check_api, check_data_folder, check_port, check_venue
 from order_service.cli.database_checks import check_database
 from order_service.cli.findings import Finding
@@ -28,6 +29,7 @@ _FOR_ACCESS = frozenset({*ACCESS_NAMES, "BASE_URL", "LISTEN", "TRUSTED_PROXY", "
 CHECKS: dict[str, tuple[Check, frozenset[str]]] = {
     "data folder": (check_data_folder, frozenset({"ORDERS_DATA_DIR"})),
     "database": (check_database, frozenset({"DATABASE_URL", "DATABASE_DIRECT_URL", "ORDERS_DATA_DIR"})),
+    "RabbitMQ": (check_broker, frozenset({"AMQP_URL"})),
     "exchange": (check_venue, frozenset({"EXCHANGE", "EXCHANGE_ADDRESS", "ORDERS_DATA_DIR"})),
     "access": (check_access, _FOR_ACCESS),
     "port": (check_port, frozenset({"BASE_URL", "LISTEN", "ENVIRONMENT"})),
@@ -41,7 +43,7 @@ _COLOURS = {"wrong": "red", "unreachable": "red", "unknown": "yellow"}
 @click.command()
 @JSON_OPTION
 def doctor(as_json: bool) -> None:
-    """Check settings, data folder, database, exchange, port and API, and say what to do.
+    """Check settings, data folder, database, RabbitMQ, exchange, port and API, and say what to do.
 
     Exit code 0: all is well; 5: something needed is not reachable; 1: something else is wrong. It changes nothing.
     """

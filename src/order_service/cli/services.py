@@ -1,4 +1,4 @@
-"""up, api, projector, adapter, exchange, migrate: what an operator starts."""
+"""up, api, projector, adapter, relay, exchange, migrate: what an operator starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def up() -> None:
     """Start everything on this machine, and watch it until Ctrl-C or SIGTERM.
 
     With DATABASE_URL empty that includes a PostgreSQL of its own, with its data in ORDERS_DATA_DIR; the simulated
-    exchange is started where EXCHANGE=simulated.
+    exchange is started where EXCHANGE=simulated, the relay where AMQP_URL names a RabbitMQ.
     """
     from order_service.up import run_all
 
@@ -45,6 +45,17 @@ def adapter() -> None:
     from order_service.processes import run_adapter
 
     run_adapter(_checked())
+
+
+@click.command()
+def relay() -> None:
+    """Publish the log to the RabbitMQ of AMQP_URL alone; a second one stands by.
+
+    The adapters' work goes there, and integration events for other services where INTEGRATION_EVENTS=on.
+    """
+    from order_service.processes import run_relay
+
+    run_relay(_checked())
 
 
 @click.group(invoke_without_command=True)
@@ -109,6 +120,7 @@ commands = {
     "api": api,
     "projector": projector,
     "adapter": adapter,
+    "relay": relay,
     "exchange": exchange,
     "migrate": migrate,
 }

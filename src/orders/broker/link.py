@@ -27,6 +27,8 @@ from aiormq.exceptions import (
     PublishError,
 )
 from msgspec import Struct
+from pamqp.commands import Connection
+from pamqp.exceptions import AMQPInternalError, PAMQPException
 from yarl import URL
 
 from orders.broker.bounds import (
@@ -45,7 +47,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LOST = AMQPError | OSError | ChannelInvalidStateError
+_LOST = AMQPError | PAMQPException | OSError | ChannelInvalidStateError
 """What the client raises where a connection or channel cannot be used; OSError where there never was one."""
 _CLOSED = RuntimeError | asyncio.InvalidStateError
 """And these, where it was lost a moment ago."""
@@ -93,7 +95,7 @@ async def _close(connection: AbstractConnection | None, wire: _Wire) -> None:
         if connection is not None:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await connection.close()
-    except (AMQPError, OSError, RuntimeError):
+    except (AMQPError, PAMQPException, OSError, RuntimeError):
         pass  # it was lost before
     finally:
         wire.cut()
@@ -303,8 +305,8 @@ def as_broker_error(error: BaseException) -> BrokerError:
             return error
         case ProbableAuthenticationError():
             return BrokerRefuses("it refuses the user or the password of AMQP_URL")
-        case ConnectionNotAllowed():
-            return BrokerRefuses(f"it refuses the virtual host of AMQP_URL ({_said(error)})")
+        case ConnectionNotAllowed(args=(reason,)) | AMQPInternalError(args=(_, Connection.Close(reply_text=reason))):
+            return BrokerRefuses(f"it refuses the virtual host of AMQP_URL ({reason})")
         case ChannelAccessRefused():
             return BrokerRefuses(f"the user of AMQP_URL lacks a right ({_said(error)})")
         case ChannelPreconditionFailed():

@@ -181,6 +181,19 @@ class ReportUnmatched(Event, frozen=True, kw_only=True):
     read: dict[str, Any] | None = None
 
 
+TOLD_TO_CLIENTS = (
+    OrderPlaced,
+    OrderExecuted,
+    OrderReplaced,
+    OrderCanceled,
+    OrderRejected,
+    OrderExpired,
+    ExecutionBusted,
+    ExecutionCorrected,
+)
+"""What every client hears of, and other services too: each changes what an order is worth or wants. The rest is between
+us and the venue."""
+
 CancelReplies = (OrderCanceled, CancelRejected)
 ReplaceReplies = (OrderReplaced, ReplaceRejected)
 

@@ -12,9 +12,15 @@ A_CALL_S = 0.5  # of the place_order that most will plug in
 
 
 def test_all_parts_and_the_database_stop_one_after_another_within_ten_seconds() -> None:
-    parts = parts_of(load_settings({}))
+    parts = parts_of(load_settings({"AMQP_URL": "amqp://127.0.0.1/"}))
     assert {part.name for part in parts} == set(STOP_ORDER)
-    assert sum(part.stop_s for part in parts) + FAST_STOP_S + IMMEDIATE_STOP_S < CONTRACT_S
+    in_turn = sum(part.stop_s for part in parts if not part.at_once)
+    assert in_turn + FAST_STOP_S + IMMEDIATE_STOP_S < CONTRACT_S
+    assert all(part.stop_s <= in_turn for part in parts if part.at_once)
+
+
+def test_there_is_a_relay_where_there_is_a_broker() -> None:
+    assert {part.name for part in parts_of(load_settings({}))} == set(STOP_ORDER) - {"relay"}
 
 
 def test_the_adapter_has_time_to_end_a_usual_call_and_to_close_before_it_is_killed() -> None:

@@ -1,0 +1,133 @@
+"""What a relay's follower is handed: no event before the broker has confirmed what is published of it."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from itertools import count
+
+import pytest
+
+from event_relay import published_log
+from event_relay.published_log import PublishedLog
+from orders.broker.errors import BrokerAway, BrokerBlocked, BrokerError, NotConfirmed
+from orders.broker.link import Outgoing
+from orders.domain.events import OrderPlaced
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import Recorded
+from tests.support.log_events import unit
+
+
+def one_for_each_order(batch: list[Recorded]) -> list[Outgoing]:
+    return [
+        Outgoing(routing_key="a", body=b"", message_id=str(recorded.position))
+        for recorded in batch
+        if isinstance(recorded.event, OrderPlaced) and recorded.version == 1
+    ]
+
+
+class Floor:
+    """A log, a broker that does as it is told, and what lies between them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, batch_events: int = 100) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(published_log, "CONFIRM_LOOK_S", 0.01)
+        monkeypatch.setattr("event_relay.published_log.time.monotonic", lambda: self.now)
+        self.store = MemoryEventStore()
+        self.answers: list[BrokerError | None] = []
+        self.published: list[list[str]] = []
+        self.open: list[Future[None]] = []
+        self.log = PublishedLog(self.store, one_for_each_order, self.publish, name="a relay", batch_events=batch_events)
+
+    def publish(self, messages: Sequence[Outgoing]) -> Future[None]:
+        self.published.append([message.message_id for message in messages])
+        future: Future[None] = Future()
+        if self.answers:
+            self.settle(future, self.answers.pop(0))
+        else:
+            self.open.append(future)
+        return future
+
+    def settle(self, future: Future[None], answer: BrokerError | None) -> None:
+        if answer is None:
+            future.set_result(None)
+        else:
+            future.set_exception(answer)
+
+    def read(self, after: int = 0, limit: int = 1_000) -> list[int]:
+        return [recorded.position for recorded in self.log.read_log(after=after, limit=limit)]
+
+
+@pytest.fixture
+def floor(monkeypatch: pytest.MonkeyPatch) -> Floor:
+    floor = Floor(monkeypatch)
+    floor.store.append([unit(), unit()])
+    return floor
+
+
+def test_events_are_handed_out_once_their_messages_are_confirmed_and_published_once(floor: Floor) -> None:
+    assert floor.read() == []
+    assert floor.read() == [], "asked again while the confirm is under way"
+    floor.settle(floor.open.pop(), None)
+    assert floor.read() == [1, 2]
+    assert floor.published == [["1", "2"]]
+
+
+def test_events_without_a_message_need_no_broker(floor: Floor) -> None:
+    floor.store.append([unit(events=3)])
+    assert floor.read(after=3) == [4, 5]
+    assert floor.published == []
+
+
+def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = Floor(monkeypatch, batch_events=2)
+    floor.store.append([unit() for _ in range(5)])
+    floor.answers = [None, None]
+    assert floor.read() == [1, 2]
+    assert floor.read(after=2, limit=1) == [3]
+
+
+def test_what_was_not_confirmed_is_published_again_after_a_pause_that_grows(floor: Floor) -> None:
+    tries: list[float] = []
+    floor.answers = [BrokerAway("it is away") for _ in range(8)]
+    for hundredth in range(1_000):
+        floor.now = hundredth / 100
+        seen = len(floor.published)
+        assert floor.read() == []
+        tries += [floor.now] if len(floor.published) > seen else []
+        if not floor.answers:
+            break
+    pauses = [round(later - earlier, 1) for earlier, later in zip(tries, tries[1:], strict=False)]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    floor.now += 2.0
+    floor.answers = [None]
+    assert floor.read() == [1, 2]
+
+
+def test_a_follower_that_starts_again_elsewhere_in_the_log_gets_what_it_asks_for(floor: Floor) -> None:
+    assert floor.read() == []
+    floor.answers = [None]
+    assert floor.read(after=1) == [2]
+    assert floor.published == [["1", "2"], ["2"]]
+
+
+@pytest.mark.parametrize("refusal", [NotConfirmed("its queue is full"), BrokerBlocked("it is low on memory")])
+def test_what_the_broker_refuses_while_it_answers_is_told_once_and_so_is_its_end(
+    floor: Floor, caplog: pytest.LogCaptureFixture, refusal: BrokerError
+) -> None:
+    caplog.set_level(logging.INFO)
+    floor.answers = [refusal] * 5 + [None]
+    for now in count(step=3):
+        floor.now = float(now)
+        if floor.read():
+            break
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert str(refusal) in caplog.text
+
+
+def test_an_outage_is_left_to_the_link_to_tell_of(floor: Floor, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    floor.answers = [BrokerAway("it is away"), None]
+    floor.read()
+    floor.now += 3.0
+    assert floor.read() == [1, 2]
+    assert caplog.records == []
