@@ -128,6 +128,7 @@ class _Adapter:
 
     def __init__(self, config: AdapterConfig, store: EventStore, hints: Hints, venue: Venue) -> None:
         self._venue = venue
+        self._call_seconds = venue_calls.seconds
         self._capabilities = replace(venue.capabilities, resends_in_doubt=config.resends_in_doubt)
         self._writer = Writer(store)
         self._reads = ThreadPoolExecutor(READ_THREADS, "order-reads")
@@ -308,6 +309,8 @@ class _Adapter:
     def _figures(self) -> Figures:
         opened_at = self._breaker.opened_at
         return Figures(
+            call_seconds=self._call_seconds.observed(),
+            messages=None if self._queues is None else self._queues.figures(),
             calls_running=self._calls.running,
             calls_hanging=self._calls.lost,
             calls_limit=self._calls.limit,

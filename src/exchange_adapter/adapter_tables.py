@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from exchange_adapter.alerts import TITLES
@@ -23,6 +24,7 @@ from exchange_adapter.held_orders import HELD, LastTry
 from exchange_adapter.session import Session
 from exchange_adapter.work.duties import FOLLOWER
 from exchange_adapter.workers import LOCK_SPACE
+from orders.distribution import Observed
 from orders.domain.values import Delivery
 from orders.eventstore.sql import load
 
@@ -96,7 +98,8 @@ class AlertKind(Struct, frozen=True, kw_only=True):
 
 
 class AdapterFigures(Struct, frozen=True, kw_only=True):
-    """Sums over the adapters that live, for /metrics."""
+    """For /metrics: sums over the adapters that live; and by worker what each has counted since it began, which summed
+    up would go back when one ends."""
 
     duties: Mapping[str, int]
     alerts: Mapping[str, int]
@@ -104,6 +107,8 @@ class AdapterFigures(Struct, frozen=True, kw_only=True):
     calls_running: int = 0
     calls_hanging: int = 0
     breakers_open: int = 0
+    attempts: Mapping[str, Mapping[str, int]] = {}
+    call_seconds: Mapping[str, Observed] = {}
 
 
 class AdapterTables:
@@ -150,7 +155,9 @@ class AdapterTables:
     async def figures(self) -> AdapterFigures:
         duties = await self._rows("duties_by_delivery")
         alerts = await self._rows("alerts_by_kind")
-        live = [row[0] for row in await self._rows("live_figures", seen_s=WORKER_SEEN_S)]
+        rows = await self._rows("live_figures", seen_s=WORKER_SEEN_S)
+        by_worker: dict[str, dict[str, Any]] = {row[0]: row[1] for row in rows}
+        live = list(by_worker.values())
         return AdapterFigures(
             duties={**dict.fromkeys(map(str, Delivery), 0), **dict(duties)},
             alerts={**dict.fromkeys(map(str, TITLES), 0), **dict(alerts)},
@@ -158,6 +165,10 @@ class AdapterTables:
             calls_running=sum(one.get("calls_running", 0) for one in live),
             calls_hanging=sum(one.get("calls_hanging", 0) for one in live),
             breakers_open=sum(one.get("breaker_open_s") is not None for one in live),
+            attempts={worker: one.get("attempts", {}) for worker, one in by_worker.items()},
+            call_seconds={
+                worker: msgspec.convert(one.get("call_seconds", {}), Observed) for worker, one in by_worker.items()
+            },
         )
 
     def close(self) -> None:

@@ -66,4 +66,4 @@ select delivery, count(*) from public.adapter_duties group by delivery
 select kind, count(*) from public.adapter_alerts group by kind
 
 -- name: live_figures
-select figures from public.adapter_workers where seen_at > now() - make_interval(secs => %(seen_s)s)
+select worker, figures from public.adapter_workers where seen_at > now() - make_interval(secs => %(seen_s)s)

@@ -15,6 +15,22 @@ FAILED_ALONE = (
     3  # failures while others pass before an order is parked: after an outage, one error in ten proves little
 )
 
+CALL_SECONDS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)  # buckets of what a call took
+
 # Work
 WINDOW_DUTIES = 10_000  # open duties held in memory, about 10 MB; the others wait in the table
 UNSENT_RESERVE = 2_500  # of them for orders not sent yet alone: what can only be asked again keeps no new order out

@@ -239,7 +239,6 @@ class Dispatcher:
             case Doubt(reason):
                 return await self._record(c.RecordSubmitInDoubt(**stamp(), attempt=order.attempts, reason=reason))
             case Park(reason):
-                log.error("order parked", order_id=str(order.id), reason=reason)
                 return await self._record(c.ParkPlacement(**stamp(), reason=reason))
             case Expire():
                 return await self._record(c.ExpireUnsent(**stamp()))

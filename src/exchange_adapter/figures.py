@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from exchange_adapter.call_pool import Raised, TimedOut, TooLate
 from exchange_adapter.venue import NotSent, Placed, Refused, SubmitOutcome
+from orders.distribution import Observed
 
 
 class Attempts(Struct, frozen=True):
@@ -64,4 +65,7 @@ class Working(Struct, frozen=True):
     """What the event loop says when it is asked: the shards in which turns run, and its figures."""
 
     busy_shards: frozenset[int]
+    - call_seconds: what calls of any kind took, by the buckets of CALL_SECONDS; one past its timeout counts with that
     figures: Figures
+    call_seconds: Observed = Observed()
+    messages: Messages | None = None

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from exchange_adapter import outcomes
 from exchange_adapter.alerts import AlertKind
+from exchange_adapter.bounds import CALL_SECONDS
 from exchange_adapter.call_pool import Raised, Seat, TimedOut, TooLate
 from exchange_adapter.clock import Clock
 from exchange_adapter.figures import Attempts
@@ -25,6 +26,7 @@ from exchange_adapter.rate import CallRate
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.venue import NotSent, Outcome, Placed, SubmitOutcome, Venue, venue_order
 from exchange_adapter.work.window import Entry
+from orders.distribution import Distribution
 from orders.domain import commands as c
 from orders.domain.errors import Refusal
 from orders.domain.events import SubmitStarted
@@ -65,6 +67,8 @@ class VenueCalls:
         self.limits = limits
         self.clock = clock
         self.note = note
+        self.seconds = Distribution(CALL_SECONDS)
+        """What calls took, those that were not made left out."""
         self._rate = rate
         self._recorder = recorder
         self._random = random
@@ -81,7 +85,10 @@ class VenueCalls:
             self._rate.take()
         turn.has_token = False
         await self._rate.wait_to_call()
+        began = self.clock.monotonic()
         outcome = await turn.seat.call(function, self.limits.call_timeout_s, claimed_at=claimed_at)
+        if not isinstance(outcome, TooLate):
+            self.seconds.observe(self.clock.monotonic() - began)
         turn.answered = outcomes.answered(outcome)
         return outcome
 

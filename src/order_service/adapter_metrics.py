@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from exchange_adapter.adapter_tables import AdapterFigures
+from exchange_adapter.bounds import CALL_SECONDS
 from order_service.latest_figures import LatestFigures
+from order_service.metric_families import counters, gauge, gauges, histograms
 from orders.eventstore.port import StoreUnavailable
 
 
 class AdapterMetrics(Collector):
-    """While the tables cannot be read, there are no values at all instead of old ones, and
-    `orders_adapter_readable` is 0."""
+    """While the tables cannot be read, there are no values at all instead of old ones, and `orders_adapter_readable` is
+    0. What an adapter counts since it began has its `worker` as a label: a new one with each start, so that a counter
+    never goes back."""
 
     def __init__(
         self,
@@ -28,25 +31,29 @@ class AdapterMetrics(Collector):
         self.refresh = self._latest.refresh
         registry.register(self)
 
+    @property
+    def figures(self) -> AdapterFigures | None:
+        """As they were read last; None where the tables could not be."""
+        return self._latest.value
+
     def collect(self) -> Iterator[Metric]:
         figures = self._latest.value
-        yield _gauge("orders_adapter_readable", "Whether the adapters' tables could be read", figures is not None)
+        yield gauge("orders_adapter_readable", "Whether the adapters' tables could be read", figures is not None)
         if figures is None:
             return
-        yield _by("orders_adapter_duties", "Open duties by delivery", "delivery", figures.duties)
-        yield _by("orders_alerts_open", "Open alerts by kind", "kind", figures.alerts)
-        yield _gauge("orders_adapter_workers", "Adapter processes that live", figures.workers)
-        yield _gauge("orders_adapter_calls_running", "Calls to the exchange within their time", figures.calls_running)
-        yield _gauge("orders_adapter_calls_hanging", "Calls to the exchange past their time", figures.calls_hanging)
-        yield _gauge("orders_adapter_breaker_open", "Adapters that leave the exchange alone", figures.breakers_open)
+        yield gauges("orders_adapter_duties", "Open duties by delivery", "delivery", figures.duties)
+        yield gauges("orders_alerts_open", "Open alerts by kind", "kind", figures.alerts)
+        yield gauge("orders_adapter_workers", "Adapter processes that live", figures.workers)
+        yield gauge("orders_adapter_calls_running", "Calls to the exchange within their time", figures.calls_running)
+        yield gauge("orders_adapter_calls_hanging", "Calls to the exchange past their time", figures.calls_hanging)
+        yield gauge("orders_adapter_breaker_open", "Adapters that leave the exchange alone", figures.breakers_open)
+        yield from _counted(figures)
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _by(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=[label])
-    for labelled, value in values.items():
-        family.add_metric([labelled], value)
-    return family
+def _counted(figures: AdapterFigures) -> Iterator[Metric]:
+    attempts = [((worker, outcome), count) for worker, of in figures.attempts.items() for outcome, count in of.items()]
+    text = "Attempts to place an order, by what the call brought within its time"
+    yield counters("orders_adapter_attempts_total", text, ("worker", "outcome"), attempts)
+    seconds = [((worker,), observed) for worker, observed in figures.call_seconds.items()]
+    text = "What calls to the exchange took, of every kind"
+    yield histograms("orders_adapter_call_seconds", text, CALL_SECONDS, ("worker",), seconds)

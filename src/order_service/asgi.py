@@ -17,13 +17,14 @@ from order_service.head_requests import head_as_get, methods_told
 from order_service.health import Health, health_router
 from order_service.metrics import Metrics, metrics_router
 from order_service.problem_details import Problems
-from order_service.security.access import Access
-from order_service.security.documentation import DocumentedAccess
-from order_service.security.problems import PROBLEMS as ACCESS_PROBLEMS
 from order_service.rate_limits import Rate, RateLimits
 from order_service.rate_settings import Rates
 from order_service.request_limits import RequestLimits
+from order_service.request_traces import traced
 from order_service.secure_headers import secured
+from order_service.security.access import Access
+from order_service.security.documentation import DocumentedAccess
+from order_service.security.problems import PROBLEMS as ACCESS_PROBLEMS
 from orders.api.problems import DETAILS
 from orders.bounds import MAX_BODY_BYTES
 
@@ -32,7 +33,8 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 class ApiParts(Struct, frozen=True):
     """What an API process is made of; `lifespan` starts and stops what the handlers use, `position` is the highest
-    position of the log that this process knows; `access` stands before every route, and None lets everybody in."""
+    position of the log that this process knows; `access` stands before every route, and None lets everybody in;
+    `around` stands around all of them."""
 
     handlers: Sequence[ControllerRouterHandler]
     problem_tables: Sequence[Mapping[type[Exception], tuple[int, str]]]
@@ -42,6 +44,7 @@ class ApiParts(Struct, frozen=True):
     position: Callable[[], int] = lambda: 0
     rates: Rates = Rates()
     access: Access | None = None
+    around: Callable[[ASGIApp], ASGIApp] = lambda app: app
 
 
 def create_app(parts: ApiParts) -> Litestar:
@@ -65,7 +68,7 @@ def create_app(parts: ApiParts) -> Litestar:
         debug=False,
     )
     access.learn(app, required=parts.access is not None and parts.access.required)
-    measured = parts.metrics.middleware(methods_told(app.asgi_handler))
+    measured = parts.metrics.middleware(parts.around(traced(methods_told(app.asgi_handler))))
     app.asgi_handler = secured(encoded_slashes_kept(head_as_get(measured)))
     return app
 

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from litestar import Litestar
+from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from exchange_adapter.adapter_tables import AdapterTables
@@ -19,13 +21,16 @@ from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
 from exchange_adapter.work.duties import FOLLOWER as DUTIES
 from order_service.adapter_metrics import AdapterMetrics
+from order_service.api_figures import observe_api
 from order_service.asgi import ApiParts, create_app
 from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
 from order_service.database import Database, database
+from order_service.degradation import Degradation
 from order_service.exchange import capabilities
-from order_service.hash_chain_figures import HashChainMetrics
+from order_service.follower_figures import FollowerFigures
 from order_service.health import Health, Migrations, QueryTables
 from order_service.metrics import Metrics
+from order_service.order_life import OrderLife
 from order_service.problem_details import Problem
 from order_service.projection_figures import ProjectionMetrics, operators_lags
 from order_service.security.access import Access
@@ -45,7 +50,8 @@ from orders.eventstore.group_commit import Writer
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
-from orders.handlers import CommandHandler
+from orders.handlers import Appender, CommandHandler
+from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from orders.parameters import Asked
 from orders.venue_reply import OrderChanges
 from projections.api.feed_events import events_router
@@ -60,6 +66,10 @@ from projections.queries import AskedRebuild
 from projections.read_side import read_side
 from projections.rebuild_requests import ask_for_rebuild
 from projections.registry import PROJECTIONS
+
+
+if TYPE_CHECKING:
+    from order_service.spans import Spans
 
 
 def system_clock() -> datetime:
@@ -87,25 +97,32 @@ def access(settings: Settings, url: str) -> Access:
 
 
 Drain = Callable[[], Awaitable[None]]
+FOLLOWERS = (*(projection.name for projection in PROJECTIONS), DUTIES, HASH_CHAIN)
+"""Whose way behind the log /metrics tells."""
 
 
-def build_api(settings: Settings, *, started: Callable[[Drain], None] | None = None) -> Litestar:
+def build_api(
+    settings: Settings, *, started: Callable[[Drain], None] | None = None, spans: Spans | None = None
+) -> Litestar:
     """The API process: commands, queries, feed, health, documents. `started` is called on the event loop with what is
-    to run before the server ends its connections: it sends clients elsewhere.
+    to run before the server ends its connections: it sends clients elsewhere. `spans` leave traces.
 
     Raises SettingsError, UnreachableError."""
-    return create_app(_ApiProcess(settings, database(settings), started).parts())
+    return create_app(_ApiProcess(settings, database(settings), started, spans).parts())
 
 
 class _ApiProcess:
-    def __init__(self, settings: Settings, where: Database, started: Callable[[Drain], None] | None) -> None:
+    def __init__(
+        self, settings: Settings, where: Database, started: Callable[[Drain], None] | None, spans: Spans | None
+    ) -> None:
         catalogue = settings.catalogue
         self._where = where
         self._store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders api")
         self._writer = Writer(self._store)
         self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="log reads")
         self._changes = OrderChanges()
-        handler = CommandHandler(self._store, self._writer, rules(settings), self._threads)
+        self._spans = spans
+        handler = CommandHandler(self._store, self._appender(), rules(settings), self._threads)
         self._access = access(settings, where.direct_url)
         self._adapter = AdapterTables(where.url)
         limits = Limits(call_timeout_s=settings.venue_call_timeout_s)
@@ -130,12 +147,15 @@ class _ApiProcess:
         self._started = started
         self._rates = settings.rates
         self._catalogue = catalogue
-        self._metrics = self._observed(Metrics())
+        metrics = Metrics()
+        self._life = OrderLife(metrics.registry)
+        self._metrics = self._observed(metrics)
         self._health = Health(
             {
                 "query tables": QueryTables(self._reads.reads.lags).check,
                 "migrations": Migrations(where.direct_url).check,
-            }
+            },
+            warnings={"adapters": self._degradation.of_adapters, "followers": self._degradation.of_followers},
         )
 
     def parts(self) -> ApiParts:
@@ -154,9 +174,10 @@ class _ApiProcess:
             health=self._health,
             metrics=self._metrics,
             lifespan=self._lifespan,
-            rates=self._rates,
             access=self._access,
             position=self._position,
+            around=self._around,
+            rates=self._rates,
         )
 
     def _facts(self) -> Facts:
@@ -184,6 +205,7 @@ class _ApiProcess:
         await self._reads.start()
         await self._live.start()
         self._live.listen(self._changes.publish)
+        self._live.listen(self._life.see)
         self._hub.start()
         self._books.start()
         if self._started is not None:
@@ -201,6 +223,8 @@ class _ApiProcess:
             self._adapter.close()
             self._store.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
+            if self._spans is not None:
+                await asyncio.to_thread(self._spans.close)
 
     async def _drain(self) -> None:
         """Sends the clients elsewhere: balancers by the health check, those who wait for the venue by what is known so
@@ -209,13 +233,26 @@ class _ApiProcess:
         self._changes.close()
         await self._hub.close()
 
+    def _appender(self) -> Appender:
+        if self._spans is None:
+            return self._writer
+        from order_service.request_spans import TracedAppender
+
+        return TracedAppender(self._writer, self._spans.tracer)
+
+    def _around(self, app: ASGIApp) -> ASGIApp:
+        if self._spans is None:
+            return app
+        from order_service.request_spans import traced_requests
+
+        return traced_requests(self._spans.tracer, app)
+
     def _observed(self, metrics: Metrics) -> Metrics:
-        metrics.before_each(AdapterMetrics(metrics.registry, self._adapter.figures).refresh)
-        metrics.before_each(ProjectionMetrics(metrics.registry, self._reads.reads.lags).refresh)
-        metrics.before_each(HashChainMetrics(metrics.registry, self._reads.pool.rows).refresh)
-        metrics.feed_clients.set_function(lambda: self._hub.clients)
-        metrics.feed_closed_slow.set_function(lambda: self._hub.closed_slow)
-        metrics.appends_queued.set_function(lambda: self._writer.queued)
-        metrics.committed_position.set_function(lambda: self._writer.last_position)
-        metrics.log_position.set_function(lambda: self._live.position)
+        adapters = AdapterMetrics(metrics.registry, self._adapter.figures)
+        followers = FollowerFigures(metrics.registry, self._reads.pool.rows, FOLLOWERS)
+        projections = ProjectionMetrics(metrics.registry, self._reads.reads.lags)
+        for figures in (adapters, followers, projections):
+            metrics.before_each(figures.refresh)
+        self._degradation = Degradation(adapters, followers, [projection.name for projection in PROJECTIONS])
+        observe_api(metrics, self._writer, self._live, self._hub)
         return metrics

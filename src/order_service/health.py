@@ -22,15 +22,20 @@ Check = Callable[[], Awaitable[str | None]]
 
 
 class HealthReport(Struct, frozen=True):
+    """`reasons`: why it is not ready. `degraded`: what is not as it should be, though this process can serve."""
+
     status: str
     reasons: list[str] = []
+    degraded: list[str] = []
 
 
 class Health:
     """The checks run together, each within a bound, at most once in a short while however often is asked."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], warnings: Mapping[str, Check] | None = None) -> None:
+        """What a check finds is a reason not to be ready; what a warning finds only degrades."""
         self._checks = checks
+        self._warnings = warnings or {}
         self._lock = asyncio.Lock()
         self._report = HealthReport("starting", ["not checked yet"])
         self._checked_at = float("-inf")
@@ -45,11 +50,15 @@ class Health:
             return HealthReport("not ready", ["the process is about to stop"])
         async with self._lock:
             if time.monotonic() - self._checked_at > HEALTH_CACHE_S:
-                found = await asyncio.gather(*(_bounded(name, check) for name, check in self._checks.items()))
-                reasons = [reason for reason in found if reason is not None]
-                self._report = HealthReport("not ready" if reasons else "ready", reasons)
+                reasons, degraded = await asyncio.gather(_found(self._checks), _found(self._warnings))
+                self._report = HealthReport("not ready" if reasons else "ready", reasons, degraded)
                 self._checked_at = time.monotonic()
             return self._report
+
+
+async def _found(checks: Mapping[str, Check]) -> list[str]:
+    found = await asyncio.gather(*(_bounded(name, check) for name, check in checks.items()))
+    return [reason for reason in found if reason is not None]
 
 
 async def _bounded(name: str, check: Check) -> str | None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from litestar import Response, Router, get
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -22,11 +32,24 @@ _BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 
 """Seconds: a durable answer takes a millisecond or a few, DELETE up to two seconds."""
 
 
+class Sampled(Collector):
+    """What somebody in this process keeps anyway, read when it is asked for."""
+
+    def __init__(self, *families: Callable[[], Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._families:
+            yield family()
+
+
 class Metrics:
     """A registry of its own, handed to whoever counts; requests are counted by `middleware`."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call] # a gauge beside each counter, which nobody asks for
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._requests = Histogram(
             "orders_http_request_seconds",
             "Requests by method, route and status",
@@ -34,25 +57,16 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.feed_clients = Gauge("orders_feed_clients", "Clients of the feed now", registry=self.registry)
-        self.feed_closed_slow = Gauge(
-            "orders_feed_closed_slow_total", "Clients of the feed closed for reading too slowly", registry=self.registry
-        )
-        self.appends_queued = Gauge(
-            "orders_appends_queued", "Commands that wait to be made durable", registry=self.registry
-        )
-        self.committed_position = Gauge(
-            "orders_committed_position", "Highest position that this process committed", registry=self.registry
-        )
-        self.log_position = Gauge(
-            "orders_log_position", "Position up to which the live log was handed out", registry=self.registry
-        )
         self.faults = Counter("orders_faults_total", "Answers of 500", registry=self.registry)
         self._refreshes: list[Refresh] = []
 
     def before_each(self, refresh: Refresh) -> None:
         """`refresh` runs before each answer; it raises nothing, and ends soon."""
         self._refreshes.append(refresh)
+
+    def sample(self, *families: Callable[[], Metric]) -> None:
+        """Each makes a family of what is so just then."""
+        self.registry.register(Sampled(*families))
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """Counts every answer, those that no route gives included: it stands around the whole app."""
@@ -78,8 +92,7 @@ class Metrics:
         return measured
 
     async def text(self) -> bytes:
-        for refresh in self._refreshes:
-            await refresh()
+        await asyncio.gather(*(refresh() for refresh in self._refreshes))
         return generate_latest(self.registry)
 
 

@@ -32,8 +32,6 @@ class ProjectionMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         lags = self._latest.value or ()
         values: dict[str, tuple[str, Callable[[Lag], int]]] = {
-            "position": ("Position of the log up to which it holds", lambda lag: lag.position),
-            "lag_events": ("Events that it is behind the log", lambda lag: lag.lag_events),
             "followed": ("Whether a projector keeps it", lambda lag: lag.followed),
             "failed": ("Whether it has stopped at an event", lambda lag: lag.failed is not None),
         }

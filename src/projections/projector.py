@@ -19,7 +19,7 @@ from orders.eventstore.connections import connect
 from orders.eventstore.port import EventStore, Recorded
 from orders.eventstore.shared_reads import SharedReads
 from orders.eventstore.subscription import Hints, PostgresHints
-from orders.follower import Follower
+from orders.follower import Apply, Follower
 from orders.hash_chain import HashChain
 from projections.bounds import STATUS_LOG_S, STOP_TIMEOUT_S
 from projections.projection import Projection
@@ -28,6 +28,8 @@ from projections.registry import PROJECTIONS
 from projections.tables import apply_to, check_tables, make_tables
 
 log = logging.getLogger(__name__)
+
+Around = Callable[[str, Apply], Apply]
 
 
 def run_projector(
@@ -38,17 +40,18 @@ def run_projector(
     *,
     hints: Hints | None = None,
     projections: Sequence[Projection] = PROJECTIONS,
+    around: Around = lambda name, apply: apply,
 ) -> None:
     """Keeps the projections until `stop` is set. Calls `ready` once, when the tables are there and all are followed.
 
     `database_url` leads to the database without a pooler: locks and LISTEN need a session. Without `hints` it listens
-    itself.
+    itself. `around(name, apply)` gives what is called instead of `apply` for each batch of a projection.
     """
     if not _make_all_tables(database_url, projections, stop):
         return
     heard = hints or PostgresHints(database_url, application_name="projector hints")
     reads = SharedReads(store)
-    followers = [_follower(projection, reads, database_url, heard) for projection in projections]
+    followers = [_follower(projection, reads, database_url, heard, around) for projection in projections]
     threads = [Thread(target=one.run, args=(stop,), name=f"projection {one.name}", daemon=True) for one in followers]
     chain = HashChain(store, database_url)
     threads.append(Thread(target=chain.run, args=(stop,), name="hash chain", daemon=True))
@@ -70,7 +73,9 @@ def run_projector(
             thread.join(STOP_TIMEOUT_S)
 
 
-def _follower(projection: Projection, reads: SharedReads, database_url: str, hints: Hints) -> Follower:
+def _follower(
+    projection: Projection, reads: SharedReads, database_url: str, hints: Hints, around: Around
+) -> Follower:
     def check(cursor: Cursor[Any], position: int) -> None:
         reads.forget()  # after a failover this is a new connection, to a log that may have lost its end
         check_tables(cursor, projection)
@@ -79,7 +84,13 @@ def _follower(projection: Projection, reads: SharedReads, database_url: str, hin
         apply_to(cursor, projection, projection.schema, batch)
 
     return Follower(
-        projection.name, reads, database_url, apply, hints, on_start=check, batch_events=CATCH_UP_BATCH_EVENTS
+        projection.name,
+        reads,
+        database_url,
+        around(projection.name, apply),
+        hints,
+        on_start=check,
+        batch_events=CATCH_UP_BATCH_EVENTS,
     )
 
 

@@ -101,13 +101,13 @@ def check_api(settings: Settings) -> Iterator[Finding]:
     try:
         answer = httpx.get(f"{url}/health/ready", timeout=DOCTOR_CHECK_S / 2, **http_options(settings))
         report = answer.json()
-        status, reasons = report["status"], report["reasons"]
+        status, reasons, degraded = report["status"], report["reasons"], report.get("degraded", [])
     except httpx.HTTPError as error:
         yield Finding("API", "unreachable", f"no answer from {url}: {error or type(error).__name__}", _START)
     except (ValueError, TypeError, KeyError):
         yield Finding("API", "wrong", f"{url} answers, but not as this service does", "set BASE_URL to another port")
     else:
         if answer.status_code == 200:
-            yield Finding("API", "well", f"{url} is {status}")
+            yield Finding("API", "well", "; but ".join([f"{url} is {status}", *degraded]))
         for reason in reasons:
             yield Finding("API", "wrong", f"{url} is {status}: {reason}")

@@ -27,6 +27,7 @@ from orders.bounds import (
     MAX_QUEUED_UNITS,
 )
 from orders.eventstore import codec
+from orders.eventstore.commits import Commits
 from orders.eventstore.pending import Outcome, Pending, Result, Waiter, decided, join, settle, split
 from orders.eventstore.port import (
     Appended,
@@ -58,6 +59,7 @@ class Writer:
     ) -> None:
         self.last_position = 0
         """The highest position that this process has committed."""
+        self.commits = Commits()
         self._store = store
         self._max_queued = max_queued
         self._max_batch_units = max_batch_units
@@ -165,15 +167,19 @@ class Writer:
 
     def _write(self, batch: list[Pending]) -> list[tuple[Pending, Outcome]]:
         units = [unit for pending in batch for unit in pending.units]
-        left_s = min(pending.deadline for pending in batch) - time.monotonic()
+        began_at = time.monotonic()
+        left_s = min(pending.deadline for pending in batch) - began_at
         try:
             results = self._store.append_encoded(units, timeout_s=left_s)
         except EventStoreError as error:
+            self.commits.failed += 1
             log.warning("an append of %d units failed: %s", len(units), error)
             return [(pending, error) for pending in batch]
         except Exception as error:
+            self.commits.failed += 1
             log.exception("an append of %d units failed", len(units))
             return [(pending, CommitUnknown(f"append: {error!r}")) for pending in batch]
+        self.commits.done(len(units), time.monotonic() - began_at)
         self.last_position = max(
             (result.last_position for result in results if isinstance(result, Appended)), default=self.last_position
         )

@@ -1,0 +1,129 @@
+"""Dashboard, alert rules and their documents agree: every metric and label that is used is documented, every alert can
+be looked up. That the documented metrics are those of a running service is in tests/acceptance/test_metrics.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.documented_metrics import documented, sample_names
+from tests.tidy.tree import ROOT
+
+RULES = ROOT / "deploy/prometheus/rules.yml"
+DASHBOARD = ROOT / "deploy/grafana/dashboards/orders.json"
+GUIDE = ROOT / "docs/how-to/monitor.md"
+
+_STRING = re.compile(r'"[^"]*"')
+_SELECTOR = re.compile(r"([a-z_][a-z0-9_]*)\s*\{([^}]*)\}")
+_GROUPING = re.compile(r"\b(?:by|without)\s*\(([^)]*)\)")
+_WORD = re.compile(r"\b[a-z_][a-z0-9_]*\b")
+_LANGUAGE = {
+    *("sum", "max", "min", "rate", "increase", "changes", "histogram_quantile", "absent", "by", "without"),
+    *("and", "or", "unless"),
+}
+_EVERYWHERE = {"job", "instance", "le"}
+"""Labels that Prometheus itself adds, or that every histogram has."""
+
+
+@cache
+def alerts() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
+
+
+@cache
+def dashboard() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    return found
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Where it is, and the PromQL."""
+    for rule in alerts():
+        yield rule["alert"], rule["expr"]
+    for panel in dashboard()["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+    for annotation in dashboard()["annotations"]["list"]:
+        if "expr" in annotation:
+            yield annotation["name"], annotation["expr"]
+
+
+def used(expression: str) -> dict[str, set[str]]:
+    """The metrics of an expression, and the labels that it asks each for."""
+    grouped = {label for group in _GROUPING.findall(expression) for label in _WORD.findall(group)}
+    bare = _GROUPING.sub(" ", expression)
+    selected = {name: set(re.findall(r"([a-z_]+)\s*[=!]", labels)) for name, labels in _SELECTOR.findall(bare)}
+    without = re.sub(r"\[[^\]]*\]", " ", _SELECTOR.sub(r" \1 ", _STRING.sub('""', bare)))
+    metrics = {word for word in _WORD.findall(without) if word not in _LANGUAGE}
+    return {name: selected.get(name, set()) | grouped for name in metrics}
+
+
+@pytest.mark.parametrize(("where", "expression"), [*expressions()])
+def test_every_metric_and_label_that_is_used_is_documented(where: str, expression: str) -> None:
+    known = {sample: metric for metric in documented().values() for sample in sample_names(metric)}
+    asked = {name: labels for name, labels in used(expression).items() if name != "up"}
+    assert asked, f"{where}: {expression}"
+    unknown = asked.keys() - known.keys()
+    assert not unknown, f"{where} asks for {unknown}"
+    for name, labels in asked.items():
+        assert labels - _EVERYWHERE <= known[name].labels, f"{where} asks {name} for {labels}"
+
+
+@pytest.mark.parametrize(("where", "expression"), [*expressions()])
+def test_every_expression_is_closed_and_gives_rates_a_window(where: str, expression: str) -> None:
+    for opening, closing in ("()", "[]", "{}"):
+        assert expression.count(opening) == expression.count(closing), where
+    windows = re.findall(r"\b(?:rate|increase|changes)\(", expression)
+    assert len(windows) == len(re.findall(r"\[(?:\d+[smhd]|\$__rate_interval)\]", expression)), where
+
+
+@pytest.mark.parametrize(("where", "expression"), [*expressions()])
+def test_figures_of_the_whole_are_never_added_up_over_api_processes(where: str, expression: str) -> None:
+    """Each API process shows them: behind two of them a sum would be twice as much."""
+    metrics = {sample: metric for metric in documented().values() for sample in sample_names(metric)}
+    shared = {name for name in used(expression) if name in metrics and metrics[name].of != "process"}
+    for name in shared:
+        added = re.search(r"sum(?: by \([^)]*\))? ?\((?:rate|increase)?\(?\s*" + name, expression)
+        assert added is None, f"{where} adds up {name}"
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alert_says_how_long_how_bad_what_and_where_to_read_on(rule: dict[str, Any]) -> None:
+    assert re.fullmatch(r"\d+[sm]", rule["for"])
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert rule["annotations"]["summary"]
+    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    assert ROOT / page == GUIDE
+    assert anchor == rule["alert"].lower(), "a heading's anchor on GitHub"
+
+
+def test_every_alert_has_its_section_with_meaning_look_and_do() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert list(sections) == [rule["alert"] for rule in alerts()]
+    for name, section in sections.items():
+        for part in ("**Means**", "**Look**", "**Do**"):
+            assert section.count(part) == 1, f"{name}: {part}"
+
+
+def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+
+
+def test_every_panel_says_what_it_shows() -> None:
+    for panel in dashboard()["panels"]:
+        assert panel["type"] == "row" or panel["description"], panel["title"]
