@@ -49,6 +49,7 @@ COMMANDS = {
     "doctor": ("doctor", "Check settings, database, RabbitMQ, exchange and API, and say what to do."),
     "place": ("trading", "Place an order."),
     "show": ("trading", "Show one order."),
+    "explain": ("explain", "Tell an order's life in plain words, and what it waits for."),
     "list": ("trading", "List orders, newest first."),
     "cancel": ("trading", "Cancel an order."),
     "replace": ("trading", "Change an order's quantity or limit price."),

@@ -1,0 +1,150 @@
+"""`orders explain ID`: what happened, by what proof, what the order waits for, what can be done. The texts that people
+reads stand in `explained/`, one a story."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from order_service.cli.life_words import _WORDS
+from orders.domain import commands as c
+from orders.domain import events as e
+from orders.domain.instruments import BUILT_IN
+from orders.domain.values import Evidence, OrderType
+from projections.history import history_event, shown
+from tests.support.order_lives import (
+    CLIENT,
+    FIRST_POSITION,
+    ID,
+    OPERATOR,
+    Life,
+    accepted,
+    at_exchange,
+    filled,
+    in_doubt,
+    parked,
+    sent,
+)
+from tests.support.scripted_api import ScriptedApi
+from tests.unit.order_service.cli.conftest import Run
+
+EXPLAINED = Path(__file__).parent / "explained"
+
+
+def replaced() -> Life:
+    limited = at_exchange(type=OrderType.LIMIT, limit_price=Decimal("1.1"))
+    asked = limited.then(60, c.ReplaceOrder, CLIENT, quantity=20, limit_price=Decimal("1.2"))
+    return asked.then(0.1, c.RecordReplaced, quantity=20, limit_price=Decimal("1.2"))
+
+
+def busted_and_corrected() -> Life:
+    busted = filled().then(86_400, c.RecordBust, exec_id="b1", ref_exec_id="e1")
+    again = busted.then(1, c.RecordExecution, exec_id="e2", quantity=4, price=Decimal("1.08"), leaves=6)
+    return again.then(1, c.RecordCorrection, exec_id="c1", ref_exec_id="e2", quantity=5, price=Decimal("1.081"))
+
+
+def settled_by_a_person() -> Life:
+    return in_doubt().then(300, c.ResolveDoubt, OPERATOR, placed=True, reason="the desk read it to me")
+
+
+def never_sent() -> Life:
+    return accepted().then(2, c.CancelOrder, CLIENT)
+
+
+def rejected() -> Life:
+    return sent().then(0.3, c.RecordRejected, attempt=1, reason="no such market")
+
+
+def expired() -> Life:
+    return at_exchange().then(60, c.RecordExpired, reason="end of day", evidence=Evidence.VENUE_REPORT)
+
+
+STORIES: dict[str, Callable[[], Life]] = {
+    "accepted": accepted,
+    "being_sent": sent,
+    "failed_once": lambda: sent().then(0.5, c.RecordSubmitFailed, attempts=(1,), reason="connection not available"),
+    "at_the_exchange": at_exchange,
+    "executed": filled,
+    "in_doubt": in_doubt,
+    "in_doubt_with_a_held_cancel": lambda: in_doubt().then(1, c.CancelOrder, CLIENT),
+    "in_doubt_with_a_held_change": lambda: in_doubt().then(1, c.ReplaceOrder, CLIENT, quantity=20),
+    "cancel_asked": lambda: at_exchange().then(1, c.CancelOrder, CLIENT),
+    "change_asked": lambda: at_exchange().then(1, c.ReplaceOrder, CLIENT, quantity=20),
+    "parked": parked,
+    "resumed": lambda: parked().then(60, c.ResumePlacement, OPERATOR, reason="the exchange is back"),
+    "replaced": replaced,
+    "busted_and_corrected": busted_and_corrected,
+    "settled_by_a_person": settled_by_a_person,
+    "canceled_unsent": never_sent,
+    "rejected": rejected,
+    "expired": expired,
+    "unwanted": lambda: never_sent().then(5, c.RecordAccepted, venue_order_id="V-7", evidence=Evidence.VENUE_REPORT),
+}
+
+
+def answer_for(api: ScriptedApi, life: Life, held: list[dict[str, Any]] | None = None) -> None:
+    """What the API says of the order, in two pages; then what operators see, where that is asked."""
+    events = life.recorded
+    history = [
+        msgspec.to_builtins(history_event(one, before, BUILT_IN))
+        for one, before in zip(events, [None, *events], strict=False)
+    ]
+    api.answers(200, msgspec.to_builtins(shown(events[-1], BUILT_IN)))
+    api.answers(200, history[:1], Link=f'</orders/{ID}/events?cursor=a>; rel="next"').answers(200, history[1:])
+    api.answers(200, held or []) if held is not None else api.answers(403, {"detail": "This key may not"})
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_life_is_told_in_plain_words(run: Run, api: ScriptedApi, story: str) -> None:
+    answer_for(api, STORIES[story]())
+    done = run("explain", str(ID), BASE_URL=api.url)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == (EXPLAINED / f"{story}.txt").read_text(encoding="utf-8")
+
+
+def test_no_text_is_of_a_story_that_is_not_told() -> None:
+    assert {path.stem for path in EXPLAINED.iterdir()} == set(STORIES)
+
+
+def test_who_may_see_what_operators_see_is_told_whether_a_person_is_needed(run: Run, api: ScriptedApi) -> None:
+    answer_for(api, in_doubt(), [{"needs_person": True, "not_placed_from": "2026-11-02T09:30:22Z"}])
+    told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
+    assert told["waiting_for"] == "certainty about attempt 1: a person has to ask the exchange, and to say it"
+    assert told["can_do"][1].endswith("(counts from 2026-11-02T09:30:22Z)")
+    assert api.asked[-1][1] == f"/ops/parked?order_id={ID}"
+
+
+def test_an_order_that_the_adapter_settles_itself_is_said_to_be_so(run: Run, api: ScriptedApi) -> None:
+    answer_for(api, in_doubt(), [{"needs_person": False, "not_placed_from": None}])
+    told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
+    assert told["waiting_for"] == "certainty about attempt 1: the adapter finds out by itself"
+
+
+def test_json_has_each_step_with_its_attempt_and_proof(run: Run, api: ScriptedApi) -> None:
+    answer_for(api, at_exchange())
+    told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
+    assert (told["order_id"], told["attempts"], told["attempts_in_doubt"]) == (str(ID), 1, [])
+    assert [(one["position"], one["event"], one["after_s"], one["attempt"], one["proof"]) for one in told["steps"]] == [
+        (FIRST_POSITION, "OrderPlaced", 0, None, None),
+        (FIRST_POSITION + 1, "SubmitStarted", 0.004, 1, None),
+        (FIRST_POSITION + 2, "OrderAccepted", 0.51, None, "the exchange's answer"),
+    ]
+
+
+def test_every_event_of_an_order_has_words() -> None:
+    assert set(_WORDS) == {kind.__name__ for kind in e.OrderEvent.__subclasses__()}
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 3), (503, 5)])
+def test_what_cannot_be_explained_ends_with_the_contracts_code(
+    run: Run, api: ScriptedApi, status: int, code: int
+) -> None:
+    api.answers(status, {"detail": "Order with ID: x does not exist"})
+    done = run("explain", "x", BASE_URL=api.url)
+    assert (done.exit_code, done.stdout) == (code, "")
