@@ -14,7 +14,7 @@ import httpx
 import jwt
 import psycopg
 from litestar import Litestar
-from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from order_service.bootstrap import build_api
@@ -65,7 +65,7 @@ class AccessService:
         headers = {**showing(credential), **more.pop("headers", {})}
         return await self.http.request(method, path, headers=headers, **more)
 
-    def feed(self, query: str = "", credential: str | None = None, **more: Any) -> unix_connect:
+    def feed(self, query: str = "", credential: str | None = None, **more: Any) -> connect:
         """A client of /ws; `async with` it."""
         headers = {**showing(credential), **more.pop("headers", {})}
         uri = f"ws://localhost/ws{query}"

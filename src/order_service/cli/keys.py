@@ -41,7 +41,12 @@ def keys() -> None:
 @keys.command()
 @click.option("--account", required=True, help="Whose orders it sees and places.")
 @click.option(
-    "--scope", "scopes", type=click.Choice([*AccessScope]), multiple=True, required=True, help="Once for each scope."
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in AccessScope]),
+    multiple=True,
+    required=True,
+    help="Once for each scope.",
 )
 @click.option("--name", default="", help="What you call it, such as who has it.")
 @click.option("--expires", metavar="TIME", help="When it ends, like 90d, 12h or 2027-01-31T00:00:00Z; else never.")
