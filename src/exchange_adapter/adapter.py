@@ -1,5 +1,7 @@
 """The adapter's process: its parts, started and stopped together.
 
+                 queues ──▶ intake ─┐  (where there is a RabbitMQ)
+                                    ▼
 table of duties ──▶ feeder ──▶ window ──▶ dispatcher ──▶ venue
       ▲                                       │
    follower ◀── event log ◀── recorder ◀──────┴── reports ◀── venue
@@ -20,25 +22,22 @@ from threading import Event, Thread
 from uuid import UUID
 
 import structlog
-from msgspec import Struct
 from msgspec.structs import replace
 
 from exchange_adapter.alert_board import LogAlerts, PostgresAlertBoard
 from exchange_adapter.alert_notices import AlertNotices
 from exchange_adapter.alerts import AlertKind
 from exchange_adapter.bounds import (
-    ALERT_PAUSE_S,
-    CALL_THREADS,
     CLOSE_WAIT_S,
     LOOP_ANSWER_S,
     READ_THREADS,
     SILENT_SHARE,
-    STOP_WAIT_S,
     THREADS_POLL_S,
 )
 from exchange_adapter.breaker import Breaker
 from exchange_adapter.call_pool import Calls
 from exchange_adapter.clock import Clock
+from exchange_adapter.config import AdapterConfig
 from exchange_adapter.dispatcher import Dispatcher
 from exchange_adapter.errors import RESTART_EXIT_CODE, PoolExhausted
 from exchange_adapter.figures import Figures, Working
@@ -58,9 +57,10 @@ from exchange_adapter.waiting import first_of
 from exchange_adapter.webhook import Webhook
 from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties, PostgresSentRequests
 from exchange_adapter.work.feeder import Feeder
+from exchange_adapter.work.intake import Intake
+from exchange_adapter.work.queues import WorkQueues
 from exchange_adapter.work.window import DutyWindow
 from exchange_adapter.workers import Worker
-from orders.domain.instruments import Catalogue
 from orders.domain.terms import Rules
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.port import EventStore
@@ -68,27 +68,6 @@ from orders.eventstore.subscription import Hints
 from orders.handlers import CommandHandler
 
 log = structlog.get_logger(__name__)
-
-
-class AdapterConfig(Struct, frozen=True, kw_only=True):
-    """`direct_url` reaches PostgreSQL without a pooler: locks need a session. `venue_name` keeps the positions and the
-    stream of several venues apart; it is stored. `new_id` makes time-ordered ids (UUIDv7). `max_calls` are in flight
-    at most in this process, `calls_per_s` begin in all adapters of the venue together (None: no limit);
-    `resends_in_doubt` is the operator's choice for a venue that leaves no other. A kind of alert is told of once in
-    `alert_pause_s` at most, by the webhook too where its URL is not empty. `drain_s`: for calls at a stop."""
-
-    database_url: str
-    direct_url: str
-    venue_name: str
-    catalogue: Catalogue
-    new_id: Callable[[], UUID]
-    limits: Limits = Limits()
-    max_calls: int = CALL_THREADS
-    calls_per_s: float | None = None
-    resends_in_doubt: bool = False
-    alert_webhook_url: str = ""
-    alert_pause_s: float = ALERT_PAUSE_S
-    drain_s: float = STOP_WAIT_S
 
 
 def run_adapter(
@@ -128,7 +107,6 @@ class _Adapter:
 
     def __init__(self, config: AdapterConfig, store: EventStore, hints: Hints, venue: Venue) -> None:
         self._venue = venue
-        self._call_seconds = venue_calls.seconds
         self._capabilities = replace(venue.capabilities, resends_in_doubt=config.resends_in_doubt)
         self._writer = Writer(store)
         self._reads = ThreadPoolExecutor(READ_THREADS, "order-reads")
@@ -150,6 +128,7 @@ class _Adapter:
         self._breaker = Breaker(silent_after_s=SILENT_SHARE * config.limits.call_timeout_s)
         self._alerts = ProcessAlerts(self._worker, self._conditions(), self._clock.utc, self._window.for_person)
         venue_calls = VenueCalls(venue, recorder, config.limits, self._clock, Random(), self._rate, self._alerts.note)
+        self._call_seconds = venue_calls.seconds
         self._submits = Submits(venue_calls, handler, recorder, self._worker)
         self._drain_s = config.drain_s
         self._dispatcher = self._dispatching(handler, recorder, venue_calls, config.limits)
@@ -161,6 +140,7 @@ class _Adapter:
             clock=self._clock,
             threads=self._duty_reads,
         )
+        self._queues = self._listening(config.amqp_url, handler)
         self._reports = self._reading(config, store, recorder)
         self._noted = PostgresNotedReports(config.database_url, config.venue_name)
         self._rematching = Rematching(self._noted, store, self._reports.record_order, self._reads)
@@ -193,6 +173,12 @@ class _Adapter:
             rate=self._rate,
             drain_s=self._drain_s,
         )
+
+    def _listening(self, amqp_url: str, handler: CommandHandler) -> WorkQueues | None:
+        if not amqp_url:
+            return None
+        intake = Intake(handler=handler, window=self._window, venue=self._capabilities, wake=self._dispatcher.wake)
+        return WorkQueues(amqp_url, f"orders adapter {self._worker}", intake, listen=self._feeder.listen)
 
     def _reading(self, config: AdapterConfig, store: EventStore, recorder: Recorder) -> ReportReader:
         return ReportReader(
@@ -262,8 +248,8 @@ class _Adapter:
 
     async def _work(self, stopping: asyncio.Event, threads: Sequence[Thread]) -> int:
         """Until the stop, or until one part or thread ends by itself: then the others are stopped too."""
-        working = (self._dispatcher, self._feeder, self._reports, self._rematching, self._notices)
-        parts = [asyncio.ensure_future(part.run(stopping)) for part in working]
+        working = (self._dispatcher, self._feeder, self._queues, self._reports, self._rematching, self._notices)
+        parts = [asyncio.ensure_future(part.run(stopping)) for part in working if part is not None]
         parts.append(asyncio.ensure_future(_until_one_ends(threads, stopping)))
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         asked = stopping.is_set()
@@ -294,23 +280,27 @@ class _Adapter:
     def _owned(self, owned: Owned) -> None:
         self._tell(partial(self._rate.own, len(owned.shards)))
         self._tell(partial(self._feeder.own, owned.shards))
+        if self._queues is not None:
+            self._tell(partial(self._queues.own, owned.shards))
         self._tell(partial(self._reports.own, owned.reports))
         self._tell(partial(self._rematching.own, owned.reports))
 
     def _working(self) -> Working | None:
         """Asked of the loop, after all that it was told before."""
         answer: Future[Working] = Future()
-        self._tell(lambda: answer.set_result(Working(self._window.busy_shards, self._figures())))
+        self._tell(lambda: answer.set_result(Working(self._busy_shards(), self._figures())))
         try:
             return answer.result(LOOP_ANSWER_S)
         except TimeoutError:
             return None
 
+    def _busy_shards(self) -> frozenset[int]:
+        consumed = frozenset[int]() if self._queues is None else self._queues.busy_shards
+        return self._window.busy_shards | consumed
+
     def _figures(self) -> Figures:
         opened_at = self._breaker.opened_at
         return Figures(
-            call_seconds=self._call_seconds.observed(),
-            messages=None if self._queues is None else self._queues.figures(),
             calls_running=self._calls.running,
             calls_hanging=self._calls.lost,
             calls_limit=self._calls.limit,
@@ -319,6 +309,8 @@ class _Adapter:
             turns_running=self._dispatcher.running,
             turns_ended=self._dispatcher.turns_ended,
             attempts=self._submits.attempts,
+            call_seconds=self._call_seconds.observed(),
+            messages=None if self._queues is None else self._queues.figures(),
         )
 
     def _other_pids(self) -> list[int]:

@@ -188,6 +188,8 @@ class Dispatcher:
             if isinstance(step, Submit | Query | Cancel | Replace) and not (may_call and self._calls.open):
                 self._put_back(entry, order, self._clock.monotonic() + BREAKER_PROBE_S[0])
                 return
+            if not isinstance(step, Submit):  # that is, once its claim stands
+                entry.looked_at(order.version)
             order = await self._take(step, order, turn)
         except Refusal as refused:
             log.info("order has moved on", order_id=str(entry.duty.order_id), reason=str(refused))
@@ -249,6 +251,7 @@ class Dispatcher:
         return (await self._recorder.record(command.order_id, [command])).order
 
     def _schedule(self, entry: Entry, order: Order) -> None:
+        entry.looked_at(order.version)
         step = self._next(entry, order)
         if not isinstance(step, Settled):
             self._note_wait(entry, order)

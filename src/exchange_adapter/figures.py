@@ -36,6 +36,21 @@ class Attempts(Struct, frozen=True):
                 return replace(self, unknown=self.unknown + 1)
 
 
+class Messages(Struct, frozen=True, kw_only=True):
+    """Of the broker, where one tells of work; `hints` and `undecodable` since the process began.
+
+    - queues: consumed now; as many as shards are owned, unless the broker is away
+    - in_hand: messages that were delivered and wait for a turn
+    - hints: orders that messages named
+    - undecodable: messages put aside, as no work messages
+    """
+
+    queues: int
+    in_hand: int
+    hints: int
+    undecodable: int
+
+
 class Figures(Struct, frozen=True, kw_only=True):
     """One process at one moment; a row of public.adapter_workers has it as JSON, with these very names.
 
@@ -45,10 +60,12 @@ class Figures(Struct, frozen=True, kw_only=True):
     - calls_limit: the most at a time, running and hanging together
     - breaker_open_s: seconds since the circuit breaker opened; null while it is closed
     - duties: orders in the window, on which this process works or will soon; the rest waits in the table
+    - messages: those of the broker; null where the log itself tells of work
     - turns_running: orders being worked on now
     Numbers since the process began:
     - turns_ended: how often an order was worked on
     - attempts: submits by outcome
+    - call_seconds: what calls of any kind took, by the buckets of CALL_SECONDS; one past its timeout counts with that
     """
 
     calls_running: int
@@ -59,13 +76,12 @@ class Figures(Struct, frozen=True, kw_only=True):
     turns_running: int
     turns_ended: int
     attempts: Attempts
+    call_seconds: Observed = Observed()
+    messages: Messages | None = None
 
 
 class Working(Struct, frozen=True):
     """What the event loop says when it is asked: the shards in which turns run, and its figures."""
 
     busy_shards: frozenset[int]
-    - call_seconds: what calls of any kind took, by the buckets of CALL_SECONDS; one past its timeout counts with that
     figures: Figures
-    call_seconds: Observed = Observed()
-    messages: Messages | None = None

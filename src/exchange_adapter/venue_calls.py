@@ -182,6 +182,7 @@ class Submits:
         started = done.events[0].event if done.events else None
         if not isinstance(started, SubmitStarted) or started.event_id != claim.command_id:
             return done.order
+        entry.looked_at(done.order.version)
         entry.doubt_since = (started.attempt, began)
         submit = partial(self._calls.venue.submit, venue_order(done.order))
         outcome = await self._calls.call(turn, submit, claimed_at=began)

@@ -155,7 +155,7 @@ def _check(service: RunningService, flow: OrderFlow, outcome: Outcome) -> None:
     began_at = time.monotonic()
     try:
         within_s = SETTLE_FIRST_S + len(flow.accepted) / SETTLE_PER_S
-        wait_until(lambda: _is_settled(service, url), within_s=within_s, what="the orders to settle")
+        wait_until(lambda: is_settled(service, url), within_s=within_s, what="the orders to settle")
     except AssertionError as error:  # what is left is named by the comparison
         outcome.findings.add("unsettled", str(error))
     print(f"settled after {time.monotonic() - began_at:.1f} s")
@@ -168,7 +168,7 @@ def _check(service: RunningService, flow: OrderFlow, outcome: Outcome) -> None:
         outcome.findings.add("log", told)
 
 
-def _is_settled(service: RunningService, url: str) -> bool:
+def is_settled(service: RunningService, url: str) -> bool:
     """No order waits for anything, and the log has every report of the exchange."""
     threading.Event().wait(SETTLE_POLL_S)
     waiting = next((order for order in pages(service, OPEN_PAGE) if not _rests(order)), None)

@@ -35,6 +35,7 @@ from exchange_adapter.venue import (
 from exchange_adapter.venue_calls import Submits, VenueCalls
 from exchange_adapter.venue_requests import Requests
 from exchange_adapter.work.feeder import Feeder
+from exchange_adapter.work.intake import Intake
 from exchange_adapter.work.window import DutyWindow
 from orders.bounds import MAX_BATCH_BYTES
 from orders.domain.events import SubmitStarted
@@ -224,10 +225,11 @@ class Process:
             clock=clock,
             threads=InlineExecutor(),
         )
+        self.intake = Intake(handler=handler, window=self.window, venue=venue.capabilities, wake=self.dispatcher.wake)
         self._floor = floor
         self._stop = asyncio.Event()
         self.feeder.own(shards)
-        parts = (self.dispatcher, self.feeder)
+        parts = (self.dispatcher, self.feeder, self.intake)
         self.tasks = [loop.create_task(part.run(self._stop)) for part in parts]
 
     async def stop(self) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from uuid_utils.compat import uuid7
 
-from exchange_adapter.adapter import AdapterConfig, run_adapter
+from exchange_adapter.adapter import run_adapter
+from exchange_adapter.config import AdapterConfig
 from exchange_adapter.loading import load_venue
 from exchange_adapter.policy import Limits
 from orders.domain.instruments import BUILT_IN
@@ -28,7 +29,7 @@ CALL_TIMEOUT_S = 5.0
 class AdapterProcess(ChildProcess):
     """`settings` are fields of AdapterConfig, and `call_timeout_s`."""
 
-    def __init__(self, database_url: str, exchange: str, address: str, log: Path, **settings: float) -> None:
+    def __init__(self, database_url: str, exchange: str, address: str, log: Path, **settings: float | str) -> None:
         arguments = [database_url, exchange, address, json.dumps(settings)]
         super().__init__([sys.executable, "-m", "tests.support.adapter_process", *arguments], log, ready=READY)
 

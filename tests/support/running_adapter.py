@@ -12,7 +12,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7 as new_id
 
-from exchange_adapter.adapter import AdapterConfig, run_adapter
+from exchange_adapter.adapter import run_adapter
+from exchange_adapter.config import AdapterConfig
 from exchange_adapter.policy import Limits
 from exchange_adapter.venue import Venue
 from orders.domain import commands as c
@@ -118,6 +119,7 @@ def running_adapter(
     venue: Venue,
     *,
     name: str = "simulated",
+    amqp_url: str = "",
     webhook: str = "",
     alert_pause_s: float = 60.0,
     **limits: Any,
@@ -129,6 +131,7 @@ def running_adapter(
     config = AdapterConfig(
         database_url=database_url,
         direct_url=database_url,
+        amqp_url=amqp_url,
         venue_name=name,
         catalogue=BUILT_IN,
         new_id=new_id,

@@ -6,13 +6,17 @@ window is a hint: what it says may be old, and the claim on the log settles who 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from exchange_adapter.bounds import PROBE_CHOICE, REFILL_BELOW, UNSENT_RESERVE, WINDOW_DUTIES
 from exchange_adapter.policy import Seen
 from exchange_adapter.work.duty import Duty
+from exchange_adapter.work.in_hand import WorkInHand
 from orders.domain.values import Delivery
 
 
@@ -34,6 +38,7 @@ class Entry:
         "for_person",
         "gone",
         "held",
+        "named_by",
         "replace_lost_at",
         "seen",
         "unsure_claim",
@@ -59,6 +64,15 @@ class Entry:
         self.held: str | None = None  # why nothing is done, as it was logged
         self.waits_since: float | None = None  # since when it may wait for ever
         self.for_person: str | None = None  # why, once that has lasted
+        self.named_by: list[tuple[int, WorkInHand]] = []  # messages that wait for it, and for which version
+
+    def looked_at(self, version: int) -> None:
+        """What a message named was found at this version of the order, and is in the log or the table from now on."""
+        for named, message in self.named_by:
+            if named <= version:
+                message.settle()
+        if self.named_by:
+            self.named_by = [(named, message) for named, message in self.named_by if named > version]
 
     @property
     def can_leave(self) -> bool:
@@ -135,12 +149,31 @@ class DutyWindow:
                 else:
                     self._make_due(entry)
 
+    def put_named(self, duty: Duty, message: WorkInHand) -> bool:
+        """A duty that a message named: that is told once a turn has looked at it, or it is known to wait for its time.
+        False where there is no room for it."""
+        entry = self._entries.get(duty.order_id)
+        if entry is None:
+            self.make_room([duty])
+            self.put([duty])
+            entry = self._entries.get(duty.order_id)
+            if entry is None:
+                return False
+        elif duty.version > entry.duty.version:
+            self.put([replace(duty, since_position=entry.duty.since_position)])
+        elif entry.due_at is not None and not entry.busy:
+            message.settle()
+            return True
+        entry.named_by = [(named, one) for named, one in entry.named_by if not one.gone]  # sent again, it is new
+        entry.named_by.append((duty.version, message))
+        return True
+
     def remove(self, order_ids: Iterable[UUID]) -> None:
         """Settled elsewhere. One that is being worked on leaves by its task."""
         for order_id in order_ids:
             entry = self._entries.get(order_id)
             if entry is not None and not entry.busy:
-                self._drop(entry)
+                self._leave(entry)
 
     def own(self, shards: Collection[int]) -> None:
         """Drops what belongs to others; what a task works on leaves when that ends."""
@@ -158,10 +191,10 @@ class DutyWindow:
         waiting = [one for one in self._later if _waits(one[2]) and one[2].due_at == one[0] and one[2].can_leave]
         longest = [entry for _, _, entry in sorted(waiting, reverse=True)]
         for entry in [entry for entry in longest if is_unsent(entry.duty)][: len(wanted) - self.room]:
-            self._drop(entry)
+            self._leave(entry)
         unsent = sum(map(is_unsent, wanted))
         for entry in [entry for entry in longest if not entry.gone][: max(0, unsent - self.room)]:
-            self._drop(entry)
+            self._leave(entry)
 
     def take(self, now: float, *, urgent_only: bool = False, least_tried: bool = False) -> Entry | None:
         """The oldest due entry (or, of the oldest ones, that which was tried least), busy from now on."""
@@ -193,6 +226,8 @@ class DutyWindow:
         entry.busy = False
         if entry.changed and entry.duty.version > version and entry.duty.shard in self._shards:
             self._make_due(entry)
+        elif entry.duty.shard in self._shards:
+            self._leave(entry)
         else:
             self._drop(entry)
 
@@ -232,6 +267,11 @@ class DutyWindow:
         if len(heap) > 2 * self._limit:  # mostly what was dropped or pushed twice
             live = {id(entry): (since, number, entry) for since, number, entry in heap if _waits(entry)}
             heap[:] = sorted(live.values())
+
+    def _leave(self, entry: Entry) -> None:
+        """What messages named is settled; where the shard is no longer ours, it is not for us to say so."""
+        entry.looked_at(sys.maxsize)
+        self._drop(entry)
 
     def _drop(self, entry: Entry) -> None:
         entry.gone = True

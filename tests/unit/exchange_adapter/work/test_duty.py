@@ -10,7 +10,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exchange_adapter.work.duty import Duty, duty_after
+from exchange_adapter.work.duty import Duty, duty_after, duty_of
 from orders.domain import commands as c
 from orders.domain import events as e
 from orders.domain.decide import decide
@@ -93,14 +93,24 @@ COMMANDS = st.one_of(
 )
 
 
+TOLD_BY_THE_ORDER = (
+    *("order_id", "shard", "position", "version", "delivery", "symbol"),
+    *("pending_cancel", "pending_replace", "unwanted"),
+)
+
+
 def check(log: Log) -> None:
     order, duty = log.order, log.duty
     assert order is not None
     asked = order.pending_cancel is not None or order.pending_replace is not None
     is_open = order.phase is Phase.OPEN and (order.delivery is not Delivery.ACKED or asked)
     assert (duty is not None) == (is_open or order.lives_unwanted)
+    loaded = duty_of(order, log.position)
     if duty is None:
+        assert loaded is None
         return
+    assert loaded is not None
+    assert [getattr(loaded, name) for name in TOLD_BY_THE_ORDER] == [getattr(duty, name) for name in TOLD_BY_THE_ORDER]
     assert (duty.position, duty.version) == (log.position, order.version)
     assert duty.delivery is order.delivery
     assert duty.pending_cancel == (order.pending_cancel is not None)
