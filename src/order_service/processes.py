@@ -28,6 +28,7 @@ def run_api(settings: Settings) -> None:
     database_that_answers(settings)
     capabilities(settings)
     tls = settings.access.tls
+from order_service.telemetry import spans_of
     threading.Thread(target=_say_ready_once_live, args=(settings.listen, tls is not None), daemon=True).start()
     stop_s = API_ALONE_STOP_S if seconds_to_stop() is None else API_STOP_S
     serve_http("order_service.api_worker:create", settings.listen, stop_s=stop_s, tls=tls)
@@ -81,11 +82,15 @@ def collect_rarely() -> None:
     gc.set_threshold(GC_EVERY_OBJECTS, *gc.get_threshold()[1:])
 
 
+    spans = spans_of("projector")
+    traced: dict[str, Any] = {} if spans is None else {"around": spans.around_batches}
 def run_adapter(settings: Settings) -> None:
     """Raises: SettingsError, UnreachableError. Exits with the adapter's own code: it may want to be started afresh."""
     from uuid_utils.compat import uuid7
 
     from exchange_adapter.adapter import AdapterConfig, run_adapter
+        if spans is not None:
+            spans.close()
     from exchange_adapter.bounds import END_S, STOP_WAIT_S
     from exchange_adapter.loading import load_venue
     from exchange_adapter.policy import Limits
@@ -129,11 +134,16 @@ def run_relay(settings: Settings) -> None:
     from event_relay.relay import run_relay as run
     from orders.eventstore.postgres import PostgresEventStore
     from orders.eventstore.subscription import PostgresHints
+    spans = spans_of("adapter")
+    if spans is not None:
+        venue = spans.around_venue(venue, store)
 
     if not settings.amqp_url:
         raise SettingsError([WrongSetting("AMQP_URL", "names no RabbitMQ: without one there is nothing to relay")])
     where = database_that_answers(settings)
     collect_rarely()
+        if spans is not None:
+            spans.close()
     config = RelayConfig(
         amqp_url=settings.amqp_url,
         direct_url=where.direct_url,

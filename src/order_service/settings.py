@@ -27,6 +27,7 @@ NAMES = (
     *ACCESS_NAMES,
     *RATE_NAMES,
     "ENVIRONMENT",
+    "LOG_LEVEL",
     "DATABASE_URL",
     "DATABASE_DIRECT_URL",
     "DATABASE_OWNER_URL",
@@ -51,6 +52,7 @@ ROOT_DATA_DIR = "/var/lib/orders"
 _PRODUCTION = "production"
 _ENVIRONMENTS = ("development", _PRODUCTION)
 _HOLD, _RESEND = "hold", "resend"
+_LOG_LEVELS = ("info", "debug", "warning", "error")
 
 
 class Address(Struct, frozen=True):
@@ -71,6 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     access: AccessSettings
     rates: Rates
     environment: str
+    log_level: str
     database_url: str
     database_direct_url: str
     database_owner_url: str
@@ -141,6 +144,7 @@ class _Check:
             "access": access,
             "rates": checked_rates(self._raw, self._refuse, required=access.required),
             "environment": environment,
+            "log_level": self._one_of("LOG_LEVEL", _LOG_LEVELS),
             "database_url": self._postgres_url("DATABASE_URL"),
             "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
             "database_owner_url": self._owner_url(),

@@ -73,9 +73,7 @@ def run_projector(
             thread.join(STOP_TIMEOUT_S)
 
 
-def _follower(
-    projection: Projection, reads: SharedReads, database_url: str, hints: Hints, around: Around
-) -> Follower:
+def _follower(projection: Projection, reads: SharedReads, database_url: str, hints: Hints, around: Around) -> Follower:
     def check(cursor: Cursor[Any], position: int) -> None:
         reads.forget()  # after a failover this is a new connection, to a log that may have lost its end
         check_tables(cursor, projection)

@@ -26,6 +26,7 @@ PROMISED = {
     "RATE_LIMIT_ORDERS_PER_S": "",
     "RATE_LIMIT_READS_PER_S": "",
     "ENVIRONMENT": "development",
+    "LOG_LEVEL": "info",
     "DATABASE_URL": "",
     "DATABASE_DIRECT_URL": "",
     "DATABASE_OWNER_URL": "",
