@@ -109,6 +109,10 @@ class AdapterFigures(Struct, frozen=True, kw_only=True):
     breakers_open: int = 0
     attempts: Mapping[str, Mapping[str, int]] = {}
     call_seconds: Mapping[str, Observed] = {}
+    queues_consumed: int = 0
+    messages_in_hand: int = 0
+    hints: Mapping[str, int] = {}
+    undecodable: Mapping[str, int] = {}
 
 
 class AdapterTables:
@@ -158,6 +162,7 @@ class AdapterTables:
         rows = await self._rows("live_figures", seen_s=WORKER_SEEN_S)
         by_worker: dict[str, dict[str, Any]] = {row[0]: row[1] for row in rows}
         live = list(by_worker.values())
+        told = {worker: one["messages"] for worker, one in by_worker.items() if one.get("messages") is not None}
         return AdapterFigures(
             duties={**dict.fromkeys(map(str, Delivery), 0), **dict(duties)},
             alerts={**dict.fromkeys(map(str, TITLES), 0), **dict(alerts)},
@@ -169,6 +174,10 @@ class AdapterTables:
             call_seconds={
                 worker: msgspec.convert(one.get("call_seconds", {}), Observed) for worker, one in by_worker.items()
             },
+            queues_consumed=sum(one["queues"] for one in told.values()),
+            messages_in_hand=sum(one["in_hand"] for one in told.values()),
+            hints={worker: one["hints"] for worker, one in told.items()},
+            undecodable={worker: one["undecodable"] for worker, one in told.items()},
         )
 
     def close(self) -> None:

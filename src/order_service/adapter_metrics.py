@@ -47,6 +47,8 @@ class AdapterMetrics(Collector):
         yield gauge("orders_adapter_calls_running", "Calls to the exchange within their time", figures.calls_running)
         yield gauge("orders_adapter_calls_hanging", "Calls to the exchange past their time", figures.calls_hanging)
         yield gauge("orders_adapter_breaker_open", "Adapters that leave the exchange alone", figures.breakers_open)
+        yield gauge("orders_adapter_queues_consumed", "Queues of RabbitMQ with an adapter", figures.queues_consumed)
+        yield gauge("orders_adapter_messages_in_hand", "Messages that wait for a turn", figures.messages_in_hand)
         yield from _counted(figures)
 
 
@@ -57,3 +59,8 @@ def _counted(figures: AdapterFigures) -> Iterator[Metric]:
     seconds = [((worker,), observed) for worker, observed in figures.call_seconds.items()]
     text = "What calls to the exchange took, of every kind"
     yield histograms("orders_adapter_call_seconds", text, CALL_SECONDS, ("worker",), seconds)
+    hints = [((worker,), count) for worker, count in figures.hints.items()]
+    yield counters("orders_adapter_hints_total", "Orders that messages of RabbitMQ named", ("worker",), hints)
+    undecodable = [((worker,), count) for worker, count in figures.undecodable.items()]
+    text = "Messages of RabbitMQ that were put aside, as no work messages"
+    yield counters("orders_adapter_undecodable_total", text, ("worker",), undecodable)

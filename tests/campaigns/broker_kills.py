@@ -47,7 +47,7 @@ SETTINGS = {
     SIMULATED: {"EXCHANGE": "simulated", "EXCHANGE_FILL_DELAY": "0.1-0.5"},
 }
 MIX = {PLACE_ORDER: Mix(canceled=0.0, replaced=0.0), SIMULATED: Mix()}
-PER_SECOND = 60.0  # so that the orders last as long as five kills and returns
+PER_SECOND = 30.0  # so that the orders last longer than five kills and returns, 20 to 30 s each
 DOWN_S = 3.0  # the broker's absence, beside what its start takes
 RECOVERED_S = 30.0
 SETTLE_S = 90.0
@@ -109,7 +109,7 @@ def run(
                 flow.join()
             seconds = time.monotonic() - began_at
             outcome = Outcome(
-                exchange, len(recovered), seconds, recovered, flow.answers, Counter(), 0, balance((), ()), flow.findings
+                exchange, kills, seconds, recovered, flow.answers, Counter(), 0, balance((), ()), flow.findings
             )
             _settle(service, url, outcome)
             _check(service, flow, url, record, outcome)
@@ -120,6 +120,8 @@ def kill_again_and_again(broker: Broker, flow: OrderFlow, url: str, kills: int) 
     """Evenly over the orders; how long each recovery took. A kill waits for the recovery from the one before."""
     progress, recovered = Progress(flow, print), list[float]()
     for deed in due(flow, [Deed(int(flow.orders * (number + 0.5) / kills), "kill") for number in range(kills)]):
+        if not flow.running:
+            break
         broker.kill()
         progress.line(f"RabbitMQ killed ({len(recovered) + 1})")
         threading.Event().wait(DOWN_S)
@@ -158,6 +160,8 @@ SETTLED: dict[str, Callable[[RunningService, str], bool]] = {PLACE_ORDER: _all_a
 
 def _check(service: RunningService, flow: OrderFlow, url: str, record: Path, outcome: Outcome) -> None:
     outcome.by_message = hints_taken(url)
+    if len(outcome.recovered_s) < outcome.kills:
+        outcome.findings.add("too few kills", f"{len(outcome.recovered_s)}: the orders were over before the rest")
     if flow.repeated:
         outcome.findings.add("not answered", f"{flow.repeated} times a POST had to be sent again")
     outcome.balance = balance(flow.accepted, pages(service, f"/orders?min_position={head_of(url)}"))

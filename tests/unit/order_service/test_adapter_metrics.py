@@ -14,7 +14,16 @@ from orders.eventstore.port import StoreUnavailable
 pytestmark = pytest.mark.anyio
 
 FIGURES = AdapterFigures(
-    duties={"in_doubt": 3}, alerts={"order_held": 2}, workers=2, calls_running=5, calls_hanging=1, breakers_open=1
+    duties={"in_doubt": 3},
+    alerts={"order_held": 2},
+    workers=2,
+    calls_running=5,
+    calls_hanging=1,
+    breakers_open=1,
+    queues_consumed=64,
+    messages_in_hand=3,
+    hints={"w": 9},
+    undecodable={"w": 1},
 )
 SHOWN = {
     "orders_adapter_readable": 1,
@@ -24,6 +33,10 @@ SHOWN = {
     "orders_adapter_calls_running": 5,
     "orders_adapter_calls_hanging": 1,
     "orders_adapter_breaker_open": 1,
+    "orders_adapter_queues_consumed": 64,
+    "orders_adapter_messages_in_hand": 3,
+    'orders_adapter_hints_total{worker="w"}': 9,
+    'orders_adapter_undecodable_total{worker="w"}': 1,
 }
 
 
