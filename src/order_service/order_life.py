@@ -6,6 +6,7 @@ whoever accepted or placed it. Among several API processes these figures are to 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
@@ -46,7 +47,8 @@ class OrderLife(Collector):
         self._to_fill = Distribution(FILL_SECONDS)
         # Orders that the exchange is not known to have. Its word may come as an acceptance, a fill or an operator's
         # answer, and twice; only the first makes an order placed.
-        self._unplaced: dict[UUID, None] = {}
+        # A plain dict would look through all that has left it for the oldest one.
+        self._unplaced: OrderedDict[UUID, None] = OrderedDict()
         self._completed: tuple[UUID, datetime] | None = None
         registry.register(self)
 
@@ -76,7 +78,7 @@ class OrderLife(Collector):
             return
         self._unplaced[order_id] = None
         if len(self._unplaced) > MOST_UNPLACED:  # its next attempt brings it back
-            del self._unplaced[next(iter(self._unplaced))]
+            self._unplaced.popitem(last=False)
 
     def _complete(self, order_id: UUID, event: e.OrderEvent) -> None:
         """A fill may come with the end of a replace, at the same time: they complete the order once."""
