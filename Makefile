@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-k6
 
-.PHONY: run test test-domain check $(CHECKS) bench bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
+.PHONY: run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -49,8 +49,11 @@ check-asyncapi:
 check-k6:
 	@exec requirements/node/install requirements/node/node_modules/.bin/tsc --project load/tsconfig.json
 
-bench: install-dev ## measure durable POST /orders against a bare echo on the same server
+bench: install-dev ## measure POST, batches, replay, the feed and appends against the limits of what they stand on; 6 minutes
 	@exec $(BIN)/python -m load.bench $(ARGS)
+
+bench-adapters: install-dev ## measure orders/s of 1, 2 and 4 adapters, told of work by the log and by RabbitMQ
+	@exec $(BIN)/python -m load.adapter_capacity $(ARGS)
 
 bench-outage: install-dev ## orders at a steady rate while the exchange is down, then hangs; 50 minutes
 	@exec $(BIN)/python -m load.outage $(ARGS)
@@ -76,6 +79,8 @@ chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was
 	@$(BIN)/python -m tests.campaigns.slow_sockets --sockets 1000 --slow 10 --pairs 5
 	@$(BIN)/python -m tests.campaigns.projectors --kills 100
 	@$(BIN)/python -m tests.campaigns.rebuilds --rebuilds 200
+	@$(BIN)/python -m tests.campaigns.broker_kills --exchange place_order --orders 5000 --kills 5
+	@$(BIN)/python -m tests.campaigns.broker_kills --exchange simulated --orders 5000 --kills 5
 	@exec $(BIN)/python -m tests.campaigns.alternations --alternations 10000
 
 fmt: install-dev ## format, and mend what the linter can mend

@@ -1,181 +1,105 @@
-"""`make bench`: POST /orders, durable, against a bare echo of the same body on the same server.
+"""`make bench`: the service against the limits of what it stands on, in turns, with medians and quartiles.
 
-The two are measured in turns, so that a machine that becomes slower slows both; the ratio is taken within each pair of
-rounds. Nothing is pinned: client, API and PostgreSQL share the cores as they do for a user. The echo does not read
-what it decodes and stores nothing, so that 1.0 would mean that durability and the rules cost nothing.
+post     durable POST /orders against a bare echo of the same body
+batch    POST /orders/batch against binary COPY of the same rows
+feed     /ws against a bare broadcast
+growth   appending at 1,000,000 events against appending at 10,000
+replay   query tables that catch up with a log against raw copies of its rows
+
+Client, service and PostgreSQL share the cores, nothing is pinned. `make bench ARGS='--only batch'` runs one.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import os
-import platform
-import resource
-import statistics
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
-from importlib.metadata import version
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-from load.http_client import Round, closed_loop, post
-from load.results import conclude
-from load.servers import HOST, Server, echo, embedded_database, order_api, temporary_folder
+from load import append_growth, batch_rate, catch_up, durable_post, fan_out
+from load.results import Contest, arguments_of, finish, number_from
+from load.servers import Stage, api_stage
 
-REPORTS = Path(__file__).parent / "reports"
-WARM_UP_SHARE = 0.5  # of a round, before the first: imports, connections, statements prepared
-OPEN_FILES_SPARE = 100  # of the process's bound, for what is no connection
-BODY = json.dumps({"symbol": "EURUSD", "quantity": 10, "side": "buy"}).encode()
-EXPECTED = {201}
+REPLAYED = ("order_status", catch_up.ALL)
+"""`make bench-replay` has each projection alone, and a longer log."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
+    only: tuple[str, ...] = ()
     rounds: int = 5
-    seconds: float = 3.0
-    connections: int = 64
+    seconds: float = 2.0
+    post: durable_post.Plan = durable_post.Plan()
+    batch: batch_rate.Plan = batch_rate.Plan()
+    replay: catch_up.Plan = catch_up.Plan(events=60_000, only=REPLAYED)
+    feed: fan_out.Plan = fan_out.Plan()
+    growth: append_growth.Plan = append_growth.Plan()
 
 
-class Measured(Struct, frozen=True, kw_only=True):
-    """One round of one server. Latencies in milliseconds."""
-
-    per_second: float
-    p50_ms: float
-    p99_ms: float
-    worst_ms: float
-    answers: int
-    unexpected: dict[str, int]
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    at: datetime
-    machine: dict[str, str]
-    plan: Plan
-    durable: list[Measured]
-    echo: list[Measured]
-    ratios: list[float]  # durable / echo of each pair of rounds
+BENCHES: dict[str, Callable[[Plan, Stage], list[Contest]]] = {
+    "post": lambda plan, stage: durable_post.measure(plan.post, stage),
+    "batch": lambda plan, stage: batch_rate.measure(plan.batch, stage),
+    "feed": lambda plan, stage: fan_out.measure(plan.feed, stage),
+    "growth": lambda plan, stage: append_growth.measure(plan.growth, stage),
+    "replay": lambda plan, stage: catch_up.measure(plan.replay),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    plan, folder = _read(arguments)
-    require_open_files(plan.connections)
-    report = conclude(lambda: asyncio.run(measure(plan)), table, folder, "bench")
-    return 1 if report is None or any(one.unexpected for one in (*report.durable, *report.echo)) else 0
+    plan, folder = read(arguments)
+    name = "-".join(["bench", *plan.only])
+    return finish(plan, lambda: _measured(plan), folder, name)
 
 
-def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
+def read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
+    """The plan, and the folder of the JSON report."""
     default = Plan()
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=number_from(int, 1, 1000), default=default.rounds, help="pairs of rounds")
-    parser.add_argument("--seconds", type=number_from(float, 0.05, 600), default=default.seconds, help="of one round")
-    parser.add_argument("--connections", type=number_from(int, 1, 10_000), default=default.connections)
-    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the JSON report")
+    parser = arguments_of("make bench", __doc__)
+    parser.epilog = (__doc__ or "").partition("\n\n")[2]
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--only", choices=BENCHES, action="append", default=[], help="again for another")
+    parser.add_argument("--rounds", type=number_from(int, 1, 1000), default=default.rounds)
+    parser.add_argument("--seconds", type=number_from(float, 0.05, 600), default=default.seconds, help="of a turn")
+    parser.add_argument("--connections", type=number_from(int, 1, 10_000), default=default.post.connections)
+    parser.add_argument("--orders", type=number_from(int, 1, 1_000), default=default.batch.orders, help="a batch")
+    parser.add_argument("--events", type=number_from(int, 1_000, 20_000_000), default=default.replay.events)
+    parser.add_argument("--clients", type=number_from(int, 1, 4_000), default=default.feed.clients, help="of the feed")
+    parser.add_argument("--messages", type=number_from(int, 1, 100_000), default=default.feed.messages, help="to each")
+    parser.add_argument(
+        "--long", type=number_from(int, 1, 100_000_000), default=default.growth.long, help="log, events"
+    )
+    parser.add_argument(
+        "--appends", type=number_from(int, 1, 100_000), default=default.growth.appends, help="in a turn"
+    )
     given = parser.parse_args(arguments)
-    return Plan(rounds=given.rounds, seconds=given.seconds, connections=given.connections), given.reports
+    rounds, seconds = given.rounds, given.seconds
+    plan = Plan(
+        only=tuple(given.only),
+        rounds=rounds,
+        seconds=seconds,
+        post=durable_post.Plan(rounds=rounds, seconds=seconds, connections=given.connections),
+        batch=batch_rate.Plan(rounds=rounds, seconds=seconds, orders=given.orders),
+        replay=catch_up.Plan(rounds=min(rounds, default.replay.rounds), events=given.events, only=REPLAYED),
+        feed=fan_out.Plan(rounds=rounds, clients=given.clients, messages=given.messages),
+        growth=append_growth.Plan(rounds=rounds, long=given.long, appends=given.appends),
+    )
+    return plan, given.folder
 
 
-def number_from(kind: Callable[[str], float], low: float, high: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        value = kind(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not from {low:g} to {high:g}")
-        return value
-
-    return read
-
-
-def require_open_files(connections: int) -> None:
-    """Ends with one line where the connections do not fit the process's bound of open files."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if connections + OPEN_FILES_SPARE > soft:
-        raise SystemExit(f"error: {connections} connections do not fit {soft} open files (ulimit -n)")
-
-
-async def measure(plan: Plan) -> Report:
+def contests(plan: Plan, stage: Stage) -> Iterator[Contest]:
     """Raises ServerFailed."""
-    with ExitStack() as running:
-        folder = running.enter_context(temporary_folder())
-        url = running.enter_context(embedded_database(folder))
-        durable = running.enter_context(order_api(folder, url))
-        bare = running.enter_context(echo(folder))
-        for server in (durable, bare):
-            await run(server, plan, plan.seconds * WARM_UP_SHARE)
-        pairs = [(await run(durable, plan), await run(bare, plan)) for _ in range(plan.rounds)]
-    return Report(
-        at=datetime.now(UTC),
-        machine=machine(),
-        plan=plan,
-        durable=[summary(one) for one, _ in pairs],
-        echo=[summary(other) for _, other in pairs],
-        ratios=[one.per_second / other.per_second if other.latencies_s else 0.0 for one, other in pairs],
-    )
+    for name, bench in BENCHES.items():
+        if name in (plan.only or BENCHES):
+            began = time.perf_counter()
+            yield from bench(plan, stage)
+            print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 
-async def run(server: Server, plan: Plan, seconds: float | None = None) -> Round:
-    request = post(f"{HOST}:{server.port}", "/orders", BODY)
-    return await closed_loop(
-        HOST, server.port, lambda: request, connections=plan.connections, seconds=seconds or plan.seconds
-    )
-
-
-def summary(measured: Round) -> Measured:
-    latencies = sorted(measured.latencies_s) or [0.0]
-    unexpected = {str(status): count for status, count in measured.statuses.items() if status not in EXPECTED}
-    return Measured(
-        per_second=measured.per_second,
-        p50_ms=_at(latencies, 0.5) * 1000,
-        p99_ms=_at(latencies, 0.99) * 1000,
-        worst_ms=latencies[-1] * 1000,
-        answers=len(measured.latencies_s),
-        unexpected={**unexpected, **measured.failures},
-    )
-
-
-def _at(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """Lower quartile, median, upper quartile (all three the value itself where there is one)."""
-    if len(values) < 2:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
-
-
-def table(report: Report) -> str:
-    plan = report.plan
-    turns = f"{plan.rounds} x 2 rounds of {plan.seconds:g} s in turns"
-    lines = [
-        f"POST /orders: {turns}, {plan.connections} connections, unpinned",
-        f"{'':24}{'lower quartile':>16}{'median':>12}{'upper quartile':>16}",
-    ]
-    for name, rounds in (("durable", report.durable), ("bare echo", report.echo)):
-        lines.append(_line(f"{name}, answers/s", [one.per_second for one in rounds], ".0f"))
-        lines.append(_line(f"{name}, p50 ms", [one.p50_ms for one in rounds], ".1f"))
-        lines.append(_line(f"{name}, p99 ms", [one.p99_ms for one in rounds], ".1f"))
-    lines.append(_line("durable / bare echo", report.ratios, ".2f"))
-    for name, rounds in (("durable", report.durable), ("bare echo", report.echo)):
-        lines += [f"{name}: unexpected {one.unexpected}" for one in rounds if one.unexpected]
-    return "\n".join(lines)
-
-
-def _line(name: str, values: Sequence[float], form: str) -> str:
-    low, middle, high = (format(value, form) for value in spread(values))
-    return f"{name:24}{low:>16}{middle:>12}{high:>16}"
-
-
-def machine() -> dict[str, str]:
-    names = ("order-service", "litestar", "granian", "psycopg", "msgspec")
-    return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "cores": str(os.cpu_count()),
-        **{name: version(name) for name in names},
-    }
+def _measured(plan: Plan) -> list[Contest]:
+    with api_stage() as stage:
+        return list(contests(plan, stage))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,9 @@ the cores, nothing is pinned.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -22,9 +19,8 @@ import psycopg
 from msgspec import Struct
 from psycopg import sql
 
-from load.bench import REPORTS, machine, number_from, spread
 from load.log_histories import fill_log
-from load.results import conclude
+from load.results import Contest, Pair, arguments_of, finish, number_from
 from load.servers import ServerFailed, embedded_database, temporary_folder
 from order_service.processes import collect_rarely
 from orders.eventstore.postgres import PostgresEventStore
@@ -42,47 +38,23 @@ STOP_S = 10.0
 
 
 class Plan(Struct, frozen=True, kw_only=True):
+    """`only` are the contests to run, by name; all, if it is empty."""
+
     events: int = 1_000_000
     rounds: int = 3
-
-
-class Lap(Struct, frozen=True, kw_only=True):
-    """One round of one projection, or of all, with the raw copy before it."""
-
-    events_per_s: float
-    limit_per_s: float  # rows/s of copy-out plus copy-in
-
-    @property
-    def ratio(self) -> float:
-        return self.events_per_s / self.limit_per_s
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    at: datetime
-    machine: dict[str, str]
-    plan: Plan
-    events: int
-    orders: int
-    wrong: list[str]  # what was not as it must be; empty
-    laps: dict[str, list[Lap]]
+    only: tuple[str, ...] = ()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    plan, folder = _read(arguments)
-    report = conclude(lambda: measure(plan), table, folder, "replay")
-    return 1 if report is None or report.wrong else 0
-
-
-def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
-    parser = argparse.ArgumentParser(prog="make bench-replay", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = arguments_of("make bench-replay", __doc__)
     parser.add_argument("--events", type=number_from(int, 1_000, 20_000_000), default=Plan().events)
     parser.add_argument("--rounds", type=number_from(int, 1, 100), default=Plan().rounds)
-    parser.add_argument("--folder", type=Path, default=REPORTS, help="of the JSON report")
     given = parser.parse_args(arguments)
-    return Plan(events=given.events, rounds=given.rounds), given.folder
+    plan = Plan(events=given.events, rounds=given.rounds)
+    return finish(plan, lambda: measure(plan), given.folder, "replay")
 
 
-def measure(plan: Plan) -> Report:
+def measure(plan: Plan) -> list[Contest]:
     """Raises ServerFailed."""
     collect_rarely()  # as the projector's process does
     with ExitStack() as running:
@@ -93,22 +65,28 @@ def measure(plan: Plan) -> Report:
         orders = fill_log(store, plan.events)
         control = running.enter_context(psycopg.connect(url, autocommit=True))
         control.execute("vacuum (analyze) public.order_events")  # what autovacuum would do in the middle of a round
-        contests: dict[str, Sequence[Projection]] = {one.name: [one] for one in PROJECTIONS}
-        contests[ALL] = PROJECTIONS
-        laps: dict[str, list[Lap]] = {name: [] for name in contests}
+        entrants: dict[str, Sequence[Projection]] = {one.name: [one] for one in PROJECTIONS}
+        entrants[ALL] = PROJECTIONS
+        entrants = {name: one for name, one in entrants.items() if name in (plan.only or entrants)}
+        pairs: dict[str, list[Pair]] = {name: [] for name in entrants}
         events = store.head()
         _caught_up(control, url, store, PROJECTIONS, [CHAIN])  # from here on, only what is measured has to catch up
-        wrong: list[str] = []
         for _ in range(plan.rounds):
-            for name, projections in contests.items():
-                limit_s = _copied(control, url, events)
+            for name, projections in entrants.items():
+                copied_s = _copied(control, url, events)
                 took_s = _caught_up(control, url, store, projections)
-                laps[name].append(Lap(events_per_s=events / took_s, limit_per_s=events / limit_s))
-            if (found := _first(control, "select count(*) from projection_order_status.orders")) != orders:
-                wrong.append(f"order_status has {found} orders, not {orders}")
-        return Report(
-            at=datetime.now(UTC), machine=machine(), plan=plan, events=events, orders=orders, wrong=wrong, laps=laps
-        )
+                pairs[name].append(Pair(product=events / took_s, against=events / copied_s))
+        found = _first(control, "select count(*) from projection_order_status.orders")
+    wrong = [] if found == orders else [f"order_status has {found} orders, not {orders}"]
+    setting = f"{events:,} events of {orders:,} orders, {plan.rounds} x 2 turns"
+    return [_contest(name, setting, laps, wrong) for name, laps in pairs.items()]
+
+
+def _contest(name: str, setting: str, pairs: list[Pair], wrong: list[str]) -> Contest:
+    against = "raw copy-out plus copy-in"
+    return Contest(
+        name="replay", product=name, against=against, unit="events/s", setting=setting, pairs=pairs, wrong=wrong
+    )
 
 
 def _copied(control: psycopg.Connection[Any], url: str, events: int) -> float:
@@ -181,27 +159,6 @@ def _wait_for(control: psycopg.Connection[Any], names: Sequence[str], head: int)
 def _first(control: psycopg.Connection[Any], statement: str) -> int:
     row = control.execute(statement).fetchone()
     return 0 if row is None else int(row[0])
-
-
-def table(report: Report) -> str:
-    lines = [
-        f"{report.events:,} events of {report.orders:,} orders; {report.plan.rounds} rounds in turns, unpinned",
-        f"{'':36}{'lower quartile':>16}{'median':>12}{'upper quartile':>16}",
-        _line(
-            "raw copy-out plus copy-in, rows/s",
-            [lap.limit_per_s for laps in report.laps.values() for lap in laps],
-            ",.0f",
-        ),
-    ]
-    for name, laps in report.laps.items():
-        lines.append(_line(f"{name}, events/s", [lap.events_per_s for lap in laps], ",.0f"))
-        lines.append(_line(f"{name} / raw", [lap.ratio for lap in laps], ".2f"))
-    return "\n".join([*lines, *(f"WRONG: {line}" for line in report.wrong)])
-
-
-def _line(name: str, values: Sequence[float], form: str) -> str:
-    low, middle, high = (format(value, form) for value in spread(values))
-    return f"{name:36}{low:>16}{middle:>12}{high:>16}"
 
 
 if __name__ == "__main__":

@@ -8,18 +8,18 @@ reads it twice. Then rounds of appends, in turns without the chain and with it. 
 
 from __future__ import annotations
 
-import argparse
 import resource
-import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from uuid import uuid4
 
 import psycopg
+from msgspec import Struct
 
 from load.log_histories import fill_log
+from load.results import Contest, Pair, arguments_of, finish, number_from
 from load.servers import embedded_database, temporary_folder
 from orders.eventstore.port import EncodedUnit
 from orders.eventstore.postgres import PostgresEventStore
@@ -31,6 +31,10 @@ APPENDS = 300  # a round
 UNITS = 20  # an append: what a busy API commits at once
 EVENT_BYTES = 700  # as large as they are on average
 POLL_S = 0.005
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    events: int = 200_000
 
 
 class Unwatched:
@@ -51,36 +55,47 @@ def chained(store: PostgresEventStore, url: str) -> Iterator[HashChain]:
         thread.join()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=200_000)
-    events = parser.parse_args().events
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = arguments_of("chain_cost", __doc__)
+    parser.add_argument("--events", type=number_from(int, 1_000, 20_000_000), default=Plan().events)
+    given = parser.parse_args(arguments)
+    plan = Plan(events=given.events)
+    return finish(plan, lambda: measure(plan), given.folder, "chain-cost")
+
+
+def measure(plan: Plan) -> list[Contest]:
+    """Raises ServerFailed."""
     with temporary_folder() as folder, embedded_database(folder) as url:
         store = PostgresEventStore(url)
-        orders = fill_log(store, events)
+        orders = fill_log(store, plan.events)
         head = store.head()
-        print(f"{head:,} events of {orders:,} orders")
         began = time.perf_counter()
         with chained(store, url) as chain:
             while chain.head is None or chain.head.position < head:
                 time.sleep(POLL_S)
             took_s = time.perf_counter() - began
-        print(f"chain: {head / took_s:,.0f} events/s; {_bytes(url) / head:.1f} bytes an event, index included")
+        chain_words = f"chain: {head / took_s:,.0f} events/s; {_bytes(url) / head:.1f} bytes an event, index included"
         began = time.perf_counter()
-        report = check_log(url, Unwatched())
+        checked = check_log(url, Unwatched())
         took_s = time.perf_counter() - began
-        print(f"check of the log: {head / took_s:,.0f} events/s, {report.number} findings, {_peak_mb():.0f} MB at most")
-        alone, beside = [], []
+        check_words = f"check of the log: {head / took_s:,.0f} events/s, {_peak_mb():.0f} MB at most"
+        pairs = []
         for _ in range(ROUNDS):
-            alone.append(_append(store))
+            alone = _append(store)
             with chained(store, url):
-                beside.append(_append(store))
-        for name, rates in (("without the chain", alone), ("with the chain", beside)):
-            print(f"appends of {UNITS} {name}: {statistics.median(rates):,.0f} events/s")
-        ratios = [one / other for one, other in zip(beside, alone, strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        print(f"with / without, round by round: median {middle:.2f}, quartiles {low:.2f} and {high:.2f}")
+                pairs.append(Pair(product=_append(store), against=alone))
         store.close()
+    contest = Contest(
+        name="chain",
+        product="appends with the chain",
+        against="without",
+        unit="events/s",
+        setting=f"{head:,} events of {orders:,} orders, then {ROUNDS} x 2 turns of {APPENDS} appends of {UNITS} units",
+        pairs=pairs,
+        notes=[chain_words, check_words],
+        wrong=[f"the check of the log found {checked.number} faults"] if checked.number else [],
+    )
+    return [contest]
 
 
 def _append(store: PostgresEventStore) -> float:
@@ -105,4 +120,4 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

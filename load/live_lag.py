@@ -10,7 +10,6 @@ that is heard here. Generator, projector and PostgreSQL (fsync on) share the cor
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -26,9 +25,8 @@ from typing import Any
 import psycopg
 from msgspec import Struct
 
-from load.bench import REPORTS, machine, number_from
 from load.log_histories import appends
-from load.results import conclude
+from load.results import arguments_of, conclude, machine, number_from
 from load.servers import STOP_S, ServerFailed, embedded_database, temporary_folder
 from orders.eventstore.port import Appended
 from orders.eventstore.postgres import PostgresEventStore
@@ -65,18 +63,13 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    plan, folder = _read(arguments)
-    report = conclude(lambda: measure(plan), table, folder, "live-lag")
-    return 1 if report is None else 0
-
-
-def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
-    parser = argparse.ArgumentParser(prog="live_lag", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = arguments_of("live_lag", __doc__)
     parser.add_argument("--events-per-s", type=number_from(int, 100, 50_000), default=Plan().events_per_s)
     parser.add_argument("--seconds", type=number_from(float, 0.5, 3_600), default=Plan().seconds)
-    parser.add_argument("--folder", type=Path, default=REPORTS, help="of the JSON report")
     given = parser.parse_args(arguments)
-    return Plan(events_per_s=given.events_per_s, seconds=given.seconds), given.folder
+    plan = Plan(events_per_s=given.events_per_s, seconds=given.seconds)
+    report = conclude(lambda: measure(plan), table, given.folder, "live-lag")
+    return 1 if report is None else 0
 
 
 def measure(plan: Plan) -> Report:

@@ -8,7 +8,6 @@ capacity in all phases; what it really works off is measured beside, with a plai
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections import Counter
@@ -19,12 +18,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from load.bench import REPORTS, machine, number_from, require_open_files, spread
+from load.durable_post import require_open_files
 from load.open_loop import ServerGone
 from load.outage_balance import settled_findings
 from load.outage_run import Desk, Drain, Fault, Measured, NotDrained, Pair
 from load.resting_orders import Changes
-from load.results import write
+from load.results import arguments_of, machine, number_from, spread, write
 from load.servers import HOST, ServerFailed, temporary_folder, whole_service
 from load.venue_capacity import measured_capacity
 
@@ -84,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     plan = Plan()
     seconds = number_from(float, 0.1, 3600)
-    parser = argparse.ArgumentParser(prog="make bench-outage", description=(__doc__ or "").splitlines()[0])
+    parser = arguments_of("make bench-outage", __doc__)
     parser.add_argument("--per-second", type=number_from(float, 1, 2000), default=plan.per_second, help="orders")
     parser.add_argument("--connections", type=number_from(int, 1, 10_000), default=plan.connections)
     parser.add_argument("--capacity", type=number_from(int, 1, 5000), default=plan.capacity, help="of the exchange, /s")
@@ -96,10 +95,9 @@ def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
         "--outage-s", type=number_from(float, 0, 3600), default=plan.outage_s, help="of one long outage"
     )
     parser.add_argument("--call-timeout-s", type=seconds, default=plan.call_timeout_s, help="VENUE_CALL_TIMEOUT_S")
-    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the JSON report")
     given = vars(parser.parse_args(arguments))
-    reports: Path = given.pop("reports")
-    return Plan(**given), reports
+    folder: Path = given.pop("folder")
+    return Plan(**given), folder
 
 
 async def measure(plan: Plan) -> Report:

@@ -34,9 +34,9 @@ class RawCopy:
     ) -> None:
         self._connection.close()
 
-    def rows_per_second(self, after: int, last: int) -> float:
+    def rows_per_second(self, after: int, last: int, *, batch_rows: int = BATCH_ROWS) -> float:
         """Copies the events at these positions. They are read before the clock runs, as the bytes that COPY takes."""
-        batches = [self._bytes(start, min(start + BATCH_ROWS, last)) for start in range(after, last, BATCH_ROWS)]
+        batches = [self._bytes(start, min(start + batch_rows, last)) for start in range(after, last, batch_rows)]
         began = time.perf_counter()
         for batch in batches:
             with self._connection.cursor().copy(

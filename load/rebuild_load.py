@@ -8,7 +8,6 @@ beside them, in turns. The ratio of the p99 is taken within each pair of rounds.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
@@ -17,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
 
@@ -25,10 +23,11 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
-from load.bench import BODY, REPORTS, machine, number_from, spread
+from load.durable_post import BODY
 from load.http_client import Answer, post, request
 from load.log_histories import fill_log
 from load.open_loop import OpenLoop, Phase
+from load.results import Contest, Pair, arguments_of, finish, number_from
 from load.servers import HOST, Server, ServerFailed, embedded_database, order_api, temporary_folder
 from orders.eventstore.postgres import PostgresEventStore
 from projections.registry import PROJECTIONS
@@ -50,73 +49,22 @@ class Plan(Struct, frozen=True, kw_only=True):
     fast: bool = False
 
 
-class Measured(Struct, frozen=True, kw_only=True):
-    """One kind of request in one round."""
-
-    p50_ms: float
-    p99_ms: float
-    worst_ms: float
-    answers: dict[str, int]
-
-
-class Pair(Struct, frozen=True, kw_only=True):
-    """A round without a rebuild, the next one with; by kind of request. `rebuilt_events` were filled meanwhile."""
-
-    without: dict[str, Measured]
-    with_rebuild: dict[str, Measured]
-    rebuilt_events: int
-
-    def ratio(self, kind: str) -> float:
-        return self.with_rebuild[kind].p99_ms / self.without[kind].p99_ms
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    at: datetime
-    machine: dict[str, str]
-    plan: Plan
-    pairs: list[Pair]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    plan, folder = _read(arguments)
-    try:
-        report = asyncio.run(measure(plan))
-    except ServerFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(table(report))
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"rebuild-{report.at:%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    print(f"\nwritten to {path}")
-    return 0
-
-
-def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     plan = Plan()
-    parser = argparse.ArgumentParser(
-        prog="make bench-rebuild", description=__doc__.splitlines()[0] if __doc__ else None
-    )
+    parser = arguments_of("make bench-rebuild", __doc__)
     parser.add_argument("--events", type=number_from(int, 1_000, 100_000_000), default=plan.events)
     parser.add_argument("--rounds", type=number_from(int, 1, 100), default=plan.rounds, help="pairs of rounds")
     parser.add_argument("--seconds", type=number_from(float, 1, 3_600), default=plan.seconds, help="of one round")
-    parser.add_argument("--reads", type=number_from(float, 1, 10_000), default=plan.reads_per_s, help="a second")
-    parser.add_argument("--writes", type=number_from(float, 1, 10_000), default=plan.writes_per_s, help="a second")
+    parser.add_argument("--reads-per-s", type=number_from(float, 1, 10_000), default=plan.reads_per_s)
+    parser.add_argument("--writes-per-s", type=number_from(float, 1, 10_000), default=plan.writes_per_s)
     parser.add_argument("--fast", action="store_true", help="let the rebuild take all it gets")
-    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the JSON report")
-    given = parser.parse_args(arguments)
-    plan = Plan(
-        events=given.events,
-        rounds=given.rounds,
-        seconds=given.seconds,
-        reads_per_s=given.reads,
-        writes_per_s=given.writes,
-        fast=given.fast,
-    )
-    return plan, given.reports
+    given = vars(parser.parse_args(arguments))
+    folder: Path = given.pop("folder")
+    plan = Plan(**given)
+    return finish(plan, lambda: asyncio.run(measure(plan)), folder, "rebuild")
 
 
-async def measure(plan: Plan) -> Report:
+async def measure(plan: Plan) -> list[Contest]:
     """Raises ServerFailed."""
     with ExitStack() as running:
         folder = running.enter_context(temporary_folder())
@@ -132,10 +80,10 @@ async def measure(plan: Plan) -> Report:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop.run()) for loop in load.loops.values()]
             await load.phase(plan.seconds / 2)  # connections, statements prepared, orders of our own
-            pairs = [await _pair(load, plan, settings) for _ in range(plan.rounds)]
+            rounds = [await _round(load, plan, settings) for _ in range(plan.rounds)]
             for task in tasks:
                 task.cancel()
-    return Report(at=datetime.now(UTC), machine=machine(), plan=plan, pairs=pairs)
+    return [contest(plan, kind, rounds) for kind in (READS, WRITES)]
 
 
 class _Load:
@@ -169,26 +117,57 @@ class _Load:
         if answer.status == 201 and len(self._ids) < KEPT_IDS:
             self._ids.append(msgspec.json.decode(answer.body)["id"])
 
-    async def phase(self, seconds: float) -> dict[str, Measured]:
+    async def phase(self, seconds: float) -> dict[str, Phase]:
         phases = {kind: loop.begin(kind) for kind, loop in self.loops.items()}
         await asyncio.sleep(seconds)
-        return {kind: _measured(phase) for kind, phase in phases.items()}
+        return phases
 
 
-def _measured(phase: Phase) -> Measured:
-    return Measured(
-        p50_ms=phase.percentile_ms(50),
-        p99_ms=phase.percentile_ms(99),
-        worst_ms=phase.worst_ms,
-        answers=dict(phase.answers),
+class Round(Struct, frozen=True, kw_only=True):
+    """A phase without a rebuild, the next one with, by kind of request. `rebuilt_events` were filled meanwhile."""
+
+    without: dict[str, Phase]
+    beside: dict[str, Phase]
+    rebuilt_events: int
+
+
+async def _round(load: _Load, plan: Plan, settings: Mapping[str, str]) -> Round:
+    without = await load.phase(plan.seconds)
+    with _replaying(plan, settings) as filled:
+        beside = await load.phase(plan.seconds)
+    return Round(without=without, beside=beside, rebuilt_events=filled[0])
+
+
+def contest(plan: Plan, kind: str, rounds: Sequence[Round]) -> Contest:
+    """A ratio above 1 says that the rebuild is noticed."""
+    return Contest(
+        name=kind,
+        product="beside a rebuild",
+        against="without",
+        unit="p99 ms",
+        setting=f"{plan.reads_per_s:g} reads and {plan.writes_per_s:g} new orders a second,"
+        f" {plan.rounds} x 2 turns of {plan.seconds:g} s",
+        pairs=[_pair(plan, one, kind) for one in rounds],
+        notes=[f"{name}: {dict(phase.answers)}" for name, phase in _phases(kind, rounds)],
     )
 
 
-async def _pair(load: _Load, plan: Plan, settings: Mapping[str, str]) -> Pair:
-    without = await load.phase(plan.seconds)
-    with _replaying(plan, settings) as filled:
-        with_rebuild = await load.phase(plan.seconds)
-    return Pair(without=without, with_rebuild=with_rebuild, rebuilt_events=filled[0])
+def _pair(plan: Plan, one: Round, kind: str) -> Pair:
+    beside, without = one.beside[kind], one.without[kind]
+    figures = {
+        "beside a rebuild, p50 ms": beside.percentile_ms(50),
+        "without, p50 ms": without.percentile_ms(50),
+        "beside a rebuild, worst ms": beside.worst_ms,
+        "without, worst ms": without.worst_ms,
+        "events/s rebuilt": one.rebuilt_events / plan.seconds,
+    }
+    return Pair(product=beside.percentile_ms(99), against=without.percentile_ms(99), figures=figures)
+
+
+def _phases(kind: str, rounds: Sequence[Round]) -> Iterator[tuple[str, Phase]]:
+    for one in rounds:
+        yield "without", one.without[kind]
+        yield "beside a rebuild", one.beside[kind]
 
 
 @contextmanager
@@ -255,24 +234,6 @@ def _wait_until_followed(url: str) -> None:
             if time.monotonic() > give_up_at:
                 raise ServerFailed("the projector did not come to the end of the log")
             time.sleep(POLL_S)
-
-
-def table(report: Report) -> str:
-    lines = [
-        f"{'round':<8}{'kind':<8}{'without p50':>12}{'p99':>8}{'with p50':>10}{'p99':>8}{'ratio':>7}{'events/s':>10}"
-    ]
-    for number, pair in enumerate(report.pairs, 1):
-        for kind in (READS, WRITES):
-            one, other = pair.without[kind], pair.with_rebuild[kind]
-            lines.append(
-                f"{number:<8}{kind:<8}{one.p50_ms:>12.1f}{one.p99_ms:>8.1f}{other.p50_ms:>10.1f}{other.p99_ms:>8.1f}"
-                f"{pair.ratio(kind):>7.2f}{pair.rebuilt_events / report.plan.seconds:>10,.0f}"
-            )
-    for kind in (READS, WRITES):
-        ratios = [pair.ratio(kind) for pair in report.pairs]
-        low, middle, high = spread(ratios)
-        lines.append(f"p99 of {kind}, with / without: median {middle:.2f}, quartiles {low:.2f} to {high:.2f}")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

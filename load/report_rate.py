@@ -8,12 +8,9 @@ cores; nothing is pinned. The adapter's memory is looked at every second.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
-from pathlib import Path
 
 import psutil
 import psycopg
@@ -21,12 +18,11 @@ from msgspec import Struct
 
 from exchange_adapter.bounds import REPORT_BATCH
 from exchange_adapter.work.duties import FOLLOWER
-from load.bench import REPORTS, machine, number_from, spread
 from load.gate import Gate
 from load.raw_copy import RawCopy
 from load.report_journal import Shape, orders_at_the_venue, write_journal
 from load.report_processes import running_adapter, running_exchange
-from load.results import conclude
+from load.results import Contest, Pair, arguments_of, finish, number_from
 from load.servers import ServerFailed, embedded_database, temporary_folder
 from orders.eventstore.postgres import PostgresEventStore
 
@@ -56,19 +52,6 @@ class Plan(Struct, frozen=True, kw_only=True):
         return Shape(max(1, self.reports // (FILLS + 1)), FILLS, ABREAST)
 
 
-class Piece(Struct, frozen=True, kw_only=True):
-    """`rows_per_s` from the first commit after the cut on; `cpu_us` is the adapter's, for each event."""
-
-    events: int
-    rows_per_s: float
-    copy_rows_per_s: float
-    cpu_us: float
-
-    @property
-    def ratio(self) -> float:
-        return self.rows_per_s / self.copy_rows_per_s
-
-
 class Memory(Struct, frozen=True):
     """Of the adapter's process, after so many events of the run."""
 
@@ -76,38 +59,20 @@ class Memory(Struct, frozen=True):
     resident_bytes: int
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    at: datetime
-    machine: dict[str, str]
-    plan: Plan
-    pieces: list[Piece]
-    memory: list[Memory]
-    database_bytes: int
-    wrong: list[str]  # what was not as it must be; empty
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    plan, folder = _read(arguments)
-    report = conclude(lambda: measure(plan), table, folder, "reports")
-    return 1 if report is None or report.wrong else 0
-
-
-def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
-    parser = argparse.ArgumentParser(
-        prog="make bench-reports", description=__doc__.splitlines()[0] if __doc__ else None
-    )
+    parser = arguments_of("make bench-reports", __doc__)
     parser.add_argument("--reports", type=number_from(int, 1, 10_000_000), default=Plan().reports)
     parser.add_argument("--pieces", type=number_from(int, 1, 1000), default=PIECES, help="with a cut between two")
     parser.add_argument("--skewed", action="store_true", help=f"all of {SKEWED_ORDERS} orders")
-    parser.add_argument("--folder", type=Path, default=REPORTS, help="of the JSON report")
     given = parser.parse_args(arguments)
     if given.reports < given.pieces * MIN_PIECE:
         least = given.pieces * MIN_PIECE
         parser.error(f"a piece needs {MIN_PIECE:,} reports: --reports {least} or more, or fewer --pieces")
-    return Plan(reports=given.reports, skewed=given.skewed, pieces=given.pieces), given.folder
+    plan = Plan(reports=given.reports, skewed=given.skewed, pieces=given.pieces)
+    return finish(plan, lambda: measure(plan), given.folder, "reports")
 
 
-def measure(plan: Plan) -> Report:
+def measure(plan: Plan) -> list[Contest]:
     """Raises ServerFailed."""
     with ExitStack() as running:
         folder = running.enter_context(temporary_folder())
@@ -121,16 +86,26 @@ def measure(plan: Plan) -> Report:
         copy = running.enter_context(RawCopy(url))
         control = running.enter_context(psycopg.connect(url, autocommit=True))
         run = Run(store, control, gate, process, copy)
-        pieces = run.all(plan)
-        return Report(
-            at=datetime.now(UTC),
-            machine=machine(),
-            plan=plan,
-            pieces=pieces,
-            memory=run.memory,
-            database_bytes=_first(control, "select pg_database_size(current_database())"),
-            wrong=_wrong(control, copy, run.began_at, plan.shape),
-        )
+        pairs = run.all(plan)
+        size_bytes = _first(control, "select pg_database_size(current_database())")
+        wrong = _wrong(control, copy, run.began_at, plan.shape)
+    notes = [memory_words(run.memory, plan), f"database at the end, the copy included: {size_bytes / 1e6:,.0f} MB"]
+    return [contest(plan, pairs, notes, wrong)]
+
+
+def contest(plan: Plan, pairs: list[Pair], notes: list[str], wrong: list[str]) -> Contest:
+    shape = plan.shape
+    return Contest(
+        name="reports",
+        product="fills into the log",
+        against="raw COPY of them",
+        unit="rows/s",
+        setting=f"{plan.reports:,} reports of {shape.orders:,} orders, {shape.abreast:,} at a time;"
+        f" {plan.pieces} pieces",
+        pairs=pairs,
+        notes=notes,
+        wrong=wrong,
+    )
 
 
 class Run:
@@ -149,13 +124,14 @@ class Run:
         self._store, self._control, self._gate, self._process, self._copy = store, control, gate, process, copy
         self._looked_at = 0.0
 
-    def all(self, plan: Plan) -> list[Piece]:
+    def all(self, plan: Plan) -> list[Pair]:
         self._wait(self._followed, "the adapter to follow the log")
         events = plan.shape.recorded
         ends = [self.began_at + events * (number + 1) // plan.pieces for number in range(plan.pieces)]
         return [self._piece(end) for end in ends if end > self._store.head()]
 
-    def _piece(self, end: int) -> Piece:
+    def _piece(self, end: int) -> Pair:
+        """From the first commit after the cut on; the CPU is the adapter's."""
         start = self._store.head()
         self._gate.open()
         self._wait(lambda: self._store.head() > start, "the first reports")
@@ -166,11 +142,10 @@ class Run:
         self._wait(self._followed, "the adapter to follow the log")
         cpu_s = self._cpu_s() - cpu_s
         head = self._store.head()
-        return Piece(
-            events=head - start,
-            rows_per_s=(last - first) / took_s,
-            copy_rows_per_s=self._copy.rows_per_second(start, head),
-            cpu_us=cpu_s / (head - first) * 1e6,
+        return Pair(
+            product=(last - first) / took_s,
+            against=self._copy.rows_per_second(start, head),
+            figures={"adapter's CPU, µs a fill": cpu_s / (head - first) * 1e6},
         )
 
     def _followed(self) -> bool:
@@ -218,32 +193,16 @@ def _wrong(control: psycopg.Connection[tuple[object, ...]], copy: RawCopy, began
     return wrong
 
 
-def table(report: Report) -> str:
-    plan, shape = report.plan, report.plan.shape
-    lines = [
-        f"{plan.reports:,} reports of {shape.orders:,} orders, {shape.abreast:,} at a time; {plan.pieces} pieces",
-        f"{'':28}{'lower quartile':>16}{'median':>12}{'upper quartile':>16}",
-        _line("fills into the log, /s", [piece.rows_per_s for piece in report.pieces], ",.0f"),
-        _line("raw COPY of them, rows/s", [piece.copy_rows_per_s for piece in report.pieces], ",.0f"),
-        _line("fills / raw COPY", [piece.ratio for piece in report.pieces], ".3f"),
-        _line("adapter's CPU, µs a fill", [piece.cpu_us for piece in report.pieces], ".0f"),
-        *_memory(report),
-        f"database at the end, the copy included: {report.database_bytes / 1e6:,.0f} MB",
-        *(f"WRONG: {line}" for line in report.wrong),
-    ]
-    return "\n".join(lines)
-
-
-def _memory(report: Report) -> list[str]:
-    events = report.plan.shape.recorded
+def memory_words(memory: Sequence[Memory], plan: Plan) -> str:
+    events = plan.shape.recorded
     at = {
-        name: min(report.memory, key=lambda sample: abs(sample.events - share * events))
+        name: min(memory, key=lambda sample: abs(sample.events - share * events))
         for name, share in (("10 %", 0.1), ("half", 0.5), ("end", 1.0))
     }
     shown = ", ".join(f"{name} {sample.resident_bytes / 1e6:.1f}" for name, sample in at.items())
-    growth = growth_bytes([sample for sample in report.memory if sample.events >= WARM_UP_SHARE * events])
+    growth = growth_bytes([sample for sample in memory if sample.events >= WARM_UP_SHARE * events])
     grown = "not known" if growth is None else f"{growth * 100_000 / 1e6:+.2f} MB"
-    return [f"adapter's memory, MB: {shown}; growth per 100,000 after the first fifth: {grown}"]
+    return f"adapter's memory, MB: {shown}; growth per 100,000 after the first fifth: {grown}"
 
 
 def growth_bytes(samples: Sequence[Memory]) -> float | None:
@@ -256,11 +215,6 @@ def growth_bytes(samples: Sequence[Memory]) -> float | None:
     if not spread_out:
         return None
     return sum((sample.events - middle) * sample.resident_bytes for sample in samples) / spread_out
-
-
-def _line(name: str, values: Sequence[float], form: str) -> str:
-    low, middle, high = (format(value, form) for value in spread(values))
-    return f"{name:28}{low:>16}{middle:>12}{high:>16}"
 
 
 if __name__ == "__main__":

@@ -62,6 +62,21 @@ def order_api(folder: Path, database_url: str) -> Iterator[Server]:
         yield server
 
 
+class Stage(Struct, frozen=True):
+    """The product's API on a database of its own, for benches that take turns on it."""
+
+    folder: Path
+    url: str
+    api: Server
+
+
+@contextmanager
+def api_stage() -> Iterator[Stage]:
+    """Raises ServerFailed."""
+    with temporary_folder() as folder, embedded_database(folder) as url, order_api(folder, url) as api:
+        yield Stage(folder, url, api)
+
+
 @contextmanager
 def whole_service(folder: Path, **settings: str) -> Iterator[Server]:
     """`orders up`: its own database, the simulated exchange and all; its data is in `folder`/data."""
@@ -73,10 +88,11 @@ def whole_service(folder: Path, **settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def echo(folder: Path) -> Iterator[Server]:
-    """The bare echo, on the same server with the same settings."""
+def bare_server(factory: str, folder: Path) -> Iterator[Server]:
+    """A bare app (module:function), on the same server as the product's API, set up alike."""
     port = free_port()
-    with _running("echo", [sys.executable, "-m", "load.echo_server", str(port)], port, folder, {}) as server:
+    command = [sys.executable, "-m", "load.bare_server", factory, str(port)]
+    with _running("bare", command, port, folder, {}) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
-from tests.campaigns.feed_wire import FeedWire
+from load.feed_wire import FeedWire
 
 AGAIN_S = 0.2  # after a refusal or a close that it did not ask for
 SOON_S = 0.02

@@ -25,12 +25,12 @@ import click
 from msgspec import Struct
 
 from load.balance import Findings
+from load.feed_wire import EventsWire
 from load.servers import embedded_database, order_api, temporary_folder
 from orders.domain import events as e
 from orders.eventstore.postgres import PostgresEventStore
 from tests.campaigns.concluding import conclude, told_seed
 from tests.campaigns.feed_listener import Listener, Seen, seen_as
-from tests.campaigns.feed_wire import EventsWire
 from tests.campaigns.order_writer import codes
 from tests.campaigns.stream_client import StreamClient
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from load import report_rate
+from load.results import Report
 
 
 def test_reports_are_measured_against_raw_copy_and_found_in_the_log_once(
@@ -14,8 +15,9 @@ def test_reports_are_measured_against_raw_copy_and_found_in_the_log_once(
     code = report_rate.main(["--reports", "3000", "--pieces", "1", "--folder", str(tmp_path)])
     shown = capsys.readouterr().out
     (written,) = tmp_path.glob("reports-*.json")
-    report = msgspec.json.decode(written.read_bytes(), type=report_rate.Report)
+    report = msgspec.json.decode(written.read_bytes(), type=Report)
     assert code == 0, shown
-    assert [piece.events for piece in report.pieces] == [2700]
-    assert 0 < report.pieces[0].ratio < 1
-    assert "fills / raw COPY" in shown
+    (contest,) = report.contests
+    assert (len(contest.pairs), contest.wrong) == (1, [])
+    assert 0 < contest.ratios[0] < 1
+    assert "fills into the log / raw COPY of them" in shown

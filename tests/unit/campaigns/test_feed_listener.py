@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from load.feed_wire import EventsWire
 from tests.campaigns.feed_listener import Listener
-from tests.campaigns.feed_wire import EventsWire
 
 PLACED = {"event": "OrderPlaced", "type": "market", "status": "Placed", "position": 4}
 

@@ -1,21 +1,23 @@
 """What `make bench-rebuild` makes of what it measures."""
 
-from datetime import UTC, datetime
-
 import msgspec
 
-from load.rebuild_load import READS, WRITES, Measured, Pair, Plan, Report, filled_events, table
+from load.open_loop import Phase
+from load.rebuild_load import READS, WRITES, Plan, Round, contest, filled_events
 
 
-def measured(p99_ms: float) -> Measured:
-    return Measured(p50_ms=1.0, p99_ms=p99_ms, worst_ms=p99_ms, answers={"200": 10})
+def phase(p99_ms: float) -> Phase:
+    measured = Phase("phase")
+    for _ in range(10):
+        measured.answered(200, p99_ms / 1000)
+    return measured
 
 
-def pair(without_ms: float, with_ms: float, *, rebuilt_events: int = 0) -> Pair:
-    without, beside = measured(without_ms), measured(with_ms)
-    return Pair(
+def pair(without_ms: float, beside_ms: float, *, rebuilt_events: int = 0) -> Round:
+    without, beside = phase(without_ms), phase(beside_ms)
+    return Round(
         without={READS: without, WRITES: without},
-        with_rebuild={READS: beside, WRITES: beside},
+        beside={READS: beside, WRITES: beside},
         rebuilt_events=rebuilt_events,
     )
 
@@ -29,11 +31,10 @@ def printed(*told: tuple[str, str, int]) -> bytes:
 
 
 def test_the_ratio_is_taken_within_each_pair_of_rounds() -> None:
-    pairs = [pair(10, 11), pair(20, 60), pair(10, 20, rebuilt_events=5_000)]
-    report = Report(at=datetime(2026, 1, 1, tzinfo=UTC), machine={}, plan=Plan(seconds=10), pairs=pairs)
-    lines = table(report).splitlines()
-    assert [line.split()[-2:] for line in lines if line.startswith("3 ")] == [["2.00", "500"], ["2.00", "500"]]
-    assert lines[-1].startswith("p99 of writes, with / without: median 2.00, quartiles ")
+    made = contest(Plan(seconds=10), READS, [pair(10, 11), pair(20, 60), pair(10, 20, rebuilt_events=5_000)])
+    assert [round(ratio, 1) for ratio in made.ratios] == [1.1, 3.0, 2.0]
+    assert made.pairs[2].figures["events/s rebuilt"] == 500
+    assert made.notes[:2] == ["without: {'200': 10}", "beside a rebuild: {'200': 10}"]
 
 
 def test_events_count_of_rebuilds_that_ended_and_of_the_one_that_was_stopped() -> None:

@@ -1,54 +1,24 @@
 """What `make bench-reports` says of its pieces."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from load import report_rate
 from load.report_journal import Shape, orders_at_the_venue, write_journal
-from load.report_rate import Memory, Piece, Plan, Report
+from load.report_rate import Memory, Plan
 from orders.eventstore.memory import MemoryEventStore
 from simulated_exchange.audit import audit
 from simulated_exchange.journal import FILE_NAME, read_journal
 
-
-def piece(rows_per_s: float, copy_rows_per_s: float) -> Piece:
-    return Piece(events=100, rows_per_s=rows_per_s, copy_rows_per_s=copy_rows_per_s, cpu_us=50)
-
-
-def report(pieces: list[Piece], memory: list[Memory], wrong: list[str] | None = None) -> Report:
-    return Report(
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-        machine={},
-        plan=Plan(reports=10_000),
-        pieces=pieces,
-        memory=memory,
-        database_bytes=10**8,
-        wrong=wrong or [],
-    )
-
-
 MEMORY = [Memory(events, 50_000_000 + max(0, events - 2_000) * 100) for events in range(0, 9_001, 500)]
 
 
-def test_the_ratio_is_taken_within_each_piece() -> None:
-    shown = report_rate.table(report([piece(10, 100), piece(40, 200), piece(15, 50)], MEMORY))
-    (ratios,) = [line for line in shown.splitlines() if line.startswith("fills / raw COPY")]
-    assert ratios.split()[-3:] == ["0.150", "0.200", "0.250"]
-
-
 def test_memory_is_shown_at_a_tenth_at_half_and_at_the_end_with_its_growth_after_the_first_fifth() -> None:
-    shown = report_rate.table(report([piece(1, 1)], MEMORY))
+    shown = report_rate.memory_words(MEMORY, Plan(reports=10_000))
     assert "10 % 50.0, half 50.2, end 50.7; growth per 100,000 after the first fifth: +10.00 MB" in shown
     assert report_rate.growth_bytes(MEMORY[:1]) is None
     assert report_rate.growth_bytes([Memory(5, 1), Memory(5, 9)]) is None
-
-
-def test_what_is_wrong_is_shown() -> None:
-    shown = report_rate.table(report([piece(1, 1)], MEMORY, ["7 events were recorded, not 9"]))
-    assert shown.splitlines()[-1] == "WRONG: 7 events were recorded, not 9"
 
 
 def test_a_plan_has_so_many_reports_spread_or_of_a_few_orders() -> None:
@@ -71,11 +41,6 @@ def test_a_wrong_plan_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         report_rate.main(["--reports", "10"])
     assert ended.value.code == 2
     assert "--reports" in capsys.readouterr().err
-
-
-def test_the_report_is_json_that_reads_back() -> None:
-    made = report([piece(1, 2)], MEMORY)
-    assert msgspec.json.decode(msgspec.json.encode(made), type=Report) == made
 
 
 @pytest.mark.parametrize("arguments", [["--reports", "1000"], ["--reports", "20000", "--pieces", "10"]])

@@ -1,4 +1,4 @@
-"""`python -m load.echo_server PORT`: the echo on the server that the product's API runs on, set up alike."""
+"""`python -m load.bare_server MODULE:FUNCTION PORT`: an app on the product's own HTTP server, set up alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from order_service.settings import Address
 
 
 def main() -> None:
-    serve_http("load.echo_app:create", Address(HOST, int(sys.argv[1])))
+    _, factory, port = sys.argv
+    serve_http(factory, Address(HOST, int(port)))
 
 
 if __name__ == "__main__":

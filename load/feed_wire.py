@@ -12,7 +12,8 @@ from collections.abc import Callable
 from msgspec import Struct
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
-_FIN = 0x80
+_FIN = _MASKED = 0x80
+_LONG = 126  # stands for a length of two bytes
 _HEAD_END = b"\r\n\r\n"
 _ABNORMAL = 1006  # RFC 6455 7.4.1: the connection ended without a closing frame
 
@@ -57,6 +58,10 @@ class FeedWire(asyncio.Protocol):
         request = "\r\n".join(lines).encode() + _HEAD_END
         _, wire = await asyncio.get_running_loop().create_connection(lambda: cls(request, hear), "127.0.0.1", port)
         return wire
+
+    def say(self, text: bytes) -> None:
+        """Sends a text of up to 64 kB."""
+        self._send(_TEXT, text)
 
     def cut(self) -> None:
         self.was_cut = True
@@ -118,7 +123,9 @@ class FeedWire(asyncio.Protocol):
     def _send(self, opcode: int, payload: bytes) -> None:
         """Masked by zeros, which changes nothing: a client must mask (RFC 6455 5.3)."""
         if self._transport is not None:
-            self._transport.write(struct.pack("!BBI", _FIN | opcode, _FIN | len(payload), 0) + payload)
+            size = len(payload)
+            length = bytes([_MASKED | size]) if size < _LONG else struct.pack("!BH", _MASKED | _LONG, size)
+            self._transport.write(bytes([_FIN | opcode]) + length + bytes(4) + payload)
 
     def _break(self, why: str) -> None:
         self._end = End(_ABNORMAL, why)
