@@ -44,6 +44,11 @@ def _sentence(address: Address, taken: str, holder: Holder | None) -> str:
     return f"port {address.port} is in use{who}. Stop it, or set BASE_URL to another port"
 
 
+def ip_address_of(address: Address) -> str:
+    """What its host is by now, localhost for example: the server takes no names. Raises socket.gaierror."""
+    return str(socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][4][0])
+
+
 def why_taken(address: Address) -> str | None:
     """None where the address is free, "" where somebody listens, else why we cannot. The look binds it and does not
     listen: whoever connected in that moment would be reset."""

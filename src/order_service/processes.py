@@ -15,7 +15,7 @@ from pathlib import Path
 from order_service.bounds import API_ALONE_STOP_S, API_LIVE_POLL_S, API_STOP_S, GC_EVERY_OBJECTS, KEEP_ALIVE_MS
 from order_service.database import database_that_answers
 from order_service.errors import PartFailed, SettingsError, WrongSetting
-from order_service.listening import require_free
+from order_service.listening import ip_address_of, require_free
 from order_service.settings import Address, Settings
 from order_service.supervisor import say_ready, seconds_to_stop
 
@@ -48,7 +48,7 @@ def serve_http(
     server = Granian(
         factory,
         factory=True,
-        address=listen.host,
+        address=ip_address_of(listen),
         port=listen.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,

@@ -1,24 +1,15 @@
 """Who may use the service: the settings of it, and on which addresses it refuses to start."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PublicFormat
 
 from order_service.access_settings import AccessSettings
 from order_service.errors import SettingsError
 from order_service.settings import Settings, load_settings
+from tests.support.certificates import certificate
 
 SECRET = "a secret of at least thirty-two characters"
 TOKENS = {"JWT_KEY": SECRET, "JWT_ISSUER": "https://login.example", "JWT_AUDIENCE": "orders"}
@@ -35,27 +26,6 @@ def refusals(**environ: str) -> list[str]:
     said = [str(one) for one in caught.value.wrong]
     assert not any(SECRET in line for line in said)
     return said
-
-
-def certificate(folder: Path, encryption: KeySerializationEncryption | None = None) -> dict[str, str]:
-    """The settings that name a self-signed certificate of localhost, valid for an hour."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain, secret = folder / "service.pem", folder / "service.key"
-    chain.write_bytes(signed.public_bytes(Encoding.PEM))
-    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption()))
-    return {"TLS_CERTIFICATE": str(chain), "TLS_KEY": str(secret)}
 
 
 def test_without_settings_it_is_local() -> None:
