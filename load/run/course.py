@@ -43,11 +43,10 @@ class Course:
         read."""
         at, surroundings, target = datetime.now(UTC), machine(), self._service.target
         self._require_faults()
-        async with AsyncOrderClient(target.base_url, headers=dict(target.headers)) as client:
+        async with AsyncOrderClient(target.base_url, headers=dict(target.headers), tls=target.tls) as client:
             before = await client.present_position()
             audience = Audience(
-                target.base_url,
-                target.headers,
+                target,
                 sockets=self._scenario.sockets,
                 prefix=self._seed,
                 after=before,

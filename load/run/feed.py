@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from load.balance import Findings, state_of
 from load.run.latencies import Latencies
-from load.run.traffic import Headers
+from load.run.traffic import Target
 from order_client.messages import told
 from order_client.wire import CONNECT_ERRORS, socket_options
 
@@ -135,12 +135,10 @@ class OrderLives:
 class Socket:
     """One client of /ws?after=N. It comes back where it was cut, and counts that in `cuts`."""
 
-    def __init__(
-        self, base_url: str, headers: Headers, after: int, *, detail: bool, on_message: Callable[[Heard], None]
-    ) -> None:
+    def __init__(self, target: Target, after: int, *, detail: bool, on_message: Callable[[Heard], None]) -> None:
         self.cuts = 0
-        self._url = f"{base_url.replace('http', 'ws', 1)}/ws?batch=true{'&detail=true' if detail else ''}"
-        self._headers = dict(headers)
+        self._url = f"{target.base_url.replace('http', 'ws', 1)}/ws?batch=true{'&detail=true' if detail else ''}"
+        self._options = socket_options(dict(target.headers), target.tls)
         self._position = after
         self._on_message = on_message
         self.caught_up = asyncio.Event()
@@ -149,7 +147,7 @@ class Socket:
         """Until it is cancelled."""
         while True:
             with suppress(ConnectionClosed, *CONNECT_ERRORS):
-                async with connect(f"{self._url}&after={self._position}", **socket_options(self._headers)) as socket:
+                async with connect(f"{self._url}&after={self._position}", **self._options) as socket:
                     async for frame in socket:
                         self._take(frame)
             self.cuts += 1
@@ -168,8 +166,7 @@ class Audience:
 
     def __init__(
         self,
-        base_url: str,
-        headers: Headers,
+        target: Target,
         *,
         sockets: int,
         prefix: str,
@@ -181,7 +178,7 @@ class Audience:
         self.records = [FeedRecord(prefix, after) for _ in range(sockets)]
         self._on_delay = on_delay
         self._sockets = [
-            Socket(base_url, headers, after, detail=number == 0, on_message=self._hearing(record, detail=number == 0))
+            Socket(target, after, detail=number == 0, on_message=self._hearing(record, detail=number == 0))
             for number, record in enumerate(self.records)
         ]
         self._tasks: list[asyncio.Task[None]] = []

@@ -192,10 +192,5 @@ class Meter:
 
 
 def percentiles(latencies: Latencies) -> Percentiles:
-    return Percentiles(
-        count=latencies.count,
-        p50_ms=latencies.percentile_ms(50),
-        p90_ms=latencies.percentile_ms(90),
-        p99_ms=latencies.percentile_ms(99),
-        worst_ms=latencies.percentile_ms(100),
-    )
+    p50, p90, p99, worst = latencies.percentiles_ms((50, 90, 99, 100))
+    return Percentiles(count=latencies.count, p50_ms=p50, p90_ms=p90, p99_ms=p99, worst_ms=worst)

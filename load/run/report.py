@@ -134,7 +134,7 @@ def summary(report: Report) -> str:
     for verdict in report.verdicts:
         relation = "at most" if verdict.at_most else "at least"
         lines.append(
-            f"{'ok    ' if verdict.holds else 'MISSED'} {verdict.name}: {verdict.found:,.4g} {verdict.unit}, "
+            f"{'ok    ' if verdict.holds else 'MISSED'} {verdict.name}: {verdict.found:,.2f} {verdict.unit}, "
             f"{relation} {verdict.bound:g} {verdict.unit}"
         )
     return "\n".join(lines)

@@ -8,14 +8,16 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from ssl import create_default_context
 from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from msgspec import Struct
 
-from load.run.traffic import Target
+from load.run.traffic import Target, address_of
 from load.servers import HOST, temporary_folder, whole_service
+from order_service.access_settings import ACCESS_NAMES
 from order_service.settings import default_data_dir
 from simulated_exchange.audit import Audit, audit
 from simulated_exchange.control import CONTROL_NAME
@@ -26,7 +28,7 @@ from simulated_exchange.journal import FILE_NAME, read_journal
 DEFAULT_URL = "http://127.0.0.1:8000"
 NAMES = ("BASE_URL", "EXCHANGE", "ORDERS_API_KEY", "ORDERS_DATA_DIR")
 OWN = dict.fromkeys(
-    ("LISTEN", "TRUSTED_PROXY", "ENVIRONMENT", "EXCHANGE_ADDRESS", "AMQP_URL", "DATABASE_DIRECT_URL"), ""
+    (*ACCESS_NAMES, "LISTEN", "TRUSTED_PROXY", "ENVIRONMENT", "EXCHANGE_ADDRESS", "AMQP_URL", "DATABASE_DIRECT_URL"), ""
 )
 """What a person has set for another service, and which would keep ours from starting beside it."""
 PROBE_S = 2.0
@@ -88,7 +90,11 @@ def service(settings: Mapping[str, str], *, own: bool, sure: bool) -> Iterator[S
     exchange = Path(settings["ORDERS_DATA_DIR"] or default_data_dir()).expanduser() / EXCHANGE_FOLDER
     near = is_loopback(base_url) and (exchange / CONTROL_NAME).exists()
     yield Service(
-        target=Target(base_url=base_url, headers=(("Authorization", f"Bearer {key}"),) if key else ()),
+        target=Target(
+            base_url=base_url,
+            headers=(("Authorization", f"Bearer {key}"),) if key else (),
+            tls=create_default_context() if base_url.startswith("https:") else None,
+        ),
         own=False,
         exchange=exchange if near else None,
     )
@@ -126,10 +132,8 @@ def is_loopback(base_url: str) -> bool:
 
 
 def listens(base_url: str) -> bool:
-    parts = urlsplit(base_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        with socket.create_connection((parts.hostname, port), PROBE_S):
+        with socket.create_connection(address_of(base_url), PROBE_S):
             return True
     except OSError:
         return False

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from load.http_client import ANSWER_TIMEOUT_S, Answer, BrokenAnswer, Connection, request
-from load.open_loop import MAX_WAITING, ServerGone, connected
+from load.open_loop import MAX_WAITING, connected
 from load.run.ledger import Ledger
 from load.run.meter import Meter
 from load.run.users import Action, Told, User
@@ -23,10 +23,11 @@ _told = msgspec.json.Decoder(Told)
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Where requests go: `headers` are sent with each, the key of an account for example."""
+    """Where requests go: `headers` are sent with each, the key of an account for example; `tls` where it is https."""
 
     base_url: str
     headers: Headers = ()
+    tls: ssl.SSLContext | None = None
 
     @property
     def host(self) -> str:
@@ -35,10 +36,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
     async def connect(self) -> Connection:
         """Raises ServerGone."""
-        parts = urlsplit(self.base_url)
-        secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
-        return await connected(parts.hostname or "", port, ssl.create_default_context() if secure else None)
+        return await connected(*address_of(self.base_url), self.tls)
 
     def message(self, action: Action) -> bytes:
         return request(action.method, self.host, action.target, action.body, self.headers)
@@ -162,11 +160,13 @@ class Traffic:
             self._ledger.canceled[action.order_id] = told.status
 
 
+def address_of(base_url: str) -> tuple[str, int]:
+    parts = urlsplit(base_url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
 def position_of(answer: Answer) -> int:
     """Of `Orders-Position`; 0 where the answer has none."""
     head = answer.head.lower()
     at = head.find(_POSITION)
     return int(head[at + len(_POSITION) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-
-
-__all__ = ["Headers", "ServerGone", "Target", "Traffic", "position_of"]

@@ -26,7 +26,7 @@ def test_one_threshold_that_is_missed_fails_the_run() -> None:
     report = load_report(failed=1)
     assert [verdict.name for verdict in report.verdicts if not verdict.holds] == ["failed requests"]
     assert not report.passed
-    assert "MISSED failed requests: 1 %, at most 0.1 %" in summary(report)
+    assert "MISSED failed requests: 1.00 %, at most 0.1 %" in summary(report)
 
 
 def test_a_balance_that_does_not_close_fails_the_run() -> None:
