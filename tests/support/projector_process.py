@@ -1,4 +1,4 @@
-"""`orders projector` over a database, to be killed and started again."""
+"""`orders projector`, or `orders relay`, over a database, to be killed and started again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ READY_S = 60.0  # a start takes a second
 class ProjectorProcess:
     """`start` returns at once; what it says goes to `log`."""
 
-    def __init__(self, database_url: str, log: Path) -> None:
+    PART = "projector"
+
+    def __init__(self, database_url: str, log: Path, **settings: str) -> None:
+        self._settings = settings
         self._url = database_url
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -29,11 +32,11 @@ class ProjectorProcess:
     def start(self) -> None:
         self._is_ready = False
         self._ready, told = os.pipe()
-        settings = {"DATABASE_URL": self._url, "ORDERS_DATA_DIR": str(self._log.parent), READY_FD: str(told)}
+        settings = {"DATABASE_URL": self._url, "ORDERS_DATA_DIR": str(self._log.parent), **self._settings}
         with self._log.open("ab") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "order_service", "projector"],
-                env={**os.environ, **settings},
+                [sys.executable, "-m", "order_service", self.PART],
+                env={**os.environ, **settings, READY_FD: str(told)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -52,7 +55,7 @@ class ProjectorProcess:
         """Until it is."""
         if not self._is_ready and select.select([self._ready], [], [], READY_S)[0]:
             self._is_ready = bool(os.read(self._ready, 16))
-        assert self._is_ready, f"the projector did not start: {self._log.read_text()[-2000:]}"
+        assert self._is_ready, f"the {self.PART} did not start: {self._log.read_text()[-2000:]}"
 
     @property
     def pid(self) -> int:
@@ -81,6 +84,12 @@ class ProjectorProcess:
     def close(self) -> None:
         if self._process is not None:
             self.kill()
+
+
+class RelayProcess(ProjectorProcess):
+    """Ready it is whether or not its broker is there."""
+
+    PART = "relay"
 
 
 @contextmanager

@@ -93,6 +93,9 @@ class Rabbit:
         """A request of the management API."""
         self._api.put(path, json=body).raise_for_status()
 
+    def post(self, path: str, **body: object) -> None:
+        self._api.post(path, json=body).raise_for_status()
+
     def get(self, path: str) -> Any:
         answer = self._api.get(path)
         answer.raise_for_status()

@@ -82,12 +82,16 @@ class _Wire(TransportFactory):
 
 
 class _Connection(aio_pika.Connection):
-    """Takes a transport of ours."""
+    """Takes a transport of ours. It is closed by whom it was opened: when it is collected, in whatever thread that may
+    be, there is nothing left to do."""
 
     PARAMETERS = (
         *aio_pika.Connection.PARAMETERS,
         ConnectionParameter(name="transport_factory", parser=lambda given: given, is_kwarg=True),
     )
+
+    def __del__(self) -> None:
+        pass
 
 
 async def _close(connection: AbstractConnection | None, wire: _Wire) -> None:

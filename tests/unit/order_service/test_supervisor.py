@@ -69,9 +69,9 @@ class Floor:
         self.told: list[str] = []
         self.on_tell: Callable[[str], None] = lambda line: None
 
-    def part(self, name: str, manner: str = "calm", stop_s: float = 5.0) -> Part:
+    def part(self, name: str, manner: str = "calm", stop_s: float = 5.0, *, at_once: bool = False) -> Part:
         argv = (sys.executable, "-I", "-S", str(self.program), name, str(self.notes_file), manner)
-        return Part(name, argv, stop_s)
+        return Part(name, argv, stop_s, at_once)
 
     def notes(self) -> list[str]:
         """Such as "api started", in the order in which it happened."""
@@ -241,6 +241,18 @@ def test_a_part_that_ignores_sigterm_is_killed_in_its_time_and_the_others_still_
     assert "api did not stop in time and was killed; nothing accepted is lost" in floor.told
     assert all(has_ended(pid) for pid in floor.pids("api"))
     assert floor.notes()[-1] == "exchange stopped"
+
+
+def test_a_part_that_is_told_at_once_stops_before_the_others_and_its_time_runs_meanwhile(floor: Floor) -> None:
+    parts = [floor.part("relay", at_once=True), floor.part("api", "stubborn", stop_s=0.5)]
+    floor.run(*parts, stop_order=("api", "relay"), started=stop_me)
+    assert floor.notes()[-1] == "relay stopped"
+    assert floor.told[-1] == "api did not stop in time and was killed; nothing accepted is lost"
+    hanging = [floor.part("relay", "stubborn", stop_s=0.3, at_once=True), floor.part("api", "stubborn", stop_s=0.5)]
+    began_at = time.monotonic()
+    floor.run(*hanging, stop_order=("api", "relay"), started=stop_me)
+    assert floor.told[-1] == "relay did not stop in time and was killed; nothing accepted is lost"
+    assert time.monotonic() - began_at < GIVE_UP_S
 
 
 def test_a_signal_while_the_database_starts_ends_the_start(floor: Floor) -> None:
