@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
+from event_relay import EVENTS_FOLLOWER, WORK_FOLLOWER
 from exchange_adapter.adapter_tables import AdapterTables
 from exchange_adapter.api.problems import PROBLEMS as OPERATION_PROBLEMS
 from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
@@ -67,7 +68,6 @@ from projections.read_side import read_side
 from projections.rebuild_requests import ask_for_rebuild
 from projections.registry import PROJECTIONS
 
-
 if TYPE_CHECKING:
     from order_service.spans import Spans
 
@@ -79,6 +79,13 @@ def system_clock() -> datetime:
 def new_id() -> UUID:
     """UUIDv7 (RFC 9562): ordered by time, so that indexes grow at one end."""
     return uuid7()
+
+
+def followers(settings: Settings) -> list[str]:
+    """Who follows the log, and is told of in /metrics: the relay's followers only where there is one."""
+    relayed = [WORK_FOLLOWER] if settings.amqp_url else []
+    published = [EVENTS_FOLLOWER] if settings.amqp_url and settings.integration_events else []
+    return [*(projection.name for projection in PROJECTIONS), DUTIES, HASH_CHAIN, *relayed, *published]
 
 
 def rules(settings: Settings) -> Rules:
@@ -97,8 +104,6 @@ def access(settings: Settings, url: str) -> Access:
 
 
 Drain = Callable[[], Awaitable[None]]
-FOLLOWERS = (*(projection.name for projection in PROJECTIONS), DUTIES, HASH_CHAIN)
-"""Whose way behind the log /metrics tells."""
 
 
 def build_api(
@@ -149,7 +154,7 @@ class _ApiProcess:
         self._catalogue = catalogue
         metrics = Metrics()
         self._life = OrderLife(metrics.registry)
-        self._metrics = self._observed(metrics)
+        self._metrics = self._observed(metrics, followers(settings))
         self._health = Health(
             {
                 "query tables": QueryTables(self._reads.reads.lags).check,
@@ -247,12 +252,12 @@ class _ApiProcess:
 
         return traced_requests(self._spans.tracer, app)
 
-    def _observed(self, metrics: Metrics) -> Metrics:
+    def _observed(self, metrics: Metrics, names: Sequence[str]) -> Metrics:
         adapters = AdapterMetrics(metrics.registry, self._adapter.figures)
-        followers = FollowerFigures(metrics.registry, self._reads.pool.rows, FOLLOWERS)
+        behind = FollowerFigures(metrics.registry, self._reads.pool.rows, names)
         projections = ProjectionMetrics(metrics.registry, self._reads.reads.lags)
-        for figures in (adapters, followers, projections):
+        for figures in (adapters, behind, projections):
             metrics.before_each(figures.refresh)
-        self._degradation = Degradation(adapters, followers, [projection.name for projection in PROJECTIONS])
+        self._degradation = Degradation(adapters, behind, [projection.name for projection in PROJECTIONS])
         observe_api(metrics, self._writer, self._live, self._hub)
         return metrics

@@ -201,16 +201,17 @@ class Process:
         self.window = DutyWindow()
         self.rate = CallRate(floor.calls_per_s, loop.time)
         self.rate.own(len(shards))
-        calls = VenueCalls(venue, recorder, floor.limits, clock, Random(number), self.rate, self._note)
+        random = Random(number)
+        self.venue_calls = VenueCalls(venue, recorder, floor.limits, clock, random, self.rate, self._note)
         self.breaker = Breaker(silent_after_s=SILENT_SHARE * floor.limits.call_timeout_s)
-        self.submits = Submits(calls, handler, recorder, self.worker)
+        self.submits = Submits(self.venue_calls, handler, recorder, self.worker)
         self.dispatcher = Dispatcher(
             handler=handler,
             venue=venue.capabilities,
             window=self.window,
             calls=self.calls,
             submits=self.submits,
-            requests=Requests(calls, handler, recorder, self._claim_request),
+            requests=Requests(self.venue_calls, handler, recorder, self._claim_request),
             recorder=recorder,
             limits=floor.limits,
             clock=clock,

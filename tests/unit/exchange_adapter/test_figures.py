@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exchange_adapter.bounds import BREAKER_OPENS_AFTER
+from exchange_adapter.bounds import BREAKER_OPENS_AFTER, CALL_SECONDS
 from exchange_adapter.figures import Attempts
 from exchange_adapter.venue import NotSent, Placed, Refused, Unknown
 from tests.support.adapter_floor import PLAIN, Floor, Later, on_floor
@@ -44,6 +44,19 @@ def test_a_call_runs_until_its_timeout_and_hangs_after_it() -> None:
         assert seen == [(3, 0, 3), (3, 0, 3), (0, 3, 0)]
         assert process.window.busy_shards == frozenset(), "a call past its timeout keeps no shard"
         assert process.dispatcher.turns_ended == 3
+
+    on_floor(test, PLAIN)
+
+
+def test_what_calls_took_is_counted_and_one_past_its_timeout_counts_with_that() -> None:
+    async def test(floor: Floor) -> None:
+        floor.venue.will("submit", Later(0.3, Placed("V")), Later(60.0, Placed("V")))
+        floor.client.place(2)
+        process = floor.start()
+        await pass_time(20)
+        took = process.venue_calls.seconds.observed()
+        by_bound = dict(zip((*CALL_SECONDS, None), took.counts, strict=True))
+        assert {bound: count for bound, count in by_bound.items() if count} == {0.5: 1, 10.0: 1}
 
     on_floor(test, PLAIN)
 

@@ -67,6 +67,11 @@ async def test_every_reason_is_given() -> None:
     assert (report.status, report.reasons) == ("not ready", ["no a", "no c"])
 
 
+async def test_what_only_degrades_is_told_and_it_stays_ready() -> None:
+    report = await Health({"a": reason(None)}, warnings={"b": reason("no adapter runs"), "c": reason(None)}).ready()
+    assert (report.status, report.reasons, report.degraded) == ("ready", [], ["no adapter runs"])
+
+
 async def test_a_check_that_hangs_is_a_reason_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "HEALTH_TIMEOUT_S", 0.05)
 

@@ -14,6 +14,7 @@ import structlog
 from order_service.errors import UnreachableError
 from order_service.logs import configure_logs
 from order_service.migrations import pending
+from order_service.trace_context import current_trace
 
 SECRET = "geheim-4711"
 URL = f"postgresql://orders:{SECRET}@127.0.0.1:1/orders"
@@ -28,11 +29,11 @@ def configure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
     root = logging.getLogger()
     before, level = root.handlers, root.level
 
-    def configure(*, production: bool = False, terminal: bool = False) -> io.StringIO:
+    def configure(*, production: bool = False, terminal: bool = False, level: str = "info") -> io.StringIO:
         written = io.StringIO()
         monkeypatch.setattr(written, "isatty", lambda: terminal)
         monkeypatch.setattr(sys, "stderr", written)
-        configure_logs(production)
+        configure_logs(production, level)
         return written
 
     yield configure
@@ -58,6 +59,25 @@ def test_both_kinds_of_loggers_write_one_json_line_an_event(lines: io.StringIO) 
     assert (first["event"], first["order_id"], first["level"], first["logger"]) == ("order placed", "x", "info", "a")
     assert (second["event"], second["shard"], second["level"]) == ("waits 3 s", 7, "warning")
     assert first["timestamp"].endswith("Z")
+
+
+def test_lines_below_the_level_are_not_written(configure: Configure) -> None:
+    lines = configure(level="warning")
+    logging.getLogger("b").info("starts")
+    structlog.get_logger("a").debug("order accepted")
+    logging.getLogger("b").warning("waits")
+    assert only(lines)["event"] == "waits"
+
+
+def test_a_line_has_the_trace_of_the_work_at_hand_unless_it_names_its_own(lines: io.StringIO) -> None:
+    token = current_trace.set(lambda: "4bf9")
+    logging.getLogger("b").info("one")
+    logging.getLogger("b").info("two", extra={"trace_id": "an order's"})
+    current_trace.set(lambda: None)
+    logging.getLogger("b").info("three")
+    current_trace.reset(token)
+    told = [json.loads(line).get("trace_id") for line in lines.getvalue().splitlines()]
+    assert told == ["4bf9", "an order's", None]
 
 
 def test_an_exception_is_part_of_its_line(lines: io.StringIO) -> None:
