@@ -13,7 +13,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # What pytest is given beside the defaults, for example: make test ARGS='-k cancel'
 ARGS ?=
-CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-k6
+CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-k6 check-deploy
 
 .PHONY: run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
@@ -31,7 +31,7 @@ test-domain: install-dev ## hold the domain's branch coverage to its bound
 	  --cov=orders.domain --cov-report=term-missing --cov-report=json:.coverage.json
 	@$(BIN)/python -m tests.support.branch_coverage .coverage.json
 
-check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI, k6 script; `make -k check` shows all findings
+check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI, k6 script, deployment; `make -k check` shows all findings
 check-format: install-dev
 	@$(BIN)/ruff format --check --output-format concise . || { echo "error: the files above are not formatted; make fmt does it"; exit 1; }
 check-lint: install-dev
@@ -42,6 +42,11 @@ check-imports: install-dev
 	@$(BIN)/lint-imports --no-logo
 check-tidy: install-dev
 	@$(BIN)/pytest -q tests/tidy
+# By schemas that the checker brings along, and a linter of workflows: neither asks the network.
+check-deploy: install-dev
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/zizmor --quiet --offline --no-progress .github/workflows
 # By the validator of the AsyncAPI project, which exists for Node.js only.
 check-asyncapi:
 	@exec requirements/node/install node requirements/node/check_asyncapi.mjs docs/reference/asyncapi.json

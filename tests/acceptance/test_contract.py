@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from tests.support.running_service import RunningService, free_port, receive, running_service
+from tests.support.running_service import ServiceAtUrl, free_port, receive, service_to_ask
 from tests.support.waiting import wait_until
 
 RESTING: dict[str, Any] = {"limit_price": "0.00001"}
@@ -28,19 +29,19 @@ MAX_BODY = 64 * 1024
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[RunningService]:
-    with running_service(EXCHANGE_FILL_DELAY="8-9") as running:
+def service(pytestconfig: pytest.Config) -> Iterator[ServiceAtUrl]:
+    with service_to_ask(pytestconfig, EXCHANGE_FILL_DELAY="8-9") as running:
         yield running
 
 
-def placed_resting(service: RunningService, **terms: Any) -> str:
+def placed_resting(service: ServiceAtUrl, **terms: Any) -> str:
     """The id of an order that rests at the exchange."""
     order_id: str = service.place(**RESTING, **terms)["id"]
     service.wait_for(order_id, ord_status="New")
     return order_id
 
 
-def asked_at_once(service: RunningService, requests: list[tuple[str, str, Any]]) -> list[httpx.Response]:
+def asked_at_once(service: ServiceAtUrl, requests: list[tuple[str, str, Any]]) -> list[httpx.Response]:
     def ask(request: tuple[str, str, Any]) -> httpx.Response:
         method, path, body = request
         return service.http.request(method, path, json=body)
@@ -57,7 +58,7 @@ def told_of(feed: ClientConnection, order_id: str, count: int) -> list[dict[str,
     return found
 
 
-def events_of(service: RunningService, order_id: str) -> list[str]:
+def events_of(service: ServiceAtUrl, order_id: str) -> list[str]:
     return [one["event"] for one in service.http.get(f"/orders/{order_id}/events").json()]
 
 
@@ -79,18 +80,19 @@ def events_of(service: RunningService, order_id: str) -> list[str]:
         ({**BODY, "colour": "red"}, "Unknown field `colour`"),
     ],
 )
-def test_a_wrong_field_is_refused_in_words(service: RunningService, body: dict[str, Any], detail: str) -> None:
+def test_a_wrong_field_is_refused_in_words(service: ServiceAtUrl, body: dict[str, Any], detail: str) -> None:
     answer = service.http.post("/orders", json=body)
     assert (answer.status_code, answer.json()["detail"]) == (422, detail)
 
 
-def test_every_wrong_field_is_listed(service: RunningService) -> None:
+def test_every_wrong_field_is_listed(service: ServiceAtUrl) -> None:
     body = {"symbol": "NOPE", "quantity": 0, "side": 2, "type": "stop", "time_in_force": "now", "x": 1}
     errors = service.http.post("/orders", json=body).json()["errors"]
     assert [error["field"] for error in errors] == ["symbol", "quantity", "side", "type", "time_in_force", "x"]
 
 
-def test_operators_see_the_adapter_the_projections_and_what_is_held(service: RunningService) -> None:
+@pytest.mark.own_service
+def test_operators_see_the_adapter_the_projections_and_what_is_held(service: ServiceAtUrl) -> None:
     workers = lambda: service.http.get("/ops/workers").json()  # noqa: E731
     wait_until(lambda: [len(one["shards"]) for one in workers()] == [64], what="the adapter's heartbeat")
     (worker,) = workers()
@@ -102,12 +104,12 @@ def test_operators_see_the_adapter_the_projections_and_what_is_held(service: Run
     assert '\norders_projection_failed{projection="positions"} 0.0\n' in figures
 
 
-def test_a_price_of_all_18_digits_is_placed_at_the_exchange(service: RunningService) -> None:
+def test_a_price_of_all_18_digits_is_placed_at_the_exchange(service: ServiceAtUrl) -> None:
     order = service.place(symbol="CADUSD", side="sell", price="999999999999999999")
     assert service.wait_for(order["id"], ord_status="New")["limit_price"] == "999999999999999999.00000"
 
 
-def test_an_order_as_the_singular_names_it_needs_no_symbol(service: RunningService) -> None:
+def test_an_order_as_the_singular_names_it_needs_no_symbol(service: ServiceAtUrl) -> None:
     placed = service.http.post("/order", json={"quantity": 10, **RESTING})
     assert (placed.status_code, placed.json()["symbol"]) == (201, "EURUSD")
     assert service.http.post("/orders", json={"quantity": 10}).status_code == 422
@@ -120,7 +122,7 @@ def test_an_order_as_the_singular_names_it_needs_no_symbol(service: RunningServi
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_may_have_64_kib_and_no_byte_more(service: RunningService, chunked: bool) -> None:
+def test_a_body_may_have_64_kib_and_no_byte_more(service: ServiceAtUrl, chunked: bool) -> None:
     def post(size: int) -> int:
         body = json.dumps(BODY).encode().ljust(size)
         content = iter([body[:1000], body[1000:]]) if chunked else body
@@ -129,7 +131,7 @@ def test_a_body_may_have_64_kib_and_no_byte_more(service: RunningService, chunke
     assert (post(MAX_BODY), post(MAX_BODY + 1)) == (201, 413)
 
 
-def test_every_answer_carries_the_position(service: RunningService) -> None:
+def test_every_answer_carries_the_position(service: ServiceAtUrl) -> None:
     order_id = service.place()["id"]
     statuses = []
     for method, path, content in (
@@ -158,14 +160,15 @@ def test_every_answer_carries_the_position(service: RunningService) -> None:
     ("path", "methods"),
     [("/orders", {"GET", "HEAD", "POST"}), ("/orders/any", {"GET", "HEAD", "PUT", "PATCH", "DELETE"})],
 )
-def test_a_path_names_all_its_methods(service: RunningService, path: str, methods: set[str]) -> None:
-    asked, refused = service.http.options(path), service.http.request("TRACE", path)
+def test_a_path_names_all_its_methods(service: ServiceAtUrl, path: str, methods: set[str]) -> None:
+    asked, refused = service.http.options(path), service.http.request("PURGE", path)
     assert (asked.status_code, refused.status_code) == (204, 405)
     for answer in (asked, refused):
         assert set(answer.headers["allow"].split(", ")) == methods | {"OPTIONS"}
 
 
-def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(service: RunningService) -> None:
+@pytest.mark.own_service
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(service: ServiceAtUrl) -> None:
     address = urlsplit(service.url)
     head = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
     before = _count(service, _REFUSED_BODIES)
@@ -178,7 +181,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_fault(service: Run
 _REFUSED_BODIES = 'orders_http_request_seconds_count{method="POST",route="/orders",status="400"}'
 
 
-def _count(service: RunningService, series: str) -> float:
+def _count(service: ServiceAtUrl, series: str) -> float:
     lines = service.http.get("/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith(series))
 
@@ -186,15 +189,16 @@ def _count(service: RunningService, series: str) -> float:
 # Keys and races
 
 
-def test_200_at_once_with_one_key_are_one_order(service: RunningService) -> None:
-    bodies = [{**BODY, "quantity": 10 + number % 2, "client_order_id": "one-key"} for number in range(200)]
+def test_200_at_once_with_one_key_are_one_order(service: ServiceAtUrl) -> None:
+    key = f"one-key-{uuid4()}"
+    bodies = [{**BODY, "quantity": 10 + number % 2, "client_order_id": key} for number in range(200)]
     answers = asked_at_once(service, [("POST", "/orders", body) for body in bodies])
     assert Counter(answer.status_code for answer in answers) == {201: 1, 200: 99, 409: 100}
     assert len({answer.json()["id"] for answer in answers if answer.is_success}) == 1
-    assert len(service.http.get("/orders", params={"client_order_id": "one-key"}).json()) == 1
+    assert len(service.http.get("/orders", params={"client_order_id": key}).json()) == 1
 
 
-def test_delete_right_after_post_ends_the_order(service: RunningService) -> None:
+def test_delete_right_after_post_ends_the_order(service: ServiceAtUrl) -> None:
     ids = [service.http.post("/orders", json={**BODY, **RESTING}).json()["id"] for _ in range(30)]
     answers = asked_at_once(service, [("DELETE", f"/orders/{order_id}", None) for order_id in ids])
     assert {answer.status_code for answer in answers} <= {200, 202}
@@ -202,7 +206,7 @@ def test_delete_right_after_post_ends_the_order(service: RunningService) -> None
         service.wait_for(order_id, status="Canceled")
 
 
-def test_put_and_delete_at_once_leave_one_end(service: RunningService) -> None:
+def test_put_and_delete_at_once_leave_one_end(service: ServiceAtUrl) -> None:
     ids = [placed_resting(service) for _ in range(10)]
     requests: list[tuple[str, str, Any]] = [
         (method, f"/orders/{order_id}", {"quantity": 20} if method == "PUT" else None)
@@ -219,7 +223,7 @@ def test_put_and_delete_at_once_leave_one_end(service: RunningService) -> None:
 # States
 
 
-def test_a_pending_market_order_takes_a_quantity_and_no_price(service: RunningService) -> None:
+def test_a_pending_market_order_takes_a_quantity_and_no_price(service: ServiceAtUrl) -> None:
     order = service.place()
     path = f"/orders/{order['id']}"
     priced = service.http.put(path, json={"limit_price": 1.1})
@@ -237,14 +241,14 @@ def test_a_pending_market_order_takes_a_quantity_and_no_price(service: RunningSe
         )
 
 
-def test_put_of_the_present_values_changes_nothing(service: RunningService) -> None:
+def test_put_of_the_present_values_changes_nothing(service: ServiceAtUrl) -> None:
     order_id = placed_resting(service)
     before = service.order(order_id)
     answer = service.http.put(f"/orders/{order_id}", json={"quantity": 10, "price": 0.00001})
     assert (answer.status_code, answer.json()) == (200, before)
 
 
-def test_a_partly_filled_order_shrinks_to_what_is_filled_and_no_further(service: RunningService) -> None:
+def test_a_partly_filled_order_shrinks_to_what_is_filled_and_no_further(service: ServiceAtUrl) -> None:
     seller: dict[str, Any] = {"symbol": "USDEUR", "side": "sell", "price": "7"}
     order_id = service.place(**seller)["id"]
     service.wait_for(order_id, ord_status="New")
@@ -266,7 +270,8 @@ def test_a_partly_filled_order_shrinks_to_what_is_filled_and_no_further(service:
 # Reads
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(service: RunningService) -> None:
+@pytest.mark.own_service
+def test_pages_follow_each_other_without_gap_or_repeat(service: ServiceAtUrl) -> None:
     placed = [service.place(symbol="CADUSD", **RESTING)["id"] for _ in range(5)]
     found: list[str] = []
     path: str | None = "/orders?symbol=CADUSD&limit=2&side=buy"
@@ -279,14 +284,14 @@ def test_pages_follow_each_other_without_gap_or_repeat(service: RunningService) 
     assert service.http.get(cursor.replace("CADUSD", "EURUSD")).status_code == 422
 
 
-def test_orders_are_found_between_two_times(service: RunningService) -> None:
+def test_orders_are_found_between_two_times(service: ServiceAtUrl) -> None:
     first, second, third = (service.place(symbol="USDCAD", **RESTING) for _ in range(3))
     between = {"symbol": "USDCAD", "placed_after": first["created_at"], "placed_before": third["created_at"]}
     assert [order["id"] for order in service.http.get("/orders", params=between).json()] == [second["id"]]
 
 
 @pytest.mark.parametrize("path", ["/orders", "/trades", "/instruments", "/books/EURUSD"])
-def test_a_read_waits_for_what_the_log_holds_and_for_nothing_else(service: RunningService, path: str) -> None:
+def test_a_read_waits_for_what_the_log_holds_and_for_nothing_else(service: ServiceAtUrl, path: str) -> None:
     position = service.place()["position"]
     answer = service.http.get(path, params={"min_position": position})
     assert answer.status_code == 200
@@ -301,7 +306,7 @@ def test_a_read_waits_for_what_the_log_holds_and_for_nothing_else(service: Runni
 # The feed
 
 
-def test_each_event_is_told_once_live_and_after_a_position(service: RunningService) -> None:
+def test_each_event_is_told_once_live_and_after_a_position(service: ServiceAtUrl) -> None:
     with service.socket() as live, service.socket("?detail=true") as detailed:
         order_id = service.place(**RESTING)["id"]
         service.wait_for(order_id, ord_status="New")
@@ -322,7 +327,7 @@ def test_each_event_is_told_once_live_and_after_a_position(service: RunningServi
 
 
 @pytest.mark.parametrize("query", ["after=1000000", "after=x", "detail=yes", "symbol=NOPE", "order_id=1", "nonsense=1"])
-def test_a_bad_parameter_of_the_feed_closes_with_its_reason(service: RunningService, query: str) -> None:
+def test_a_bad_parameter_of_the_feed_closes_with_its_reason(service: ServiceAtUrl, query: str) -> None:
     with service.socket(f"?{query}") as feed, pytest.raises(ConnectionClosed) as closed:
         feed.recv(timeout=10)
     assert closed.value.rcvd is not None

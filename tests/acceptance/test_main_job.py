@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from tests.support.running_service import RunningService, receive, running_service
+from tests.support.running_service import RunningService, ServiceAtUrl, receive, service_to_ask
 
 RESTING: dict[str, Any] = {"type": "limit", "limit_price": "0.00001"}
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[RunningService]:
-    with running_service() as running:
+def service(pytestconfig: pytest.Config) -> Iterator[ServiceAtUrl]:
+    with service_to_ask(pytestconfig) as running:
         yield running
 
 
-def test_a_market_order_is_placed_then_executed_and_the_socket_tells_both(service: RunningService) -> None:
+def test_a_market_order_is_placed_then_executed_and_the_socket_tells_both(service: ServiceAtUrl) -> None:
     with service.socket(query="") as feed:
         order = service.place(quantity=10)
         placed, executed = receive(feed, 2)
@@ -33,7 +34,7 @@ def test_a_market_order_is_placed_then_executed_and_the_socket_tells_both(servic
     assert found["executed_at"] is not None
 
 
-def test_a_resting_order_is_canceled_and_the_socket_tells_it(service: RunningService) -> None:
+def test_a_resting_order_is_canceled_and_the_socket_tells_it(service: ServiceAtUrl) -> None:
     order = service.place(**RESTING)
     service.wait_for(order["id"], ord_status="New")
     with service.socket() as feed:
@@ -47,7 +48,7 @@ def test_a_resting_order_is_canceled_and_the_socket_tells_it(service: RunningSer
     assert again.json()["detail"] == f"Order with ID: {order['id']} has already been canceled"
 
 
-def test_a_resting_order_is_replaced_at_the_exchange(service: RunningService) -> None:
+def test_a_resting_order_is_replaced_at_the_exchange(service: ServiceAtUrl) -> None:
     order = service.place(**RESTING)
     service.wait_for(order["id"], ord_status="New")
     answer = service.http.put(f"/orders/{order['id']}", json={"quantity": 20, "limit_price": 0.00002})
@@ -55,7 +56,7 @@ def test_a_resting_order_is_replaced_at_the_exchange(service: RunningService) ->
     assert (answer.json()["quantity"], answer.json()["limit_price"]) == (20, "0.00002")
 
 
-def test_limit_orders_that_cross_execute_against_each_other(service: RunningService) -> None:
+def test_limit_orders_that_cross_execute_against_each_other(service: ServiceAtUrl) -> None:
     maker = service.place(type="limit", side="sell", price="1.20000", symbol="USDCAD")
     service.wait_for(maker["id"], ord_status="New")
     taker = service.place(type="limit", side="buy", price=1.3, symbol="USDCAD")
@@ -63,7 +64,7 @@ def test_limit_orders_that_cross_execute_against_each_other(service: RunningServ
         assert service.wait_for(order["id"], status="Executed")["average_price"] == "1.20000000"
 
 
-def test_an_executed_order_cannot_be_canceled(service: RunningService) -> None:
+def test_an_executed_order_cannot_be_canceled(service: ServiceAtUrl) -> None:
     order = service.place()
     service.wait_for(order["id"], status="Executed")
     answer = service.http.delete(f"/orders/{order['id']}")
@@ -74,7 +75,7 @@ def test_an_executed_order_cannot_be_canceled(service: RunningService) -> None:
 
 @pytest.mark.parametrize("order_id", ["nonsense", "00000000-0000-0000-0000-000000000000"])
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT"])
-def test_an_unknown_order_is_not_found(service: RunningService, method: str, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(service: ServiceAtUrl, method: str, order_id: str) -> None:
     answer = service.http.request(method, f"/orders/{order_id}", json={"quantity": 1} if method == "PUT" else None)
     assert answer.status_code == 404
     assert answer.json()["detail"] == f"Order with ID: {order_id} does not exist"
@@ -95,7 +96,7 @@ def test_an_unknown_order_is_not_found(service: RunningService, method: str, ord
     ],
 )
 def test_wrong_terms_are_refused_in_words_that_clients_know(
-    service: RunningService, change: dict[str, Any], detail: str
+    service: ServiceAtUrl, change: dict[str, Any], detail: str
 ) -> None:
     answer = service.http.post("/orders", json={"symbol": "EURUSD", "quantity": 10, **change})
     assert answer.status_code == 422
@@ -103,18 +104,18 @@ def test_wrong_terms_are_refused_in_words_that_clients_know(
     assert answer.json()["errors"]
 
 
-def test_a_repeat_with_the_same_key_finds_the_same_order(service: RunningService) -> None:
-    body = {"symbol": "EURUSD", "quantity": 7, "type": "limit", "limit_price": "0.00010"}
-    first = service.http.post("/orders", json=body, headers={"Idempotency-Key": "k-1"})
-    again = service.http.post("/orders", json={**body, "limit_price": 0.0001, "client_order_id": "k-1"})
-    other = service.http.post("/orders", json={**body, "quantity": 8, "client_order_id": "k-1"})
+def test_a_repeat_with_the_same_key_finds_the_same_order(service: ServiceAtUrl) -> None:
+    body, key = {"symbol": "EURUSD", "quantity": 7, "type": "limit", "limit_price": "0.00010"}, f"k-{uuid4()}"
+    first = service.http.post("/orders", json=body, headers={"Idempotency-Key": key})
+    again = service.http.post("/orders", json={**body, "limit_price": 0.0001, "client_order_id": key})
+    other = service.http.post("/orders", json={**body, "quantity": 8, "client_order_id": key})
     assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
     assert first.headers["location"].endswith(first.json()["id"])
     assert again.headers["idempotent-replayed"] == "true"
     assert first.json()["id"] == again.json()["id"]
 
 
-def test_the_list_is_newest_first_and_holds_what_was_just_placed(service: RunningService) -> None:
+def test_the_list_is_newest_first_and_holds_what_was_just_placed(service: ServiceAtUrl) -> None:
     placed = [service.place(**RESTING)["id"] for _ in range(3)]
     answer = service.http.get("/orders", params={"limit": 3})
     assert [order["id"] for order in answer.json()] == placed[::-1]
@@ -123,7 +124,9 @@ def test_the_list_is_newest_first_and_holds_what_was_just_placed(service: Runnin
     assert {order["status"] for order in filtered.json()} == {"Executed"}
 
 
-def test_everything_is_there_after_a_restart(service: RunningService) -> None:
+@pytest.mark.own_service
+def test_everything_is_there_after_a_restart(service: ServiceAtUrl) -> None:
+    assert isinstance(service, RunningService)
     order = service.place()
     service.wait_for(order["id"], status="Executed")
     before = service.all_orders()

@@ -1,4 +1,5 @@
-"""The whole service as a user runs it: `orders up` in a folder of its own, on a free port of this machine."""
+"""The whole service as a user runs it: `orders up` in a folder of its own, on a free port of this machine. Or one that
+runs already, wherever it is."""
 
 from __future__ import annotations
 
@@ -17,8 +18,10 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from order_service.settings import load_settings
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,13 +30,60 @@ STOP_S = 10.0  # the contract's bound
 EXECUTED_S = 20.0
 
 
-class RunningService:
+class ServiceAtUrl:
+    """What its clients can do with a service that runs. `api_key`: for one that serves nobody without."""
+
+    def __init__(self, url: str, api_key: str = "") -> None:
+        self.url = url
+        self._credentials = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.http = httpx.Client(base_url=url, timeout=20, trust_env=False, headers=self._credentials)
+
+    def place(self, **terms: Any) -> dict[str, Any]:
+        answer = self.http.post("/orders", json={"symbol": "EURUSD", "quantity": 10, **terms})
+        assert answer.status_code == 201, answer.text
+        order: dict[str, Any] = answer.json()
+        return order
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        answer = self.http.get(f"/orders/{order_id}")
+        assert answer.status_code == 200, answer.text
+        order: dict[str, Any] = answer.json()
+        return order
+
+    def wait_for(self, order_id: str, **fields: Any) -> dict[str, Any]:
+        """The order as soon as its fields have these values."""
+
+        def there() -> dict[str, Any] | None:
+            order = self.order(order_id)
+            return order if all(order[name] == value for name, value in fields.items()) else None
+
+        return wait_until(there, within_s=EXECUTED_S, what=f"{order_id} with {fields}") or {}
+
+    def all_orders(self) -> list[dict[str, Any]]:
+        """Every order, page by page."""
+        orders: list[dict[str, Any]] = []
+        path: str | None = "/orders"
+        while path is not None:
+            page = self.http.get(path)
+            assert page.status_code == 200, page.text
+            orders += page.json()
+            path = page.links["next"]["url"] if "next" in page.links else None
+        return orders
+
+    @contextmanager
+    def socket(self, query: str = "") -> Iterator[ClientConnection]:
+        url = self.url.replace("http", "ws", 1) + "/ws" + query
+        with connect(url, proxy=None, open_timeout=10, additional_headers=self._credentials) as connection:
+            yield connection
+
+
+class RunningService(ServiceAtUrl):
     """`orders up`, started and stopped as often as a test likes; the data stays."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
+        super().__init__(f"http://127.0.0.1:{free_port()}")
         self.folder = folder
         self.log = folder / "service.log"
-        self.url = f"http://127.0.0.1:{free_port()}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "EXCHANGE")},
             "BASE_URL": self.url,
@@ -43,7 +93,6 @@ class RunningService:
             **settings,
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
     def start(self, *, wait: bool = True) -> None:
         with self.log.open("ab") as log:
@@ -84,43 +133,6 @@ class RunningService:
                 return process
         raise LookupError(name)
 
-    def place(self, **terms: Any) -> dict[str, Any]:
-        answer = self.http.post("/orders", json={"symbol": "EURUSD", "quantity": 10, **terms})
-        assert answer.status_code == 201, answer.text
-        order: dict[str, Any] = answer.json()
-        return order
-
-    def order(self, order_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/orders/{order_id}")
-        assert answer.status_code == 200, answer.text
-        order: dict[str, Any] = answer.json()
-        return order
-
-    def wait_for(self, order_id: str, **fields: Any) -> dict[str, Any]:
-        """The order as soon as its fields have these values."""
-
-        def there() -> dict[str, Any] | None:
-            order = self.order(order_id)
-            return order if all(order[name] == value for name, value in fields.items()) else None
-
-        return wait_until(there, within_s=EXECUTED_S, what=f"{order_id} with {fields}") or {}
-
-    def all_orders(self) -> list[dict[str, Any]]:
-        """Every order, page by page."""
-        orders: list[dict[str, Any]] = []
-        path: str | None = "/orders"
-        while path is not None:
-            page = self.http.get(path)
-            assert page.status_code == 200, page.text
-            orders += page.json()
-            path = page.links["next"]["url"] if "next" in page.links else None
-        return orders
-
-    @contextmanager
-    def socket(self, query: str = "") -> Iterator[ClientConnection]:
-        with connect(self.url.replace("http", "ws") + "/ws" + query, proxy=None, open_timeout=10) as connection:
-            yield connection
-
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
 
@@ -147,6 +159,19 @@ def running_service(**settings: str) -> Iterator[RunningService]:
     finally:
         service.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def service_to_ask(config: pytest.Config, **settings: str) -> Iterator[ServiceAtUrl]:
+    """The one at BASE_URL with --at-base-url, else one that runs for these tests, with these settings."""
+    if not config.getoption("--at-base-url"):
+        with running_service(**settings) as running:
+            yield running
+        return
+    given = load_settings()
+    service = ServiceAtUrl(given.base_url, given.access.api_key)
+    yield service
+    service.http.close()
 
 
 def free_port() -> int:

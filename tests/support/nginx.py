@@ -1,0 +1,88 @@
+"""nginx with the configuration that is shipped, in a folder of its own and before API processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.support.running_service import ROOT, free_port
+from tests.support.waiting import wait_until
+
+SHIPPED = ROOT / "deploy/nginx"
+STOP_S = 10.0
+
+
+class Nginx:
+    """It runs when it has been made."""
+
+    def __init__(self, folder: Path, api_ports: Sequence[int], *, upstream: str = "upstream.conf") -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder / "nginx.log"
+        self._write_configuration(folder, api_ports, upstream)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [nginx_program(), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf", "-g", _as_this_account()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(self._answers, what=f"nginx; its log: {self._log}")
+
+    def _write_configuration(self, folder: Path, api_ports: Sequence[int], upstream: str) -> None:
+        """The shipped one, with the addresses that are free here."""
+        for path in SHIPPED.glob("*.conf"):
+            text = path.read_text(encoding="utf-8").replace("/tmp/", f"{folder}/")
+            (folder / path.name).write_text(text.replace("listen 8080", f"listen 127.0.0.1:{self.port}"))
+        servers = iter(api_ports)
+        text = re.sub(
+            r"^(\s*server )\S+?(?: resolve)?( max_fails)",
+            lambda found: f"{found[1]}127.0.0.1:{next(servers)}{found[2]}",
+            re.sub(r"^resolver.*$", "", (SHIPPED / upstream).read_text(encoding="utf-8"), flags=re.MULTILINE),
+            flags=re.MULTILINE,
+        )
+        assert next(servers, None) is None, text
+        (folder / "upstream.conf").write_text(text)
+
+    def tail(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:]
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(STOP_S)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, f"nginx ended: {self.tail()}"
+        try:
+            return httpx.get(self.url, trust_env=False).status_code > 0
+        except httpx.TransportError:
+            return False
+
+
+def nginx_program() -> str:
+    """Installs Debian's where it may. Raises CalledProcessError, after one line on stderr that says what is missing."""
+    subprocess.run([ROOT / "requirements/debian", "nginx"], check=True)
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    assert found is not None
+    return found
+
+
+def _as_this_account() -> str:
+    """As root nginx would give its workers an account that may not pass the test's folder."""
+    return "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
+
+
+@contextmanager
+def running_nginx(folder: Path, api_ports: Sequence[int]) -> Iterator[Nginx]:
+    nginx = Nginx(folder, api_ports)
+    try:
+        yield nginx
+    finally:
+        nginx.close()
