@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from order_service.security.bounds import LEAST_TOKEN_SECRET
-
 ACCESS_NAMES = (
     "AUTHENTICATION",
     "ALLOWED_HOSTS",
@@ -29,7 +27,14 @@ ACCESS_NAMES = (
 LOCAL, REQUIRED = "local", "required"
 ACCOUNT_CLAIM = "sub"
 _SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
-_PUBLIC_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_PUBLIC_ALGORITHMS = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "an RSA key"),
+    "ES256": "a key on P-256",
+    "ES384": "a key on P-384",
+    "ES512": "a key on P-521",
+    "EdDSA": "an Ed25519 key",
+}
+"""With the kind of key that each needs (RFC 7518, 3.1; RFC 8037)."""
 
 Refuse = Callable[[str, str], None]
 """Takes a setting's name and what is wrong with it."""
@@ -170,17 +175,17 @@ def _tokens(raw: Mapping[str, str], refuse: Refuse) -> TokenRules | None:
         return None
     if secret and file:
         refuse("JWT_PUBLIC_KEY", "is set, and so is JWT_KEY: tokens are signed with one key")
-    if secret and len(secret) < LEAST_TOKEN_SECRET:
-        refuse("JWT_KEY", f"has fewer than {LEAST_TOKEN_SECRET} characters (RFC 7518, 3.2)")
-    allowed = _SECRET_ALGORITHMS if secret else _PUBLIC_ALGORITHMS
+    allowed = _SECRET_ALGORITHMS if secret else tuple(_PUBLIC_ALGORITHMS)
     algorithm = raw["JWT_ALGORITHM"] or allowed[0]
     if algorithm not in allowed:
         refuse("JWT_ALGORITHM", f"{algorithm!r} is none of {', '.join(allowed)}")
+    elif secret and len(secret) < (least := int(algorithm.removeprefix("HS")) // 8):
+        refuse("JWT_KEY", f"has fewer than the {least} characters that {algorithm} wants (RFC 7518, 3.2)")
     for name in ("JWT_ISSUER", "JWT_AUDIENCE"):
         if not raw[name]:
             refuse(name, "is empty: tokens that were made for others would be taken")
     return TokenRules(
-        key=secret or _public_key(file, refuse),
+        key=secret or _public_key(file, algorithm, refuse),
         algorithm=algorithm,
         issuer=raw["JWT_ISSUER"],
         audience=raw["JWT_AUDIENCE"],
@@ -188,17 +193,33 @@ def _tokens(raw: Mapping[str, str], refuse: Refuse) -> TokenRules | None:
     )
 
 
-def _public_key(file: str, refuse: Refuse) -> str:
+def _public_key(file: str, algorithm: str, refuse: Refuse) -> str:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
         text = Path(file).read_text(encoding="ascii")
-        load_pem_public_key(text.encode())
+        kind = _kind_of(load_pem_public_key(text.encode()))
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "is no public key as PEM"
         refuse("JWT_PUBLIC_KEY", f"{file}: {why}")
         return ""
+    if kind != _PUBLIC_ALGORITHMS.get(algorithm, kind):
+        refuse("JWT_PUBLIC_KEY", f"{file} is {kind}, but {algorithm} needs {_PUBLIC_ALGORITHMS[algorithm]}")
     return text
+
+
+def _kind_of(key: object) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+    match key:
+        case rsa.RSAPublicKey():
+            return "an RSA key"
+        case ed25519.Ed25519PublicKey():
+            return "an Ed25519 key"
+        case ec.EllipticCurvePublicKey():
+            return f"a key on {key.curve.name.replace('secp', 'P-').removesuffix('r1')}"
+        case _:
+            return "a key of another kind"
 
 
 def _api_key(given: str, refuse: Refuse) -> str:

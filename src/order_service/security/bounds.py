@@ -1,6 +1,5 @@
 """Every bound of the door, each with its reason."""
 
-LEAST_TOKEN_SECRET = 32  # characters: HS256 wants a secret no shorter than its hash (RFC 7518, 3.2)
 MAX_CREDENTIAL = 8192  # characters of a token; one with a dozen claims has a thousand
 MAX_ACCOUNT = 128  # characters of an account's name: as many as a client_order_id may have
 MAX_KEY_NAME = 100  # characters of what a person calls a key

@@ -97,6 +97,11 @@ def test_the_algorithm_of_tokens_is_one_of_their_keys_kind(tmp_path: Path) -> No
     tokens = load(**named, JWT_ALGORITHM="ES256").access.tokens
     assert tokens is not None
     assert tokens.key.startswith("-----BEGIN PUBLIC KEY")
+    for algorithm, kind in (("", "RSA"), ("RS256", "RSA"), ("EdDSA", "Ed25519"), ("ES512", "P-521")):
+        (line,) = refusals(**named, JWT_ALGORITHM=algorithm)
+        assert line.startswith(f"JWT_PUBLIC_KEY: {public} is a key on P-256, but {algorithm or 'RS256'} needs a")
+        assert kind in line
+    assert refusals(**{**TOKENS, "JWT_ALGORITHM": "HS384"})[0].startswith("JWT_KEY: has fewer than the 48 characters")
     for given in (
         {**TOKENS, "JWT_ALGORITHM": "none"},
         {**TOKENS, "JWT_ALGORITHM": "RS256"},
