@@ -10,11 +10,14 @@ from collections.abc import Callable
 from litestar import Litestar
 
 from order_service.bootstrap import Drain, build_api
+from order_service.bounds import UNREAD_TIMEOUT_MS
 from order_service.child_processes import die_with_parent
 from order_service.last_connections import take_last_connections
+from order_service.log_secrets import secrets_of
 from order_service.logs import configure_logs
 from order_service.settings import load_settings
-from projections.api.own_sockets import bound_send_buffers
+from order_service.telemetry import spans_of
+from projections.api.own_sockets import bound_sending
 from projections.bounds import SEND_BUFFER_BYTES
 
 
@@ -27,20 +30,20 @@ def create() -> Litestar:
     die_with_parent(signal.SIGTERM, parent_pid=os.getppid())
     os.setpgid(0, 0)
     settings = load_settings()
-    configure_logs(settings.production)
-    return build_api(settings, started=_started)
+    configure_logs(settings.production, settings.log_level, secrets_of(settings))
+    return build_api(settings, started=_started, spans=spans_of("api"))
 
 
 def _started(drain: Drain) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, _drain_first(loop, drain))
-    _bound_send_buffers(loop)
+    _bound_sending(loop)
 
 
-def _bound_send_buffers(loop: asyncio.AbstractEventLoop) -> None:
+def _bound_sending(loop: asyncio.AbstractEventLoop) -> None:
     """In the loop's first turn in which granian listens, soon after the app has started: before it answers anybody."""
-    if not bound_send_buffers(SEND_BUFFER_BYTES):
-        loop.call_soon(_bound_send_buffers, loop)
+    if not bound_sending(SEND_BUFFER_BYTES, UNREAD_TIMEOUT_MS):
+        loop.call_soon(_bound_sending, loop)
 
 
 def _drain_first(loop: asyncio.AbstractEventLoop, drain: Drain) -> Callable[[], None]:

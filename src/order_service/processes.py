@@ -11,13 +11,24 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
-from order_service.bounds import API_ALONE_STOP_S, API_LIVE_POLL_S, API_STOP_S, GC_EVERY_OBJECTS, KEEP_ALIVE_MS
+from order_service.bounds import (
+    API_ALONE_STOP_S,
+    API_LIVE_POLL_S,
+    API_STOP_S,
+    GC_EVERY_OBJECTS,
+    KEEP_ALIVE_MS,
+    MAX_BACKLOG,
+    MAX_CONNECTIONS,
+    MAX_HEAD_BYTES,
+)
 from order_service.database import database_that_answers
 from order_service.errors import PartFailed, SettingsError, WrongSetting
 from order_service.listening import ip_address_of, require_free
 from order_service.settings import Address, Settings
 from order_service.supervisor import say_ready, seconds_to_stop
+from order_service.telemetry import spans_of
 
 
 def run_api(settings: Settings) -> None:
@@ -28,7 +39,6 @@ def run_api(settings: Settings) -> None:
     database_that_answers(settings)
     capabilities(settings)
     tls = settings.access.tls
-from order_service.telemetry import spans_of
     threading.Thread(target=_say_ready_once_live, args=(settings.listen, tls is not None), daemon=True).start()
     stop_s = API_ALONE_STOP_S if seconds_to_stop() is None else API_STOP_S
     serve_http("order_service.api_worker:create", settings.listen, stop_s=stop_s, tls=tls)
@@ -41,7 +51,7 @@ def serve_http(
 
     `stop_s` is what requests in flight have after SIGTERM; `tls` are the files of a certificate and its key."""
     from granian import Granian
-    from granian.constants import Interfaces, Loops
+    from granian.constants import HTTPModes, Interfaces, Loops
     from granian.http import HTTP1Settings
 
     certificate, key = tls or (None, None)
@@ -52,8 +62,11 @@ def serve_http(
         port=listen.port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
+        http=HTTPModes.http1,
         websockets=True,
-        http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE_MS),
+        http1_settings=HTTP1Settings(header_read_timeout=KEEP_ALIVE_MS, max_buffer_size=MAX_HEAD_BYTES),
+        backlog=MAX_BACKLOG,
+        backpressure=MAX_CONNECTIONS,
         ssl_cert=certificate,
         ssl_key=key,
         log_enabled=False,
@@ -69,11 +82,15 @@ def run_projector(settings: Settings) -> None:
 
     where = database_that_answers(settings)
     collect_rarely()
+    spans = spans_of("projector")
+    traced: dict[str, Any] = {} if spans is None else {"around": spans.around_batches}
     store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders projector")
     try:
-        run(store, where.direct_url, _stop_on_signals(), say_ready)
+        run(store, where.direct_url, _stop_on_signals(), say_ready, **traced)
     finally:
         store.close()
+        if spans is not None:
+            spans.close()
 
 
 def collect_rarely() -> None:
@@ -82,16 +99,13 @@ def collect_rarely() -> None:
     gc.set_threshold(GC_EVERY_OBJECTS, *gc.get_threshold()[1:])
 
 
-    spans = spans_of("projector")
-    traced: dict[str, Any] = {} if spans is None else {"around": spans.around_batches}
 def run_adapter(settings: Settings) -> None:
     """Raises: SettingsError, UnreachableError. Exits with the adapter's own code: it may want to be started afresh."""
     from uuid_utils.compat import uuid7
 
-    from exchange_adapter.adapter import AdapterConfig, run_adapter
-        if spans is not None:
-            spans.close()
+    from exchange_adapter.adapter import run_adapter
     from exchange_adapter.bounds import END_S, STOP_WAIT_S
+    from exchange_adapter.config import AdapterConfig
     from exchange_adapter.loading import load_venue
     from exchange_adapter.policy import Limits
     from order_service.exchange import capabilities
@@ -107,6 +121,7 @@ def run_adapter(settings: Settings) -> None:
     config = AdapterConfig(
         database_url=where.url,
         direct_url=where.direct_url,
+        amqp_url=settings.amqp_url,
         venue_name=settings.exchange,
         catalogue=settings.catalogue,
         new_id=uuid7,
@@ -119,11 +134,16 @@ def run_adapter(settings: Settings) -> None:
     )
     store = PostgresEventStore(where.url, direct_url=where.direct_url, application_name="orders adapter")
     hints = PostgresHints(where.direct_url, application_name="orders adapter hints")
+    spans = spans_of("adapter")
+    if spans is not None:
+        venue = spans.around_venue(venue, store)
     try:
         code = run_adapter(config, store=store, hints=hints, venue=venue, stop=_stop_on_signals(), ready=say_ready)
     finally:
         hints.close()
         store.close()
+        if spans is not None:
+            spans.close()
     sys.stdout.flush()
     os._exit(code)  # calls that hang keep their threads: nothing waits for them
 
@@ -134,16 +154,11 @@ def run_relay(settings: Settings) -> None:
     from event_relay.relay import run_relay as run
     from orders.eventstore.postgres import PostgresEventStore
     from orders.eventstore.subscription import PostgresHints
-    spans = spans_of("adapter")
-    if spans is not None:
-        venue = spans.around_venue(venue, store)
 
     if not settings.amqp_url:
         raise SettingsError([WrongSetting("AMQP_URL", "names no RabbitMQ: without one there is nothing to relay")])
     where = database_that_answers(settings)
     collect_rarely()
-        if spans is not None:
-            spans.close()
     config = RelayConfig(
         amqp_url=settings.amqp_url,
         direct_url=where.direct_url,

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from order_service.postgres import service_url
 from tests.support.running_service import free_port
 from tests.support.waiting import wait_until
 
@@ -23,15 +24,16 @@ STOP_S = 10.0
 class ApiProcess:
     """Started in a session of its own, like a program on a terminal; on a free port, or on the given one."""
 
-    def __init__(self, folder: Path, database_url: str, port: int | None = None) -> None:
+    def __init__(self, folder: Path, database_url: str, port: int | None = None, **settings: str) -> None:
         self.address = ("127.0.0.1", port or free_port())
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._log = folder / f"api-{self.address[1]}.log"
         environment = {
             **{name: value for name, value in os.environ.items() if name != "EXCHANGE"},
             "BASE_URL": self.url,
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": service_url(database_url),
             "ORDERS_DATA_DIR": str(folder / "data"),
+            **settings,
         }
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -44,6 +46,11 @@ class ApiProcess:
                 start_new_session=True,
             )
         wait_until(self._is_live, within_s=READY_S, what=f"the API; its log: {self._log}")
+
+    @property
+    def log(self) -> str:
+        """All that its processes have written."""
+        return self._log.read_text(errors="replace")
 
     @property
     def worker(self) -> psutil.Process:
@@ -77,8 +84,8 @@ class ApiProcess:
 
 
 @contextmanager
-def api_process(folder: Path, database_url: str) -> Iterator[ApiProcess]:
-    api = ApiProcess(folder, database_url)
+def api_process(folder: Path, database_url: str, **settings: str) -> Iterator[ApiProcess]:
+    api = ApiProcess(folder, database_url, None, **settings)
     try:
         yield api
     finally:

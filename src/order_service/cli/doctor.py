@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from order_service.access_settings import ACCESS_NAMES
 from order_service.bounds import DOCTOR_CHECK_S
@@ -20,6 +21,7 @@ from order_service.cli.findings import Finding
 from order_service.cli.output import JSON_OPTION, print_json, print_rows
 from order_service.cli.program import DONE, FAILED, UNREACHABLE
 from order_service.errors import SettingsError
+from order_service.log_secrets import secrets_of
 from order_service.settings import Settings, load_settings
 
 Check = Callable[[Settings], Iterable[Finding]]
@@ -96,7 +98,9 @@ def run_checks(
     futures = [future for future in running.values() if future is not None]
     late = wait(futures, timeout=within_s).not_done
     pool.shutdown(wait=False, cancel_futures=True)
-    return [finding for name, future in running.items() for finding in _found(name, future, within_s)], bool(late)
+    found = [finding for name, future in running.items() for finding in _found(name, future, within_s)]
+    secrets = secrets_of(settings)  # what foreign code raises may quote anything
+    return [structs.replace(one, found=secrets.hidden_in(one.found)) for one in found], bool(late)
 
 
 def _all_of(check: Check, settings: Settings) -> list[Finding]:

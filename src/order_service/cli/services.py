@@ -108,10 +108,11 @@ def _is_given(context: click.Context, option: str) -> bool:
 
 def _checked() -> Settings:
     """For a part that runs alone: its settings, and its log lines."""
+    from order_service.log_secrets import secrets_of
     from order_service.logs import configure_logs
 
     settings = load_settings()
-    configure_logs(settings.production)
+    configure_logs(settings.production, settings.log_level, secrets_of(settings))
     return settings
 
 

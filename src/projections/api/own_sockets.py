@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,14 +22,18 @@ log = logging.getLogger(__name__)
 _Peer = tuple[str, int]
 
 
-def bound_send_buffers(size_bytes: int) -> bool:
-    """Bounds what the kernel keeps for each connection that is accepted from now on; else it grows to megabytes before
-    a client that does not read can be told from one that does. False where this process does not listen (yet)."""
+def bound_sending(size_bytes: int, unread_timeout_ms: int) -> bool:
+    """Bounds what the kernel keeps for each connection that is accepted from now on, which else grows to megabytes
+    before a client that does not read can be told from one that does; and how long such a client stays connected of
+    whom nobody else takes leave: nothing was taken for so long (TCP_USER_TIMEOUT, tcp(7); Linux only). False where this
+    process does not listen (yet)."""
     found = False
     for own in tcp_sockets():
         with suppress(OSError):
             if own.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size_bytes)
+                if sys.platform == "linux":
+                    own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, unread_timeout_ms)
                 found = True
     return found
 
