@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from order_service.postgres import service_url
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import Checkpoint
@@ -167,7 +168,7 @@ def test_what_an_interrupted_rebuild_left_is_begun_afresh_where_it_is_not_whole(
     database_url: str, store: PostgresEventStore, desk: TradingDesk, damage: str
 ) -> None:
     follow(database_url, TRADES, store)
-    with rebuilding(TRADES, store, database_url) as rebuild:
+    with rebuilding(TRADES, store, service_url(database_url)) as rebuild:
         rebuild.fill_as_of(3)
     with psycopg.connect(database_url) as connection:
         connection.execute(f"alter schema {as_of(TRADES)} rename to {shadow_of(TRADES)}".encode())

@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from order_service.postgres import service_url
 from orders.eventstore.postgres import PostgresEventStore
 from projections.errors import VerifyRunning
 from projections.order_status import ORDER_STATUS
@@ -197,7 +198,7 @@ def test_what_cannot_be_compared_is_a_finding_of_that_projection_alone(
     store: PostgresEventStore, orders: list[UUID], database_url: str
 ) -> None:
     with verifying(database_url, store, Silent()) as verification:
-        execute(database_url, "revoke select on projection_trades.fills from current_user")
+        execute(service_url(database_url), "revoke select on projection_trades.fills from current_user")
         (finding,) = verification.verify(TRADES).findings
         assert finding.what == "not_compared"
         assert "permission denied" in finding.text

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from order_service.postgres import service_url
 from order_service.supervisor import READY_FD
 
 STOP_S = 10.0  # the contract's bound
@@ -23,7 +24,7 @@ class ProjectorProcess:
 
     def __init__(self, database_url: str, log: Path, **settings: str) -> None:
         self._settings = settings
-        self._url = database_url
+        self._url = service_url(database_url)
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = -1

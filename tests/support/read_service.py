@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from order_service.encoded_slashes import encoded_slashes_kept
 from order_service.head_requests import head_as_get
+from order_service.postgres import service_url
 from order_service.problem_details import problem_handlers
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.domain.instruments import BUILT_IN
@@ -39,7 +40,7 @@ def projecting(
     store: EventStore, url: str, projections: Sequence[Projection] = PROJECTIONS, *, hints: Hints | None = None
 ) -> Iterator[threading.Event]:
     """A projector in a thread, stopped at the end, or earlier by the event."""
-    stop, ready = threading.Event(), threading.Event()
+    stop, ready, url = threading.Event(), threading.Event(), service_url(url)
     options = {"hints": hints, "projections": projections}
     thread = threading.Thread(target=run_projector, args=(store, url, stop, ready.set), kwargs=options)
     thread.start()
@@ -94,8 +95,9 @@ def wrong_fields(answer: httpx.Response) -> list[str]:
 
 @asynccontextmanager
 async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIterator[ReadService]:
-    """The routes over a migrated database, without a projector; the log is in `store`, if there is one."""
-    threads = ThreadPoolExecutor(4)
+    """The routes over a migrated database, without a projector; the log is in `store`, if there is one. It has the
+    rights of the running parts."""
+    threads, url = ThreadPoolExecutor(4), service_url(url)
     store = PostgresEventStore(url) if store is None else store
     service: ReadService
 

@@ -5,6 +5,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from order_service.postgres import service_url
 from orders.eventstore.port import EventStore
 from orders.follower import Checkpoint, read_checkpoint
 from projections.digest import StateDigest, state_digest
@@ -17,7 +18,7 @@ from projections.tables import apply_to, make_tables, reached
 def follow(url: str, projection: Projection, store: EventStore, *, to: int | None = None) -> int:
     """Brings the live tables to the end of the log, or to a position, as a follower does; where they are then."""
     to = store.head() if to is None else to
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(service_url(url), autocommit=True) as connection:
         make_tables(connection, projection)
         with connection.transaction(), connection.cursor() as cursor:
             after = reached(cursor, projection.schema)
@@ -28,7 +29,7 @@ def follow(url: str, projection: Projection, store: EventStore, *, to: int | Non
 
 
 def replay(url: str, projection: Projection, store: EventStore, **options: Any) -> Rebuilt:
-    with rebuilding(projection, store, url, pace=FAST, **options) as rebuild:
+    with rebuilding(projection, store, service_url(url), pace=FAST, **options) as rebuild:
         return rebuild.replay()
 
 

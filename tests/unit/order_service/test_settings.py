@@ -13,6 +13,7 @@ import pytest
 from order_service.access_settings import ACCESS_NAMES, AccessSettings
 from order_service.catalogue_file import read_catalogue
 from order_service.errors import SettingsError
+from order_service.rate_settings import Rates
 from order_service.settings import NAMES, Address, Settings, default_data_dir, load_settings
 from orders.domain.instruments import BUILT_IN
 
@@ -37,9 +38,11 @@ def test_without_any_setting_everything_has_the_contracts_default() -> None:
         listen=Address("127.0.0.1", 8000),
         trusted_proxy="",
         access=AccessSettings(),
+        rates=Rates(),
         environment="development",
         database_url="",
         database_direct_url="",
+        database_owner_url="",
         log_level="info",
         data_dir=default_data_dir(),
         amqp_url="",
@@ -131,6 +134,8 @@ REFUSED = [
     ("LISTEN", "127.0.0.1:70000"),
     ("LISTEN", "0.0.0.0:8000"),
     ("TRUSTED_PROXY", "proxy"),
+    ("RATE_LIMIT_ORDERS_PER_S", "many"),
+    ("RATE_LIMIT_READS_PER_S", "-1"),
     ("ENVIRONMENT", "prod"),
     ("ENVIRONMENT", "Production"),
     ("DATABASE_URL", f"mysql://u:{SECRET}@db/orders"),
@@ -140,6 +145,7 @@ REFUSED = [
     ("DATABASE_URL", f"postgresql://u:{SECRET}@db/orders?no_such_option=1"),
     ("LOG_LEVEL", "INFO"),
     ("DATABASE_DIRECT_URL", f"http://u:{SECRET}@db"),
+    ("DATABASE_OWNER_URL", f"http://u:{SECRET}@db"),
     ("ORDERS_DATA_DIR", "~nobody-of-this-name/orders"),
     ("ORDERS_DATA_DIR", "/" + "x" * 100),
     ("AMQP_URL", f"http://u:{SECRET}@127.0.0.1/"),

@@ -252,6 +252,7 @@ def test_a_database_in_use_shows_followers_and_orders_that_are_held_up(
     assert states(fresh) == {
         "database": fresh[0].state,
         "schema": "well",
+        "database role": "well",
         **dict.fromkeys(names, "wrong"),
         "hash chain": "well",
         "orders": "well",
