@@ -20,13 +20,22 @@ STOP_S = 10.0
 
 
 class Nginx:
-    """It runs when it has been made."""
+    """It runs when it has been made. `certificate` and its key, if there are any, are served by `tls.conf`."""
 
-    def __init__(self, folder: Path, api_ports: Sequence[int], *, upstream: str = "upstream.conf") -> None:
-        self.port = free_port()
+    def __init__(
+        self,
+        folder: Path,
+        api_ports: Sequence[int],
+        *,
+        upstream: str = "upstream.conf",
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        self.port, self.tls_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "nginx.log"
         self._write_configuration(folder, api_ports, upstream)
+        if certificate is not None:
+            self._serve_tls(folder, *certificate)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [nginx_program(), "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf", "-g", _as_this_account()],
@@ -40,7 +49,9 @@ class Nginx:
         """The shipped one, with the addresses that are free here."""
         for path in SHIPPED.glob("*.conf"):
             text = path.read_text(encoding="utf-8").replace("/tmp/", f"{folder}/")
-            (folder / path.name).write_text(text.replace("listen 8080", f"listen 127.0.0.1:{self.port}"))
+            for default, port in ((8080, self.port), (8443, self.tls_port)):
+                text = text.replace(f"listen {default}", f"listen 127.0.0.1:{port}")
+            (folder / path.name).write_text(text)
         servers = iter(api_ports)
         text = re.sub(
             r"^(\s*server )\S+?(?: resolve)?( max_fails)",
@@ -50,6 +61,15 @@ class Nginx:
         )
         assert next(servers, None) is None, text
         (folder / "upstream.conf").write_text(text)
+
+    @staticmethod
+    def _serve_tls(folder: Path, certificate: Path, key: Path) -> None:
+        """As its first lines say."""
+        (folder / "tls").mkdir()
+        shutil.copy(certificate, folder / "tls/certificate.pem")
+        shutil.copy(key, folder / "tls/key.pem")
+        main = folder / "nginx.conf"
+        main.write_text(main.read_text().replace("include server.conf;", "include tls.conf;"))
 
     def tail(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
@@ -80,8 +100,10 @@ def _as_this_account() -> str:
 
 
 @contextmanager
-def running_nginx(folder: Path, api_ports: Sequence[int]) -> Iterator[Nginx]:
-    nginx = Nginx(folder, api_ports)
+def running_nginx(
+    folder: Path, api_ports: Sequence[int], certificate: tuple[Path, Path] | None = None
+) -> Iterator[Nginx]:
+    nginx = Nginx(folder, api_ports, certificate=certificate)
     try:
         yield nginx
     finally:

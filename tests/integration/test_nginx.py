@@ -1,0 +1,132 @@
+"""nginx as it is shipped, before servers of the test's own: what it passes on, what it repeats, what it never does."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from tests.support.certificates import certificate
+from tests.support.nginx import Nginx, running_nginx
+from tests.support.running_service import free_port
+
+REQUESTS = 8
+
+
+class Upstream(ThreadingHTTPServer):
+    """Takes every request, notes it, and answers 200; `breaks`: it takes the request and is gone."""
+
+    breaks = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.taken: list[tuple[str, dict[str, str]]] = []
+        self._thread = Thread(target=self.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def end(self) -> None:
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Upstream
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.taken.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
+        if not self.server.breaks:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    do_POST = do_PATCH = do_GET
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def upstreams() -> Iterator[list[Upstream]]:
+    with ExitStack() as stack:
+        servers = [Upstream() for _ in range(2)]
+        for server in servers:
+            stack.callback(server.end)
+        yield servers
+
+
+@pytest.fixture
+def nginx(tmp_path: Path, upstreams: list[Upstream]) -> Iterator[Nginx]:
+    with running_nginx(tmp_path, [server.port for server in upstreams]) as nginx:
+        for server in upstreams:
+            server.taken.clear()
+        yield nginx
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_was_sent_and_may_have_been_taken_is_not_repeated(
+    nginx: Nginx, upstreams: list[Upstream], method: str
+) -> None:
+    upstreams[0].breaks = True
+    answers = [httpx.request(method, nginx.url, content=b"{}", trust_env=False) for _ in range(REQUESTS)]
+    lost = [answer for answer in answers if answer.status_code == 502]
+    assert len(lost) == len(upstreams[0].taken) > 0
+    assert sum(len(server.taken) for server in upstreams) == REQUESTS
+    assert lost[0].headers["content-type"] == "application/problem+json"
+    assert lost[0].headers["retry-after"] == "1"
+    assert "Repeat it with the same key" in lost[0].json()["detail"]
+
+
+def test_a_read_is_repeated_at_the_other_process(nginx: Nginx, upstreams: list[Upstream]) -> None:
+    upstreams[0].breaks = True
+    assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(REQUESTS)} == {200}
+    assert upstreams[0].taken
+
+
+def test_a_process_that_refuses_connections_fails_no_request(tmp_path: Path, upstreams: list[Upstream]) -> None:
+    with running_nginx(tmp_path, [free_port(), upstreams[0].port]) as nginx:
+        assert {httpx.post(nginx.url, trust_env=False).status_code for _ in range(REQUESTS)} == {200}
+
+
+def test_the_api_is_told_who_asks_and_not_what_the_client_says_of_itself(
+    nginx: Nginx, upstreams: list[Upstream]
+) -> None:
+    claims = {"X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "https", "Host": "orders.example:8443"}
+    httpx.get(nginx.url, headers=claims, trust_env=False)
+    httpx.get(f"{nginx.url}/ws", headers={"Connection": "Upgrade", "Upgrade": "websocket"}, trust_env=False)
+    (_, asked), (_, upgrade) = [one for server in upstreams for one in server.taken][:2]
+    if "upgrade" in asked:
+        asked, upgrade = upgrade, asked
+    told = {name: asked.get(name) for name in ("host", "x-forwarded-for", "x-forwarded-proto", "connection")}
+    assert told == {
+        "host": "orders.example:8443",
+        "x-forwarded-for": "127.0.0.1",
+        "x-forwarded-proto": "http",
+        "connection": "close",
+    }
+    assert (upgrade["connection"], upgrade["upgrade"]) == ("upgrade", "websocket")
+
+
+def test_with_tls_it_serves_over_https_and_sends_others_there(tmp_path: Path, upstreams: list[Upstream]) -> None:
+    (tmp_path / "own").mkdir()
+    files = certificate(tmp_path / "own")
+    mine = Path(files["TLS_CERTIFICATE"]), Path(files["TLS_KEY"])
+    with running_nginx(tmp_path, [server.port for server in upstreams], mine) as nginx:
+        trusted = ssl.create_default_context(cafile=mine[0])
+        secure = httpx.get(f"https://localhost:{nginx.tls_port}/orders", verify=trusted, trust_env=False)
+        plain = httpx.post(f"{nginx.url}/orders", trust_env=False)
+    assert (secure.status_code, plain.status_code) == (200, 308)
+    assert plain.headers["location"] == "https://127.0.0.1/orders"
+    ((_, headers),) = [one for server in upstreams for one in server.taken]
+    assert headers["x-forwarded-proto"] == "https"
