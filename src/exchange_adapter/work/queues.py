@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import cast
 
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aiormq import Channel
@@ -134,8 +135,7 @@ class _Consumers:
         """Raises BrokerAway where the broker has ended a consumer: the client forgets it then, and tells nobody."""
         if self._answering.done():
             self._answering.result()
-        channel = await self._channel.get_underlay_channel()
-        assert isinstance(channel, Channel)
+        channel = cast(Channel, await self._channel.get_underlay_channel())
         if any(tag not in channel.consumers for tag in self._tags.values()):
             raise BrokerAway("it has ended the consumer of a queue: the queue was deleted, or its node is going down")
 
