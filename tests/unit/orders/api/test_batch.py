@@ -122,6 +122,8 @@ async def test_a_key_that_named_an_order_before_finds_it(service: CommandService
     found = await results(service, keyed("k"), keyed("k", quantity=11), keyed("k", symbol="GONE"), keyed("l"))
     assert [one["status"] for one in found] == [200, 409, 409, 201]
     assert found[0]["order"] == first
+    (refused,) = await results(service, keyed("k", symbol="GONE"))
+    assert refused["status"] == 409
     assert store.head() == 2
 
 
