@@ -143,7 +143,9 @@ def scenario_named(name: str, path: Path = FILE) -> Scenario:
 def shortened(scenario: Scenario, seconds: float) -> Scenario:
     """The same in `seconds`: every phase, and its outage with it, shrinks by the same factor, and the rate stays."""
     factor = seconds / scenario.seconds
-    return msgspec.structs.replace(scenario, phases=[_shorter(phase, factor) for phase in scenario.phases])
+    phases = [_shorter(phase, factor) for phase in scenario.phases]
+    about = f"{scenario.about} Here in {seconds:g} s instead of {scenario.seconds:g}."
+    return msgspec.structs.replace(scenario, phases=phases, about=about)
 
 
 def _shorter(phase: Phase, factor: float) -> Phase:

@@ -1,0 +1,3 @@
+export function setTimeout(then) {
+  then();
+}
