@@ -82,7 +82,7 @@ async def test_nothing_else_answers_who_shows_nothing(service: AccessService) ->
     [
         "Bearer orders_aaaaaaaaaaaa_" + "A" * 43,
         "Bearer nonsense",
-        "Bearer ",
+        "Bearer",
         "Basic YWxpY2U6c2VjcmV0",
         "orders_aaaaaaaaaaaa_" + "A" * 43,
     ],
