@@ -114,8 +114,8 @@ async def test_work_goes_over_tls_to_a_broker_whose_certificate_is_known(rabbit:
     assert isinstance(await refusal(unknown), BrokerAway)
 
 
-async def test_a_refusal_says_in_a_line_what_is_wrong(rabbit: Rabbit, amqp_url: str) -> None:
-    vhost = amqp_url.rpartition("/")[2]
+async def test_a_refusal_says_in_a_line_what_is_wrong(rabbit: Rabbit, module_amqp_url: str, module_vhost: str) -> None:
+    vhost = module_vhost
     rabbit.add_user("reader", "secret")
     wrong_password = await refusal(rabbit.url(vhost, password="wrong"))
     no_vhost = await refusal(rabbit.url("nowhere"))
@@ -131,6 +131,10 @@ async def test_a_refusal_says_in_a_line_what_is_wrong(rabbit: Rabbit, amqp_url: 
         assert isinstance(refused, BrokerRefuses)
         assert words in str(refused)
         assert "secret" not in str(refused)
+    ours = r"^orders\."
+    rabbit.permit(vhost, "reader", configure=ours, write=ours, read=ours)
+    async with session(rabbit.url(vhost, user="reader", password="secret")) as opened:
+        await opened.publish(WORK_EXCHANGE, [work()])
 
 
 async def test_a_queue_that_was_declared_otherwise_is_named(amqp_url: str) -> None:
