@@ -108,7 +108,8 @@ def test_the_how_to_page_does_what_it_says(service: RunningService, capsys: pyte
     code = "\n".join(blocks).replace("http://127.0.0.1:8000", service.url)
     exec(compile(code, PAGE, "exec"), {"__name__": "page"})
     said = capsys.readouterr().out
-    for words in ("20 done", "Canceled done", "Placed then, Canceled now", "must be greater than zero", "3 orders"):
+    words_of_page = ("20 done", "Canceled done", "Placed then, Canceled now", "must be greater than zero", "3 orders")
+    for words in (*words_of_page, "refused: Quantity must be greater than zero"):
         assert words in said, said
 
 
