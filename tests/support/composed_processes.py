@@ -17,7 +17,7 @@ from tests.support.running_service import free_port
 from tests.support.waiting import wait_until
 
 READY_S = 60.0
-TESTS_S = 100.0
+TESTS_S = 180.0
 STOP_S = 20.0
 
 
