@@ -18,6 +18,7 @@ from order_service.asgi import ApiParts, create_app
 from order_service.health import Check, Health
 from order_service.metrics import Metrics
 from order_service.problem_details import Problem
+from order_service.rate_settings import Rates
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS
 from orders.api.routes import command_routes
@@ -83,6 +84,7 @@ async def command_service(
     append_timeout_s: float = APPEND_TIMEOUT_S,
     followed: EventStore | None = None,
     checks: Mapping[str, Check] | None = None,
+    rates: Rates | None = None,
 ) -> AsyncIterator[CommandService]:
     """`followed` is where the live log is read from, if that is another way to the same log."""
     threads = ThreadPoolExecutor(4)
@@ -104,6 +106,7 @@ async def command_service(
             metrics=Metrics(),
             lifespan=lambda app: nullcontext(),
             position=lambda: writer.last_position,
+            rates=rates or Rates(),
         )
     )
     writer.start()

@@ -16,7 +16,9 @@ from order_service.problem_details import Problems
 from order_service.rate_limits import Rate, RateLimits
 from order_service.rate_settings import RATE_NAMES, Rates, checked_rates
 from order_service.security.principal import Principal
+from orders.eventstore.memory import MemoryEventStore
 from orders.http import COST
+from tests.support.command_service import EURUSD, command_service
 
 pytestmark = pytest.mark.anyio
 
@@ -192,3 +194,17 @@ async def test_a_batch_counts_its_orders(clock: Clock) -> None:
         after = await http.post("/orders")
     assert batch.headers["ratelimit"] == '"orders";r=0;t=3'
     assert (after.status_code, after.headers["retry-after"]) == (429, "3")
+
+
+async def test_the_real_batch_counts_what_is_in_it_and_one_order_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a rate so slow that the test's own time is nothing."""
+    monkeypatch.setattr(rate_limits, "RATE_BURST_S", 1_000.0)
+    store = MemoryEventStore()
+    async with command_service(store, store.hints, rates=Rates(orders_per_s=0.01)) as service:
+        batch = await service.http.post("/orders/batch", json={"orders": [EURUSD] * 6})
+        order = await service.http.post("/orders", json=EURUSD)
+        refused = [await service.http.post("/orders", json=EURUSD) for _ in range(8)][-1]
+    assert (batch.status_code, batch.headers["ratelimit"]) == (200, '"orders";r=4;t=600')
+    assert order.headers["ratelimit"] == '"orders";r=3;t=700'
+    assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
+    assert len(store.read_log(after=0, limit=100)) <= 10, "what is refused has done nothing"
