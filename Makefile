@@ -13,7 +13,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # What pytest is given beside the defaults, for example: make test ARGS='-k cancel'
 ARGS ?=
-CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-k6 check-deploy
+CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-openapi check-k6 check-deploy
 
 .PHONY: run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
@@ -31,7 +31,7 @@ test-domain: install-dev ## hold the domain's branch coverage to its bound
 	  --cov=orders.domain --cov-report=term-missing --cov-report=json:.coverage.json
 	@$(BIN)/python -m tests.support.branch_coverage .coverage.json
 
-check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI, k6 script, deployment; `make -k check` shows all findings
+check: $(CHECKS) ## format, lint, types, import rules, tidy, AsyncAPI, OpenAPI, k6 script, deployment; `make -k check` shows all findings
 check-format: install-dev
 	@$(BIN)/ruff format --check --output-format concise . || { echo "error: the files above are not formatted; make fmt does it"; exit 1; }
 check-lint: install-dev
@@ -50,6 +50,10 @@ check-deploy: install-dev
 # By the validator of the AsyncAPI project, which exists for Node.js only.
 check-asyncapi:
 	@exec requirements/node/install node requirements/node/check_asyncapi.mjs docs/reference/asyncapi.json
+# By Spectral, with the rules of .spectral.yaml; what is not asked for it sends nowhere.
+check-openapi:
+	@exec requirements/node/install requirements/node/node_modules/.bin/spectral lint docs/reference/openapi.json \
+	  --ruleset .spectral.yaml --fail-severity warn --quiet
 # The TypeScript compiler, with k6's own types.
 check-k6:
 	@exec requirements/node/install requirements/node/node_modules/.bin/tsc --project load/tsconfig.json

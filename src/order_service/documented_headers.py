@@ -10,6 +10,7 @@ from typing import Any
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import OpenAPI
 
+from order_service.documented_paths import with_paths
 from order_service.problem_details import MEDIA_TYPE
 from order_service.security.documentation import DocumentedAccess
 from orders.api.tracing import TRACE_HEADER
@@ -54,7 +55,7 @@ class _Documented(OpenAPI):
         self.access = DocumentedAccess()  # no field: it is no part of the document
 
     def to_schema(self) -> dict[str, Any]:
-        return with_headers(self.access.told_in(super().to_schema()))
+        return with_headers(self.access.told_in(with_paths(super().to_schema())))
 
 
 def with_headers(document: dict[str, Any]) -> dict[str, Any]:
