@@ -11,7 +11,7 @@ from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from order_service.bounds import BODY_TIMEOUT_S, MAX_PARAMETERS, MAX_PATH_BYTES, MAX_QUERY_BYTES
 
@@ -52,7 +52,7 @@ class _Body:
             self._deadline = asyncio.get_running_loop().time() + self._timeout_s
         try:
             async with asyncio.timeout_at(self._deadline):
-                message: Message = await self._receive()
+                message: Any = await self._receive()
         except TimeoutError:
             detail = f"The body did not arrive within {self._timeout_s:g} s"
             raise HTTPException(

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 _FOR_ALL = [
     (b"x-content-type-options", b"nosniff"),
@@ -49,7 +49,7 @@ class _Sending:
         self._send = send
         self._page_start: Any = None
 
-    async def send(self, message: Message | Any) -> None:
+    async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": self._with_headers(list(message["headers"]))}
             if not any(name == b"content-security-policy" for name, _ in message["headers"]):

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from order_service.postgres import running_url
+from tests.support.postgres import value
 from tests.support.processes import has_ended
 from tests.support.running_service import ROOT, RunningService, free_port, running_service
 from tests.support.waiting import wait_until
@@ -31,6 +33,18 @@ def test_it_says_where_it_listens_and_what_to_try(service: RunningService) -> No
     said = wait_until(lambda: service.tail() if "Ctrl-C" in service.tail() else "", what="the greeting")
     for words in (f"listens on {service.url}", "curl", "watch", "/docs", "Ctrl-C"):
         assert words in said
+
+
+def test_every_part_works_as_the_database_role_that_can_change_no_event(service: RunningService) -> None:
+    order = service.place()
+    assert service.wait_for(order["id"], status="Executed")
+    owner_url = running_url(service.folder / "data")
+    assert owner_url is not None
+    parts = "select string_agg(distinct split_part(application_name, ' ', 2), ' ') from pg_stat_activity"
+    at_work = str(value(owner_url, f"{parts} where usename = 'orders_service'")).split()
+    assert set(at_work) >= {"adapter", "api", "projector"}
+    others = "select count(*) from pg_stat_activity where usename <> 'orders_service' and pid <> pg_backend_pid()"
+    assert value(owner_url, f"{others} and backend_type = 'client backend'") == 0
 
 
 @pytest.mark.parametrize("name", PARTS)

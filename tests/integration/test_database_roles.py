@@ -59,16 +59,16 @@ def parts_url(database_url: str) -> str:
 @pytest.mark.parametrize("statement", FORBIDDEN)
 @pytest.mark.parametrize(("table", "column"), [("order_events", "state"), ("hash_chain", "hash")])
 def test_the_parts_have_no_right_to_change_the_log_or_its_chain(
-    parts_url: str, statement: str, table: str, column: str
+    module_database_url: str, statement: str, table: str, column: str
 ) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        execute(parts_url, statement.format(table=table, column=column))
+        execute(service_url(module_database_url), statement.format(table=table, column=column))
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN_AT_ALL)
-def test_nor_to_change_the_schema_or_themselves(parts_url: str, statement: str) -> None:
+def test_nor_to_change_the_schema_or_themselves(module_database_url: str, statement: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        execute(parts_url, statement)
+        execute(service_url(module_database_url), statement)
 
 
 def test_the_parts_append_follow_chain_and_rebuild_with_the_rights_they_have(parts_url: str) -> None:
