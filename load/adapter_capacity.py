@@ -8,7 +8,6 @@ is killed with SIGKILL, and it is measured when others own its shards and consum
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import psycopg
 from msgspec import Struct
 from uuid_utils.compat import uuid7
 
-from load.results import REPORTS, conclude, machine, number_from
+from load.results import arguments_of, conclude, machine, number_from
 from load.servers import STOP_S, ServerFailed, embedded_database, temporary_folder
 from orders.domain import commands as c
 from orders.domain.decide import decide
@@ -69,6 +68,7 @@ class Run(Struct, frozen=True, kw_only=True):
 class Report(Struct, frozen=True, kw_only=True):
     at: datetime
     machine: dict[str, str]
+    load: float  # average at the start: what else ran
     plan: Plan
     runs: list[Run]
 
@@ -79,25 +79,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
-    default = Plan()
-    parser = argparse.ArgumentParser(prog="make bench-adapters", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--adapters", type=number_from(int, 1, 16), nargs="+", default=default.adapters)
-    parser.add_argument("--seconds", type=number_from(float, 1, 600), default=default.seconds, help="of each count")
-    parser.add_argument("--calls", type=number_from(int, 1, 500), default=default.calls, help="in flight in each")
-    parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of the JSON report")
+    plan = Plan()
+    parser = arguments_of("make bench-adapters", __doc__)
+    parser.add_argument("--adapters", type=number_from(int, 1, 16), nargs="+", default=plan.adapters)
+    parser.add_argument("--seconds", type=number_from(float, 1, 600), default=plan.seconds, help="of each count")
+    parser.add_argument("--calls", type=number_from(int, 1, 500), default=plan.calls, help="in flight in each")
     given = parser.parse_args(arguments)
-    return Plan(adapters=tuple(given.adapters), seconds=given.seconds, calls=given.calls), given.reports
+    return Plan(adapters=tuple(given.adapters), seconds=given.seconds, calls=given.calls), given.folder
 
 
 def measure(plan: Plan) -> Report:
     """Raises ServerFailed."""
+    load = os.getloadavg()[0]
     with own_node() as node:
         runs = [
             _run(plan, transport, adapters, fresh_vhost(node) if transport == "rabbitmq" else "")
             for adapters in plan.adapters
             for transport in TRANSPORTS
         ]
-    return Report(at=datetime.now(UTC), machine=machine(), plan=plan, runs=runs)
+    return Report(at=datetime.now(UTC), machine=machine(), load=load, plan=plan, runs=runs)
 
 
 def _run(plan: Plan, transport: str, adapters: int, amqp_url: str) -> Run:
@@ -226,7 +226,7 @@ def table(report: Report) -> str:
     for run in report.runs:
         taken = "" if run.taken_over_s is None else f"{run.taken_over_s:.1f} s"
         lines.append(f"{run.adapters:<10}{run.transport:12}{run.orders_per_s:>10.1f}{taken:>32}")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"load average at the start {report.load:.1f}; nothing is pinned"])
 
 
 if __name__ == "__main__":

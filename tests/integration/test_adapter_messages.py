@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from aio_pika.abc import AbstractChannel
 
-from exchange_adapter.bounds import SWEEP_S
+from exchange_adapter.work import feeder
 from orders.broker.topology import WORK_EXCHANGE
 from orders.domain.order import Order
 from orders.domain.values import Delivery
@@ -21,6 +21,7 @@ from tests.support.waiting import wait_until
 from tests.support.work_transport import Transport, hints_taken, over_rabbitmq, queues_consumed, undecodable_messages
 
 STOP_S = 7.0  # for calls 5 s, for the rest 2 s
+QUICK_SWEEP_S = 1.0  # instead of 5, so that the test is not long
 OFTEN = 25  # RabbitMQ 4 makes a dead letter of what was returned 20 times, unless it is told otherwise
 
 
@@ -117,16 +118,17 @@ def test_it_comes_back_by_itself_when_its_queues_are_deleted_or_its_connection_i
     assert venue.submits([*first, *second]) == [1] * 128
 
 
-def test_a_broker_that_hangs_delays_orders_by_seconds_and_holds_up_no_stop(
-    fragile_rabbit: Rabbit, database_url: str, client: Client
+def test_a_broker_that_hangs_delays_orders_by_two_sweeps_at_most_and_holds_up_no_stop(
+    fragile_rabbit: Rabbit, database_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(feeder, "SWEEP_S", QUICK_SWEEP_S)
     venue = RecordingVenue()
     amqp_url = fragile_rabbit.url(fragile_rabbit.add_vhost())
     with over_rabbitmq(amqp_url, database_url) as transport:
         with working(database_url, venue, transport):
             fragile_rabbit.freeze()
             order_ids = client.place(64)
-            client.wait_for(order_ids, acked, within_s=2 * SWEEP_S + 2)
+            client.wait_for(order_ids, acked, within_s=2 * QUICK_SWEEP_S + 3)
             stopped_at = time.monotonic()
         assert time.monotonic() - stopped_at < STOP_S
         fragile_rabbit.thaw()

@@ -7,8 +7,10 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from exchange_adapter.work.duty import Duty
+from exchange_adapter.work.in_hand import Verdict
 from exchange_adapter.work.window import DutyWindow, Entry
 from orders.domain.values import Delivery
+from tests.support.messages import Delivered, naming
 
 
 def duty(since: int, *, version: int = 1, delivery: Delivery = Delivery.QUEUED, shard: int = 0) -> Duty:
@@ -193,3 +195,72 @@ def test_it_is_hungry_when_few_are_left() -> None:
     shelf.remove([UUID(int=1)])
     assert shelf.hungry
     assert taken(shelf) == 2
+
+
+def named(shelf: DutyWindow, one: Duty) -> Delivered:
+    message = naming(one.order_id)
+    message.work.names(1)
+    assert shelf.put_named(one, message.work)
+    return message
+
+
+def test_a_message_is_done_when_its_order_was_looked_at_as_new_as_it_said() -> None:
+    shelf = window(duty(1))
+    entry = shelf.take(0.0)
+    assert entry is not None
+    first, second = named(shelf, duty(1)), named(shelf, duty(1, version=3))
+    entry.looked_at(2)
+    assert (first.verdict, second.verdict) == (Verdict.DONE, None)
+    shelf.finish(entry, 2)
+    again = shelf.take(0.0)
+    assert again is entry, "what changed meanwhile is due again"
+    shelf.finish(entry, 3)
+    assert second.verdict is Verdict.DONE
+
+
+def test_a_message_does_not_wait_for_an_order_that_waits_for_its_time() -> None:
+    shelf = window(duty(1))
+    entry = shelf.take(0.0)
+    assert entry is not None
+    shelf.put_back(entry, 30.0, 1)
+    assert named(shelf, duty(1)).verdict is Verdict.DONE
+    assert taken(shelf) is None, "its time has not come"
+    assert named(shelf, duty(1, version=2)).verdict is None
+    assert taken(shelf) == 1, "what is new does not wait"
+
+
+def test_a_full_window_takes_what_a_message_names_once_there_is_room() -> None:
+    shelf = window(duty(1), duty(2), limit=2)
+    message = naming(duty(3).order_id)
+    message.work.names(1)
+    assert not shelf.put_named(duty(3), message.work)
+    entry = shelf.take(0.0)
+    assert entry is not None
+    shelf.finish(entry, 1)
+    assert shelf.put_named(duty(3), message.work)
+    assert message.verdict is None
+    assert len(shelf) == 2
+
+
+def test_who_leaves_the_window_for_the_table_or_is_settled_there_leaves_no_message_behind() -> None:
+    shelf = window(duty(1), duty(2), limit=2)
+    first, second = shelf.take(0.0), shelf.take(0.0)
+    assert first is not None
+    assert second is not None
+    messages = [named(shelf, duty(1, version=2)), named(shelf, duty(2, version=2))]
+    for entry in (first, second):
+        shelf.put_back(entry, 30.0, 2)
+    shelf.remove([duty(1).order_id])
+    shelf.put([duty(3)])
+    shelf.make_room([duty(4)])
+    assert [message.verdict for message in messages] == [Verdict.DONE] * 2
+
+
+def test_an_order_keeps_no_message_whose_connection_is_lost() -> None:
+    shelf = window(duty(1))
+    for _ in range(5):
+        named(shelf, duty(1)).work.lose()
+    last = named(shelf, duty(1))
+    entry = shelf.take(0.0)
+    assert entry is not None
+    assert [message for _, message in entry.named_by] == [last.work]
