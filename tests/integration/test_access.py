@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from litestar.routes import HTTPRoute
 from websockets.exceptions import InvalidStatus
 
+from order_service.security.access import STREAM
 from order_service.security.documentation import NamedScope, named_scopes
 from order_service.security.principal import PUBLIC
-from tests.support.access_service import SCOPES, AccessService, access_service, closing, token
+from tests.support.access_service import SCOPES, AccessService, access_service, closing, showing, token
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -221,6 +223,35 @@ async def test_a_socket_tells_of_its_own_accounts_orders_only(service: AccessSer
                 told[account].append(str(await socket.recv()))
     assert any(str(service.alices) in text for text in told["alice"])
     assert not any(str(service.alices) in text or "alices-key" in text for text in told["bob"])
+
+
+async def test_an_endless_answer_tells_of_its_own_accounts_orders_only(service: AccessService) -> None:
+    handlers = [
+        (route, one) for route in service.app.routes if isinstance(route, HTTPRoute) for one in route.route_handlers
+    ]
+    endless = {route.path for route, handler in handlers if handler.media_type == "text/event-stream"}
+    assert endless == ENDLESS
+    assert endless == {
+        route.path for route, handler in handlers if handler.opt.get(STREAM) and handler.http_methods != {"OPTIONS"}
+    }, "one that does not say so outlives its credential"
+    for path in endless:
+        told = {account: await until_caught_up(service, path, account) for account in ("alice", "bob")}
+        assert str(service.alices) in told["alice"]
+        assert str(service.alices) not in told["bob"]
+
+
+async def until_caught_up(service: AccessService, path: str, account: str) -> str:
+    request = service.http.build_request(
+        "GET", f"{path}?after=0&detail=true", headers=showing(service.key("read", account))
+    )
+    answer = await service.http.send(request, stream=True)
+    told = ""
+    async for part in answer.aiter_text():
+        told += part
+        if "caught_up" in told:
+            break
+    await answer.aclose()
+    return told
 
 
 async def test_a_browser_shows_its_key_as_a_subprotocol(service: AccessService) -> None:
