@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -136,6 +137,17 @@ async def test_the_callers_trace_is_the_problems_and_else_it_has_one_of_its_own(
     others = [await service.http.post("/orders", content=b"{", headers={"traceparent": "x"}) for _ in range(2)]
     assert traced.headers["x-trace-id"] == traced.json()["trace_id"] == TRACEPARENT.split("-")[1]
     assert len({answer.json()["trace_id"] for answer in others}) == 2
+
+
+async def test_every_answer_tells_a_caller_the_trace_that_it_brought_and_the_events_keep_it(
+    service: CommandService, store: FailingReads
+) -> None:
+    traced = await service.http.post("/orders", json=EURUSD, headers={"traceparent": TRACEPARENT})
+    trace_id = TRACEPARENT.split("-")[1]
+    assert (traced.status_code, traced.headers["x-trace-id"]) == (201, trace_id)
+    (placed,) = store.read_stream(UUID(traced.json()["id"]))
+    assert placed.event.trace_id == trace_id
+    assert "x-trace-id" not in (await service.http.post("/orders", json=EURUSD)).headers
 
 
 async def test_every_refusal_carries_the_position_that_the_process_knows(service: CommandService) -> None:
