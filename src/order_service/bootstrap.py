@@ -21,6 +21,7 @@ from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
 from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
 from exchange_adapter.work.duties import FOLLOWER as DUTIES
+from order_service.access_settings import TokenRules
 from order_service.adapter_metrics import AdapterMetrics
 from order_service.api_figures import observe_api
 from order_service.asgi import ApiParts, create_app
@@ -41,7 +42,6 @@ from order_service.security.key_table import PostgresKeys
 from order_service.security.known_keys import KnownKeys
 from order_service.security.open_streams import OpenStreams
 from order_service.security.principal import account_of
-from order_service.security.tokens import Tokens
 from order_service.settings import Settings
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
@@ -69,6 +69,7 @@ from projections.rebuild_requests import ask_for_rebuild
 from projections.registry import PROJECTIONS
 
 if TYPE_CHECKING:
+    from order_service.security.tokens import Tokens
     from order_service.spans import Spans
 
 
@@ -92,6 +93,12 @@ def rules(settings: Settings) -> Rules:
     return Rules(catalogue=settings.catalogue, venue=capabilities(settings))
 
 
+def _tokens(rules: TokenRules) -> Tokens:
+    from order_service.security.tokens import Tokens  # with its cryptography a tenth of the time of a start
+
+    return Tokens(rules)
+
+
 def access(settings: Settings, url: str) -> Access:
     """The door. `url` leads to the database with the API keys."""
     door = Door(door_rules(settings))
@@ -99,7 +106,7 @@ def access(settings: Settings, url: str) -> Access:
         return Access(door)
     table = PostgresKeys(url)
     keys = KnownKeys(table)
-    tokens = None if settings.access.tokens is None else Tokens(settings.access.tokens)
+    tokens = None if settings.access.tokens is None else _tokens(settings.access.tokens)
     return Access(door, Authentication(keys, tokens), OpenStreams(keys), when_closed=table.close)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from order_service.security.api_keys import key_id_of
 from order_service.security.errors import NotAuthenticated
 from order_service.security.known_keys import KnownKeys
 from order_service.security.principal import Principal
-from order_service.security.tokens import Tokens
+
+if TYPE_CHECKING:
+    from order_service.security.tokens import Tokens
 
 SUBPROTOCOL = "orders"
 """What the service answers to a WebSocket that offers subprotocols (RFC 6455, 1.9)."""
