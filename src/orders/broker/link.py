@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 import aio_pika
 from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel, AbstractConnection, ConnectionParameter
-from aio_pika.exceptions import AMQPError, DeliveryError, ProbableAuthenticationError
+from aio_pika.connection import make_url
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS, DeliveryError, ProbableAuthenticationError
+from aiormq import spec
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from aiormq.exceptions import (
     ChannelAccessRefused,
@@ -27,9 +29,6 @@ from aiormq.exceptions import (
     PublishError,
 )
 from msgspec import Struct
-from pamqp.commands import Connection
-from pamqp.exceptions import AMQPInternalError, PAMQPException
-from yarl import URL
 
 from orders.broker.bounds import (
     BLOCKED_LOOK_S,
@@ -47,10 +46,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LOST = AMQPError | PAMQPException | OSError | ChannelInvalidStateError
-"""What the client raises where a connection or channel cannot be used; OSError where there never was one."""
-_CLOSED = RuntimeError | asyncio.InvalidStateError
-"""And these, where it was lost a moment ago."""
+_CLIENT_ERRORS = (*CONNECTION_EXCEPTIONS, asyncio.InvalidStateError)
+"""What the client raises where a connection or channel cannot be used."""
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -72,7 +69,7 @@ class _Wire(TransportFactory):
         self._sockets = TLSTransportFactory() if tls else TCPTransportFactory()
         self._writer: asyncio.StreamWriter | None = None
 
-    async def create(self, url: URL, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def create(self, url: Any, **options: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self._writer = await self._sockets.create(url, **options)
         return reader, self._writer
 
@@ -99,7 +96,7 @@ async def _close(connection: AbstractConnection | None, wire: _Wire) -> None:
         if connection is not None:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await connection.close()
-    except (AMQPError, PAMQPException, OSError, RuntimeError):
+    except _CLIENT_ERRORS:
         pass  # it was lost before
     finally:
         wire.cut()
@@ -178,7 +175,7 @@ async def declare_work(session: Session) -> None:
 
 async def open_session(url: str, name: str) -> Session:
     """`name` is shown in the broker's list of connections. Raises BrokerAway, BrokerRefuses."""
-    address = URL(url).update_query(heartbeat=HEARTBEAT_S, name=name)
+    address = make_url(url).update_query(heartbeat=HEARTBEAT_S, name=name)
     wire, connection = _Wire(tls=address.scheme == "amqps"), None
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -189,7 +186,7 @@ async def open_session(url: str, name: str) -> Session:
         await _close(connection, wire)
         if isinstance(error, TimeoutError):
             raise BrokerAway(f"no answer within {CONNECT_TIMEOUT_S:g} s") from None
-        if isinstance(error, _LOST):
+        if _is_of_client(error):
             raise as_broker_error(error) from error
         raise
     return Session(connection, channel, wire)
@@ -273,7 +270,7 @@ def _judge(task: asyncio.Task[None], session: Session) -> None:
     """Raises BrokerError where the session was lost, or the client's error says so; anything else as it is."""
     error = None if task.cancelled() else task.exception()
     lost = session.lost.done()
-    if error is not None and not isinstance(error, BrokerError | _LOST) and not (lost and isinstance(error, _CLOSED)):
+    if error is not None and not isinstance(error, BrokerError) and not _is_of_client(error, lost=lost):
         raise error
     if lost:
         raise session.lost.result()
@@ -302,6 +299,13 @@ class _Outage:
         self._since = self._kind = None
 
 
+def _is_of_client(error: BaseException, *, lost: bool = False) -> bool:
+    """Whether it says that a connection or channel cannot be used. A plain RuntimeError does so only of a lost one."""
+    if isinstance(error, RuntimeError) and not lost:
+        return isinstance(error, ChannelInvalidStateError)
+    return isinstance(error, _CLIENT_ERRORS)
+
+
 def as_broker_error(error: BaseException) -> BrokerError:
     """One of the client's errors, in a person's words."""
     match error:
@@ -309,7 +313,7 @@ def as_broker_error(error: BaseException) -> BrokerError:
             return error
         case ProbableAuthenticationError():
             return BrokerRefuses("it refuses the user or the password of AMQP_URL")
-        case ConnectionNotAllowed(args=(reason,)) | AMQPInternalError(args=(_, Connection.Close(reply_text=reason))):
+        case ConnectionNotAllowed(args=(reason,)) | BaseException(args=(_, spec.Connection.Close(reply_text=reason))):
             return BrokerRefuses(f"it refuses the virtual host of AMQP_URL ({reason})")
         case ChannelAccessRefused():
             return BrokerRefuses(f"the user of AMQP_URL lacks a right ({_said(error)})")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
-from itertools import count
+from itertools import count, pairwise
 
 import pytest
 
@@ -96,7 +96,7 @@ def test_what_was_not_confirmed_is_published_again_after_a_pause_that_grows(floo
         tries += [floor.now] if len(floor.published) > seen else []
         if not floor.answers:
             break
-    pauses = [round(later - earlier, 1) for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [round(later - earlier, 1) for earlier, later in pairwise(tries)]
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     floor.now += 2.0
     floor.answers = [None]

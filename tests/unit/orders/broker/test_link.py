@@ -3,19 +3,19 @@
 import asyncio
 import logging
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aio_pika.exceptions import AMQPError, DeliveryError, ProbableAuthenticationError
-from aiormq.abc import DeliveredMessage
+from aiormq import spec
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, ConnectionNotAllowed, PublishError
-from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
 from orders.broker.bounds import CONNECT_TIMEOUT_S
 from orders.broker.errors import BrokerAway, BrokerError, BrokerRefuses, NotConfirmed, Unroutable
 from orders.broker.link import Session, as_broker_error, keep_connected
 
-RETURNED = DeliveredMessage(delivery=Basic.Return(312, "NO_ROUTE"), header=ContentHeader(), body=b"", channel=None)
+RETURNED: Any = SimpleNamespace(delivery=spec.Basic.Return(312, "NO_ROUTE"))
 
 
 async def nothing(session: Session) -> None:
@@ -27,10 +27,11 @@ async def nothing(session: Session) -> None:
     [
         (ProbableAuthenticationError("ACCESS_REFUSED - login refused"), BrokerRefuses, "user or the password"),
         (ConnectionNotAllowed("NOT_ALLOWED - vhost x not found"), BrokerRefuses, "vhost x not found"),
+        (Exception("expected", spec.Connection.Close(530, "vhost x not found")), BrokerRefuses, "vhost x not found"),
         (ChannelAccessRefused("ACCESS_REFUSED - configure access"), BrokerRefuses, "lacks a right"),
         (ChannelPreconditionFailed("inequivalent arg"), BrokerRefuses, "inequivalent arg"),
-        (PublishError(RETURNED, Basic.Return()), Unroutable, "no queue"),
-        (DeliveryError(None, Basic.Nack()), NotConfirmed, "is full"),
+        (PublishError(RETURNED, spec.Basic.Return()), Unroutable, "no queue"),
+        (DeliveryError(None, spec.Basic.Nack()), NotConfirmed, "is full"),
         (ConnectionRefusedError(111, "Connection refused"), BrokerAway, "111 Connection refused"),
         (AMQPError(), BrokerAway, "AMQPError"),
     ],
