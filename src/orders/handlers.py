@@ -124,35 +124,35 @@ class CommandHandler:
 
         Raises: EventStoreError where none is known to be placed.
         """
-        first: dict[UUID, PlaceOrder] = {}
+        numbers: dict[UUID, int] = {}  # of each order's unit
+        first: list[PlaceOrder] = []  # the command of each unit
         units: list[Unit] = []
         refused: dict[int, InvalidOrder] = {}
         for index, command in enumerate(commands):
             if (index + 1) % ORDERS_A_TURN == 0:
                 await asyncio.sleep(0)  # others get their turn
-            if command.order_id in first:
+            if command.order_id in numbers:
                 continue
             try:
                 units.append(Unit(command.order_id, 0, tuple(decide(None, command, self.rules))))
             except InvalidOrder as refusal:
                 refused[index] = refusal
             else:
-                first[command.order_id] = command
+                numbers[command.order_id] = len(first)
+                first.append(command)
         # Before the append: a key that only a later command takes does not name these.
         known = await self._look_up([(index, commands[index]) for index in refused])
         answers = await self._appender.append_whole(units)
-        placed = {
-            unit.stream_id: _recorded(unit.stream_id, answer, 0, unit.events)[-1]
-            for unit, answer in zip(units, answers, strict=True)
-            if isinstance(answer, Appended)
-        }
-        told: dict[int, Placed | NotPlaced] = {index: known.get(index) or error for index, error in refused.items()}
+        told: list[Placed | NotPlaced | None] = []
         for index, command in enumerate(commands):
-            if index not in told and command.order_id in placed:
-                told[index] = _of_the_first(command, first[command.order_id], placed[command.order_id])
-        taken = await self._look_up([pair for pair in enumerate(commands) if pair[0] not in told])
+            if index in refused:
+                told.append(known.get(index) or refused[index])
+                continue
+            number = numbers[command.order_id]
+            told.append(_of_the_first(command, first[number], units[number], answers[number]))
+        taken = await self._look_up([(index, commands[index]) for index, one in enumerate(told) if one is None])
         lost = StoreUnavailable("an order is in conflict, and cannot be read")
-        return [told.get(index) or taken.get(index) or lost for index in range(len(commands))]
+        return [one or taken.get(index) or lost for index, one in enumerate(told)]
 
     async def execute(self, command: Command) -> Done:
         """Raises: the command's Refusal, EventStoreError."""
@@ -298,10 +298,14 @@ class CommandHandler:
         return asyncio.get_running_loop().run_in_executor(self._threads, read)
 
 
-def _of_the_first(command: PlaceOrder, first: PlaceOrder, placed: Recorded) -> Placed | KeyReused:
-    """What a command is told where the first one with its order id was placed in the same commit."""
-    if command.terms == first.terms:
-        return Placed(placed, repeated=command is not first)
+def _of_the_first(
+    command: PlaceOrder, first: PlaceOrder, unit: Unit, answer: Appended | Conflict
+) -> Placed | KeyReused | None:
+    """What a command is told where the first one with its order id was placed in the same commit; else None."""
+    if isinstance(answer, Conflict):
+        return None
+    if command is first or command.terms == first.terms:
+        return Placed(_recorded(unit.stream_id, answer, 0, unit.events)[-1], repeated=command is not first)
     assert command.client_order_id is not None
     return KeyReused(command.client_order_id, command.order_id)
 

@@ -26,7 +26,7 @@ class OrderProblem(Struct, frozen=True, kw_only=True):
     errors: list[FieldError] = []
 
 
-class BatchResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class BatchResult(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What became of one order of the batch: the status that POST /orders would have answered with, and the order or a
     problem. 201: it is durable and will be placed. 200: its key named it before."""
 

@@ -55,7 +55,7 @@ class Caller(Struct, frozen=True):
         return f"client:{self.account}"
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     """`repeated`: the key named it before; `pending`: the venue has not answered yet."""
 
     order: OrderResource

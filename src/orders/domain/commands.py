@@ -15,7 +15,7 @@ import msgspec
 from orders.domain.values import Evidence, OrderType, Side, TimeInForce
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a client asked for, after defaults and normalization; two requests are the same when these are equal.
 
     Exactly one of `symbol` and `instrument` is set.

@@ -12,7 +12,7 @@ from orders.domain.instruments import Catalogue
 from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce
 
 
-class OrderResource(Struct, frozen=True, kw_only=True):
+class OrderResource(Struct, frozen=True, kw_only=True, gc=False):
     """`id` and `order_id` are the same value: existing clients read one or the other. Prices are decimal strings with
     the instrument's decimals, `average_price` with 8. `position` is that of the order's last event in the log."""
 

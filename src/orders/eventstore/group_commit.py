@@ -157,6 +157,9 @@ class Writer:
             self._settle([(pending, StoreClosed("the service stops")) for pending in batch])
             return
         outcomes = self._write(batch)
+        if not self._held:
+            self._settle(outcomes)
+            return
         written = {
             unit.stream_id: (unit, result)
             for pending, outcome in outcomes

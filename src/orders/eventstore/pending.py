@@ -67,6 +67,8 @@ def join(
     count: int, first: tuple[EncodedUnit, ...], later: dict[int, EncodedUnit], results: list[Result]
 ) -> list[Result]:
     """The results of all `count` units that `split` took apart, in their order."""
+    if not later:
+        return results
     by_stream = {unit.stream_id: (unit, result) for unit, result in zip(first, results, strict=True)}
     ordered = iter(results)
     joined: list[Result] = []

@@ -61,7 +61,7 @@ class BrokenLog(EventStoreError):
     pass
 
 
-class Unit(msgspec.Struct, frozen=True):
+class Unit(msgspec.Struct, frozen=True, gc=False):
     """Events to append to a stream that the caller has read up to `expected_version` (0: a new stream)."""
 
     stream_id: UUID
@@ -69,7 +69,7 @@ class Unit(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
 
 
-class EncodedUnit(msgspec.Struct, frozen=True):
+class EncodedUnit(msgspec.Struct, frozen=True, gc=False):
     """A unit as it is stored (`codec.encode_unit`); `size_bytes` is what it takes of a commit's bound."""
 
     stream_id: UUID
@@ -79,7 +79,7 @@ class EncodedUnit(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-class Appended(msgspec.Struct, frozen=True):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """`position` is the first event's; the others follow it without a hole."""
 
     position: int
