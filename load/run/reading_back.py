@@ -18,6 +18,7 @@ ASK_AGAIN_S = 60.0  # of one order without an answer: above the service's own 8 
 REPEATED = 100  # POSTs that were answered and are sent again
 CLOCKS = timedelta(seconds=60)  # by which the service's clock may differ from ours: orders since then are read
 TOLD_S = 30.0  # after the last event, until every socket has heard it
+AT_ONCE = 8  # of those that are asked again
 POLL_S = 0.1
 
 
@@ -25,18 +26,23 @@ async def ask_again(client: AsyncOrderClient, ledger: Ledger) -> dict[str, str]:
     """Sends the POSTs without an answer again, under their keys, and some of those that have one. The order ids that
     came, by key; what still has no answer stays so in the ledger."""
     answered = [key for key, sent in ledger.orders.items() if sent.order_id]
+    keys = iter([*ledger.unanswered, *answered[:: max(1, len(answered) // REPEATED)][:REPEATED]])
     found: dict[str, str] = {}
-    for key in (*ledger.unanswered, *answered[:: max(1, len(answered) // REPEATED)][:REPEATED]):
-        terms = msgspec.json.decode(ledger.orders[key].body)
-        try:
-            order = await client.place(timeout_s=ASK_AGAIN_S, **terms)
-        except Refused as refused:
-            ledger.answered(key, refused.status, "")
-        except (InDoubt, Unreachable):
-            continue
-        else:
-            found[key] = str(order.order_id)
-            ledger.answered(key, 200, found[key])
+
+    async def ask() -> None:
+        for key in keys:
+            terms = msgspec.json.decode(ledger.orders[key].body)
+            try:
+                order = await client.place(timeout_s=ASK_AGAIN_S, **terms)
+            except Refused as refused:
+                ledger.answered(key, refused.status, "")
+            except (InDoubt, Unreachable):
+                continue
+            else:
+                found[key] = str(order.order_id)
+                ledger.answered(key, 200, found[key])
+
+    await asyncio.gather(*(ask() for _ in range(AT_ONCE)))
     return found
 
 

@@ -121,7 +121,10 @@ def test_a_user_whose_answer_is_late_is_charged_for_the_turns_that_it_missed() -
     assert run.meter.operations()[0].latencies.p50_ms > 150
 
 
-def test_only_the_user_who_waits_is_held_up_while_others_have_their_turns() -> None:
-    run = Run(placing("users", 5, Phase(name="a", seconds=0.3, per_second=50)), stalls_at_first)
+@pytest.mark.parametrize(("model", "turns_late"), [("users", 3), ("arrivals", 1)])
+def test_a_user_has_turns_of_its_own_and_arrivals_go_to_whoever_is_free(model: Model, turns_late: int) -> None:
+    run = Run(placing(model, 5, Phase(name="a", seconds=0.3, per_second=50)), stalls_at_first)
     assert run.worst_ms >= 390
-    assert run.meter.operations()[0].latencies.p50_ms < 100
+    latencies = run.meter.operations()[0].latencies
+    assert latencies.p50_ms < 100
+    assert (latencies.p90_ms > 150) == (turns_late > 1)  # of 15 in all
