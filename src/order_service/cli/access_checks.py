@@ -41,7 +41,7 @@ def _who_has_entrance(settings: Settings) -> Finding:
     if not holding and tokens is None:
         return Finding("access", "wrong", "nobody can use the service: there is no API key that holds", _CREATE)
     taken = "" if tokens is None else f", and tokens of {tokens.issuer}"
-    return Finding("access", "well", f"{holding} API keys hold{taken}; {encrypted}")
+    return Finding("access", "well", f"API keys that hold: {holding}{taken}; {encrypted}")
 
 
 def _keys_that_hold(settings: Settings) -> int:

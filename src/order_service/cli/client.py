@@ -21,7 +21,7 @@ from order_service.errors import (
 )
 from order_service.settings import Settings
 
-_NO_ENTRANCE = {401: ". Set ORDERS_API_KEY", 403: ". The key in ORDERS_API_KEY says who asks"}
+_NO_ENTRANCE = {401: ". Set ORDERS_API_KEY", 403: ". ORDERS_API_KEY is the key that was shown"}
 _BY_STATUS = {404: NotFoundError, 409: ConflictError, 422: WrongRequestError}
 
 

@@ -17,7 +17,7 @@ SUBPROTOCOL = "orders"
 """What the service answers to a WebSocket that offers subprotocols (RFC 6455, 1.9)."""
 
 _OFFERED = f"{SUBPROTOCOL}.bearer."
-_HOW = "Show an API key or a token: Authorization: Bearer ..."
+_HOW = "This needs an API key or a token, shown as `Authorization: Bearer <key>`"
 
 
 class Authentication:

@@ -46,7 +46,7 @@ class KnownKeys:
         self._waiting: dict[str, _Waiting] = {}
         self._asking: asyncio.Task[None] | None = None
         self._used: set[str] = set()
-        self._told_used_at = clock()
+        self._told_used_at = float("-inf")
 
     async def principal(self, text: str) -> Principal | None:
         """Whose key it is; None where it does not hold. Raises StoreUnavailable, StoreOverloaded."""
@@ -55,6 +55,8 @@ class KnownKeys:
         if key_id is None or stored is None or not opens(text, stored):
             return None
         self._used.add(key_id)
+        if self._clock() - self._told_used_at >= KEY_USED_EVERY_S:
+            self._go_on()
         return stored.principal
 
     async def stored(self, key_id: str) -> StoredKey | None:
@@ -76,9 +78,12 @@ class KnownKeys:
                 raise StoreOverloaded("too many API keys are looked up")
             waiting = self._waiting[key_id] = asyncio.get_running_loop().create_future()
             waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._go_on()
+        return waiting
+
+    def _go_on(self) -> None:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask_all())
-        return waiting
 
     async def _ask_all(self) -> None:
         while self._waiting:
@@ -95,7 +100,7 @@ class KnownKeys:
                 del self._waiting[key_id]
                 if not waiting.done():
                     waiting.set_result(stored)
-            await self._tell_used()
+        await self._tell_used()
 
     def _tell_all(self, asked: Mapping[str, _Waiting], error: StoreUnavailable) -> None:
         for key_id, waiting in asked.items():
@@ -110,8 +115,10 @@ class KnownKeys:
             del self._known[next(iter(self._known))]
 
     async def _tell_used(self) -> None:
-        """A hint for people: lost where the database is away."""
+        """A hint for people: lost where the database is away. What is asked for meanwhile is asked at once after."""
         if self._used and self._clock() - self._told_used_at >= KEY_USED_EVERY_S:
             used, self._used, self._told_used_at = self._used, set(), self._clock()
             with suppress(StoreUnavailable):
                 await self._table.used(used)
+            if self._waiting:
+                await self._ask_all()
