@@ -177,8 +177,8 @@ class _Check:
         return value
 
     def _base_url(self, production: bool, access: AccessSettings) -> str:
-        scheme, port = ("https", 443) if access.tls_certificate else ("http", 80)
-        given = self._raw["BASE_URL"] or f"{scheme}://127.0.0.1:{port if production else 8000}"
+        scheme, usual_port = ("https", 443) if access.tls_certificate else ("http", 80)
+        given = self._raw["BASE_URL"] or f"{scheme}://127.0.0.1:{usual_port if production else 8000}"
         try:
             parts = urlsplit(given)
             port = parts.port
