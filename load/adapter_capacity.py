@@ -40,7 +40,7 @@ EXCHANGE = "examples.stock_exchange:place_order"
 TRANSPORTS = ("log", "rabbitmq")
 AHEAD_S = 3.0  # of the orders that can be placed: so many wait
 SUPPLY_S = 0.1
-READY_S = 60.0
+READY_S = 180.0  # four processes start in 10 s, and in a minute beside much else
 POLL_S = 0.02
 UNIT_ORDERS = 200  # in one append
 _OWNED = """
@@ -90,13 +90,12 @@ def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
 
 def measure(plan: Plan) -> Report:
     """Raises ServerFailed."""
-    load = os.getloadavg()[0]
+    load, runs = os.getloadavg()[0], list[Run]()
     with own_node() as node:
-        runs = [
-            _run(plan, transport, adapters, fresh_vhost(node) if transport == "rabbitmq" else "")
-            for adapters in plan.adapters
-            for transport in TRANSPORTS
-        ]
+        for adapters in plan.adapters:
+            for transport in TRANSPORTS:
+                print(f"{adapters} over {transport}", file=sys.stderr)
+                runs.append(_run(plan, transport, adapters, fresh_vhost(node) if transport == "rabbitmq" else ""))
     return Report(at=datetime.now(UTC), machine=machine(), load=load, plan=plan, runs=runs)
 
 
