@@ -25,6 +25,7 @@ ROOMS = {
 LEGAL = {
     "order_service/bootstrap.py": "import litestar, orders.api, projections.api, exchange_adapter.api",
     "order_service/processes.py": "import exchange_adapter, simulated_exchange",
+    "order_service/spans.py": "import opentelemetry.sdk.trace, exchange_adapter.venue",
     "orders/api/routes.py": "import litestar, orders.handlers, orders.venue_reply",
     "orders/venue_reply.py": "import orders.handlers, orders.eventstore",
     "orders/handlers.py": "import orders.eventstore.postgres, orders.bounds",
@@ -80,6 +81,7 @@ FORBIDDEN = [
     ("projections/a.py", "from litestar.di import Provide", {"litestar"}),
     ("event_relay/a.py", "import aio_pika", {"aio-pika"}),
     ("exchange_adapter/a.py", "import aiormq", {"aio-pika"}),
+    ("order_service/bootstrap.py", "import opentelemetry.trace", {"opentelemetry"}),
 ]
 
 
