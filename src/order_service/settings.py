@@ -212,8 +212,8 @@ class _Check:
     def _trusted_proxy(self) -> str:
         given = self._raw["TRUSTED_PROXY"]
         try:
-            if given:
-                ipaddress.ip_network(given)
+            if given and not ipaddress.ip_network(given).prefixlen:
+                self._refuse("TRUSTED_PROXY", f"{given} is every address: name those of the proxy")
         except ValueError:
             self._refuse("TRUSTED_PROXY", f"{given!r} is not the IP address of a proxy, nor a network like 10.0.0.0/24")
         return given

@@ -134,6 +134,8 @@ REFUSED = [
     ("LISTEN", "127.0.0.1:70000"),
     ("LISTEN", "0.0.0.0:8000"),
     ("TRUSTED_PROXY", "proxy"),
+    ("TRUSTED_PROXY", "0.0.0.0/0"),
+    ("TRUSTED_PROXY", "::/0"),
     ("RATE_LIMIT_ORDERS_PER_S", "many"),
     ("RATE_LIMIT_READS_PER_S", "-1"),
     ("ENVIRONMENT", "prod"),
