@@ -11,13 +11,30 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.utils import floatToGoString
 
+from exchange_adapter.alerts import AlertKind
+from exchange_adapter.figures import Attempts
+from order_service.bounds import PLACE_SECONDS
+from order_service.order_life import STAGES
+from orders.domain.values import Delivery
 from tests.support.documented_metrics import documented, sample_names
 from tests.tidy.tree import ROOT
 
 RULES = ROOT / "deploy/prometheus/rules.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/orders.json"
 GUIDE = ROOT / "docs/how-to/monitor.md"
+
+VALUES: dict[str, set[str]] = {
+    "stage": set(STAGES),
+    "delivery": {*Delivery},
+    "kind": {*AlertKind},
+    "outcome": set(Attempts.__struct_fields__),
+    "route": {"/orders", "/order"},
+    "method": {"POST"},
+    "job": {"orders"},
+}
+BOUNDS = {"orders_time_to_place_seconds_bucket": PLACE_SECONDS}
 
 _STRING = re.compile(r'"[^"]*"')
 _SELECTOR = re.compile(r"([a-z_][a-z0-9_]*)\s*\{([^}]*)\}")
@@ -73,6 +90,16 @@ def test_every_metric_and_label_that_is_used_is_documented(where: str, expressio
     assert not unknown, f"{where} asks for {unknown}"
     for name, labels in asked.items():
         assert labels - _EVERYWHERE <= known[name].labels, f"{where} asks {name} for {labels}"
+
+
+@pytest.mark.parametrize(("where", "expression"), [*expressions()])
+def test_every_value_that_a_label_is_asked_for_exists(where: str, expression: str) -> None:
+    """A misspelt kind would never fire."""
+    for name, labels in _SELECTOR.findall(expression):
+        known = {**VALUES, "le": {floatToGoString(bound) for bound in BOUNDS.get(name, ())}}
+        for label, values in re.findall(r'([a-z_]+)\s*=~?\s*"([^"]*)"', labels):
+            if label in known:
+                assert set(values.split("|")) <= known[label], f"{where}: {name} of {label} {values}"
 
 
 @pytest.mark.parametrize(("where", "expression"), [*expressions()])
