@@ -62,10 +62,10 @@ def measure(plan: Plan, stage: Stage) -> list[Contest]:
 def _contest(plan: Plan, events: int, pairs: list[Pair]) -> Contest:
     return Contest(
         name="growth",
-        product=f"at {plan.long:,} events",
+        product=f"appends of {events} at {plan.long:,}",
         against=f"at {plan.short:,}",
         unit="events/s",
-        setting=f"{plan.rounds} x 2 turns of {plan.appends} appends of {events} event{'s' * (events > 1)} each",
+        setting=f"{plan.rounds} x 2 turns of {plan.appends} appends to logs of {plan.long:,} and {plan.short:,} events",
         pairs=pairs,
     )
 
