@@ -45,32 +45,20 @@ class Course:
         self._require_faults()
         async with AsyncOrderClient(target.base_url, headers=dict(target.headers), tls=target.tls) as client:
             before = await client.present_position()
-            audience = Audience(
-                target,
-                sockets=self._scenario.sockets,
-                prefix=self._seed,
-                after=before,
-                on_delay=lambda delay_s: self._meter.heard(self._traffic.now_s, delay_s),
-            )
+            audience = self._audience(before)
             try:
                 await self._follow(audience)
                 began = time.monotonic()
                 settled_s, waited_s = await self._load(audience)
-                client_saw = await ask_again(client, self._ledger)
+                repeats = await ask_again(client, self._ledger)
                 seen = await read_back(
-                    client, self._service, audience, client_saw, prefix=self._seed, since=at, after=before
+                    client, self._service, audience, repeats, prefix=self._seed, since=at, after=before
                 )
                 took_s = time.monotonic() - began
             finally:
                 await audience.stop()
-        operations = self._meter.operations()
-        feed = Feed(
-            sockets=len(audience.records),
-            messages=sum(record.messages for record in audience.records),
-            cuts=audience.cuts,
-            delays=percentiles(audience.delays),
-            curve=audience.delays.curve(),
-        )
+        operations, feed = self._meter.operations(), _feed(audience)
+        lives = audience.lives
         return Report(
             at=at,
             name=self._name,
@@ -86,10 +74,7 @@ class Course:
             phases=self._meter.phases(),
             seconds=self._meter.seconds(),
             feed=feed,
-            lives=Lives(
-                placed=percentiles(audience.lives.accepted_to_placed),
-                filled=percentiles(audience.lives.accepted_to_filled),
-            ),
+            lives=Lives(placed=percentiles(lives.accepted_to_placed), filled=percentiles(lives.accepted_to_filled)),
             settled_s=settled_s,
             waited_s=waited_s,
             balance=close(self._ledger, seen, audience.records),
@@ -101,6 +86,15 @@ class Course:
                 feed=feed,
                 settled_s=waited_s if settled_s is None else settled_s,
             ),
+        )
+
+    def _audience(self, after: int) -> Audience:
+        return Audience(
+            self._service.target,
+            sockets=self._scenario.sockets,
+            prefix=self._seed,
+            after=after,
+            on_delay=lambda delay_s: self._meter.heard(self._traffic.now_s, delay_s),
         )
 
     def _require_faults(self) -> None:
@@ -161,6 +155,16 @@ class Course:
                 told_at = time.monotonic()
                 waiting = audience.lives.waiting
                 _say(f"{self._traffic.now_s:4.0f} s: {len(self._ledger.orders):,} orders sent, {waiting:,} wait")
+
+
+def _feed(audience: Audience) -> Feed:
+    return Feed(
+        sockets=len(audience.records),
+        messages=sum(record.messages for record in audience.records),
+        cuts=audience.cuts,
+        delays=percentiles(audience.delays),
+        curve=audience.delays.curve(),
+    )
 
 
 async def _until(holds: Callable[[], bool], within_s: float) -> bool:
