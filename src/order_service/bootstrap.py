@@ -164,7 +164,7 @@ class _ApiProcess:
         self._metrics = self._observed(metrics, followers(settings))
         self._health = Health(
             {
-                "query tables": QueryTables(self._reads.reads.lags).check,
+                "query tables": QueryTables(self._reads.reads.lags, quotes_errors=not settings.access.required).check,
                 "migrations": Migrations(where.direct_url).check,
             },
             warnings={"adapters": self._degradation.of_adapters, "followers": self._degradation.of_followers},

@@ -71,13 +71,20 @@ async def _bounded(name: str, check: Check) -> str | None:
 
 class QueryTables:
     """The database answers, a projector runs, and each query table follows the log closely: it has not stopped, and it
-    holds what was the log's end READY_LAG_S ago. Under load a table is always a little behind; that is no reason."""
+    holds what was the log's end READY_LAG_S ago. Under load a table is always a little behind; that is no reason.
+
+    `quotes_errors`: the reason holds what went wrong in an error's own words, which may name values of an order."""
 
     def __init__(
-        self, lags: Callable[[], Awaitable[Sequence[Lag]]], clock: Callable[[], float] = time.monotonic
+        self,
+        lags: Callable[[], Awaitable[Sequence[Lag]]],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        quotes_errors: bool = True,
     ) -> None:
         self._lags = lags
         self._clock = clock
+        self._quotes_errors = quotes_errors
         self._goals: dict[str, tuple[int, float]] = {}  # a position that was the log's end, and when
 
     async def check(self) -> str | None:
@@ -94,7 +101,8 @@ class QueryTables:
             goal, since = lag.position + lag.lag_events, now
             self._goals[lag.projection] = (goal, since)
         if lag.failed is not None:
-            return f"{lag.projection} has stopped at position {lag.failed.position}: {lag.failed.reason}"
+            why = lag.failed.reason if self._quotes_errors else "GET /ops/projections says why"
+            return f"{lag.projection} has stopped at position {lag.failed.position}: {why}"
         if not lag.followed:
             return f"{lag.projection} is not followed: no projector runs, or it has just started"
         if lag.lag_events > READY_LAG_EVENTS or now - since > READY_LAG_S:

@@ -133,6 +133,8 @@ async def test_a_table_that_has_stopped_at_an_event_says_where_and_why_at_once()
     log.head, log.followed = 5, False
     log.failed = Failed(position=3, reason="ValueError: no", since=datetime(2026, 11, 2, tzinfo=UTC))
     assert await log.check() == "orders has stopped at position 3: ValueError: no"
+    public = QueryTables(log._lags, quotes_errors=False)
+    assert await public.check() == "orders has stopped at position 3: GET /ops/projections says why"
     log.failed, log.followed = None, True
     assert await log.check() is None
 
