@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-openapi check-k6 check-deploy
 
-.PHONY: run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
+.PHONY: fuzz-api run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -91,6 +91,9 @@ chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was
 	@$(BIN)/python -m tests.campaigns.broker_kills --exchange place_order --orders 5000 --kills 5
 	@$(BIN)/python -m tests.campaigns.broker_kills --exchange simulated --orders 5000 --kills 5
 	@exec $(BIN)/python -m tests.campaigns.alternations --alternations 10000
+
+fuzz-api: install-dev ## ask every route what the OpenAPI document promises, thousands of times
+	@exec $(BIN)/python -m tests.campaigns.api_fuzz $(ARGS)
 
 fmt: install-dev ## format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .

@@ -1,0 +1,102 @@
+"""Asks the whole API what its own OpenAPI document promises, with values that nobody would think of.
+
+    python -m tests.campaigns.api_fuzz --examples 200
+
+Schemathesis makes requests of every operation, right and wrong ones, and then chains of them along the document's
+links: an order that was placed is looked at, changed, canceled, changed again. No answer may be a 500, and each must be
+declared, with its content type, its schema and its headers. /events is left out, since its answer never ends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+import hypothesis
+import schemathesis
+from schemathesis.checks import CHECKS, load_all_checks
+
+import tests.campaigns.fuzz_hooks  # noqa: F401 - its hook is registered by that
+from tests.support.running_service import ROOT, running_service
+
+PROMISES = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+STEPS = 8  # of a chain: placed, looked at, changed twice, canceled, and what is no longer possible
+ENDLESS = "/events"
+
+Asked = Counter[tuple[str, str, int]]
+"""How often each method, path and status came."""
+
+
+def fuzz_operations(url: str, *, examples: int, phases: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Each operation by itself; exit code 1 where a promise is broken."""
+    command = [f"{Path(sys.executable).parent}/schemathesis", "run", f"{url}/openapi.json"]
+    options = {
+        "--checks": ",".join(PROMISES),
+        "--max-examples": str(examples),
+        "--phases": phases,
+        "--exclude-path": ENDLESS,
+        "--generation-database": "none",
+        "--request-timeout": "20",
+        "--seed": "1",
+    }
+    told = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.campaigns.fuzz_hooks", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [*command, "--no-color", *(part for option in options.items() for part in option)],
+        cwd=folder,
+        env=told,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def fuzz_chains(url: str, *, examples: int) -> Asked:
+    """Chains of requests about orders. Raises the failures of Schemathesis, with a curl line that repeats each."""
+    asked: Asked = Counter()
+    load_all_checks()
+    checks = CHECKS.get_by_names(list(PROMISES))
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json").include(path_regex="^/orders")
+    machine: Any = schema.as_state_machine()
+
+    class Chains(machine):  # type: ignore[misc]
+        def validate_response(self, response: Any, case: Any, *args: Any, **more: Any) -> None:
+            asked[case.method, case.operation.path, response.status_code] += 1
+            case.validate_response(response, checks=checks)
+
+    settings = hypothesis.settings(
+        max_examples=examples,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    Chains.run(settings=settings)
+    return asked
+
+
+@click.command(help=__doc__)
+@click.option("--examples", default=200, show_default=True, help="Of each operation, and chains.")
+def main(examples: int) -> None:
+    with running_service() as service:
+        run = fuzz_operations(service.url, examples=examples, phases="examples,coverage,fuzzing", folder=service.folder)
+        print(run.stdout + run.stderr)
+        asked = fuzz_chains(service.url, examples=examples)
+    for (method, path, status), times in sorted(asked.items()):
+        print(f"{method:7}{path:28}{status:5}{times:7,}")
+    raise SystemExit(run.returncode)
+
+
+if __name__ == "__main__":
+    main()
