@@ -22,6 +22,7 @@ run: ## start the whole service; Ctrl-C stops it
 
 test: install-dev test-domain ## run all tests; leaves tests/report.html and tests/junit.xml
 	@requirements/debian rabbitmq-server nginx
+	@requirements/node/install
 	@exec $(BIN)/pytest -n $(WORKERS) --dist worksteal --junit-xml=tests/junit.xml \
 	  --html=tests/report.html --self-contained-html $(ARGS)
 
