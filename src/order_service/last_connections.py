@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import socket
 import struct
 import sys
@@ -75,10 +76,11 @@ def _unaccepted(listener: socket.socket) -> int:
 
 @contextmanager
 def _listeners() -> Iterator[list[socket.socket]]:
-    """This process's, through descriptors of our own: a socket stays open while one of its descriptors does."""
+    """This process's, through descriptors of our own, which are closed at the end: a socket listens as long as one of its
+    descriptors is open. `socket.dup` would make it block, for the server too: that it waits in `accept` for ever."""
     with ExitStack() as stack:
         found = []
         for own in tcp_sockets():
             if own.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                found.append(stack.enter_context(own.dup()))
+                found.append(stack.enter_context(socket.socket(fileno=os.dup(own.fileno()))))
         yield found

@@ -1,6 +1,7 @@
 """Before the server closes its socket, the kernel takes no new connection and has none left that was not accepted."""
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -56,6 +57,7 @@ async def test_it_waits_until_all_that_were_queued_are_accepted(listener: socket
 
 async def test_nobody_connects_any_more(listener: socket.socket) -> None:
     await take_last_connections()
+    assert not os.get_blocking(listener.fileno())  # as the server has it: else it waits in its next `accept`
     with socket.socket() as late:
         late.settimeout(SOON_S)
         with pytest.raises(TimeoutError):
