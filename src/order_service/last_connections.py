@@ -76,8 +76,8 @@ def _unaccepted(listener: socket.socket) -> int:
 
 @contextmanager
 def _listeners() -> Iterator[list[socket.socket]]:
-    """This process's, through descriptors of our own, which are closed at the end: a socket listens as long as one of its
-    descriptors is open. `socket.dup` would make it block, for the server too: that it waits in `accept` for ever."""
+    """This process's, through descriptors of our own, which are closed at the end: a socket listens as long as one of
+    its descriptors is open. `socket.dup` would make it block, for the server too, which would then wait in `accept`."""
     with ExitStack() as stack:
         found = []
         for own in tcp_sockets():
