@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
@@ -28,6 +28,8 @@ from orders.eventstore.port import EventStoreError, StoreClosed, StoreOverloaded
 from orders.handlers import CommandHandler
 
 log = structlog.get_logger(__name__)
+
+Named = tuple[WorkInHand, Hint]
 
 _AWAY = (StoreUnavailable, StoreOverloaded, StoreClosed)
 
@@ -49,6 +51,7 @@ class Intake:
         self._venue = venue
         self._wake = wake
         self._waiting: deque[WorkInHand] = deque()  # bounded by what the broker delivers without an answer
+        self._named: deque[Named] = deque()  # by the messages decoded last, of which some orders are left
         self._arrived = asyncio.Event()
 
     def deliver(self, message: WorkInHand) -> None:
@@ -59,11 +62,20 @@ class Intake:
         """In the order of their arrival, until `stop`; those that are left then are for others."""
         while not stop.is_set():
             self._arrived.clear()
-            while self._waiting and not stop.is_set():
-                await self._take(self._waiting.popleft(), stop)
+            while (named := self._next()) and not stop.is_set():
+                duties = await self._loaded(named, stop)
+                for message, duty in duties:
+                    await self._put(duty, message, stop)
+                self._wake()
             await first_of(stop, self._arrived)
 
-    async def _take(self, message: WorkInHand, stop: asyncio.Event) -> None:
+    def _next(self) -> list[Named]:
+        """The next orders that messages name, of as many messages as it takes."""
+        while len(self._named) < INTAKE_HINTS and self._waiting:
+            self._decode(self._waiting.popleft())
+        return [self._named.popleft() for _ in range(min(INTAKE_HINTS, len(self._named)))]
+
+    def _decode(self, message: WorkInHand) -> None:
         if message.gone:
             return
         try:
@@ -74,35 +86,32 @@ class Intake:
             message.bury()
             return
         message.names(len(hints))
-        for begin in range(0, len(hints), INTAKE_HINTS):
-            part = hints[begin : begin + INTAKE_HINTS]
-            duties = await self._loaded(message, part, stop)
-            self.hints += len(part)
-            self.told_to[message.shard] = max(self.told_to.get(message.shard, 0), part[-1].position)
-            for duty in duties:
-                await self._put(duty, message, stop)
-            self._wake()
+        self._named += [(message, hint) for hint in hints]
 
-    async def _loaded(self, message: WorkInHand, hints: Sequence[Hint], stop: asyncio.Event) -> list[Duty]:
+    async def _loaded(self, named: list[Named], stop: asyncio.Event) -> list[tuple[WorkInHand, Duty]]:
         """Those of which a turn is to begin; the others are settled. While the database is away it waits."""
         away = False
-        while not (message.gone or stop.is_set()):
+        while not stop.is_set():
+            named = [(message, hint) for message, hint in named if not message.gone]
             try:
-                found = await asyncio.gather(*map(self._duty, hints))
+                duties = await asyncio.gather(*(self._duty(message, hint) for message, hint in named))
             except _AWAY as error:
                 if not away:
                     log.warning("messages wait for the database", error=str(error))
                 away = True
                 await first_of(stop, timeout_s=DATABASE_RETRY_S[1])
             else:
-                duties = [duty for duty in found if duty is not None and duty.shard == message.shard]
-                for _ in range(len(hints) - len(duties)):
-                    message.settle()
-                return duties
+                for (message, hint), duty in zip(named, duties, strict=True):
+                    self.hints += 1
+                    self.told_to[message.shard] = max(self.told_to.get(message.shard, 0), hint.position)
+                    if duty is None:
+                        message.settle()
+                return [(message, duty) for (message, _), duty in zip(named, duties, strict=True) if duty is not None]
         return []
 
-    async def _duty(self, hint: Hint) -> Duty | None:
-        """What is to be done now for the order, as the log has it now; None where that is nothing.
+    async def _duty(self, message: WorkInHand, hint: Hint) -> Duty | None:
+        """What is to be done now for the order, as the log has it now; None where that is nothing, or the order is of
+        another shard than its message.
 
         Raises: StoreUnavailable, StoreOverloaded, StoreClosed.
         """
@@ -114,7 +123,9 @@ class Intake:
             log.error("an order that a message names cannot be read", order_id=str(hint.order_id), error=str(error))
             return None
         duty = duty_of(order, hint.position)
-        return duty if duty is not None and is_workable(duty, self._venue) and begins_now(duty) else None
+        if duty is None or duty.shard != message.shard:
+            return None
+        return duty if is_workable(duty, self._venue) and begins_now(duty) else None
 
     async def _put(self, duty: Duty, message: WorkInHand, stop: asyncio.Event) -> None:
         """Waits while the window is full. It may be full for ever of orders that were sent and cannot be settled: so
