@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -11,15 +12,19 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from event_relay import EVENTS_FOLLOWER, WORK_FOLLOWER
 from exchange_adapter.adapter_tables import AdapterFigures
 from order_service import latest_figures
 from order_service.adapter_metrics import AdapterMetrics
+from order_service.bootstrap import followers
 from order_service.bounds import READY_LAG_S
 from order_service.degradation import Degradation
 from order_service.follower_figures import FollowerFigures
+from order_service.settings import load_settings
 from orders.eventstore.port import Unit
 from orders.eventstore.postgres import PostgresEventStore
 from projections.read_pool import ReadPool
+from projections.registry import PROJECTIONS
 from tests.support.log_events import placed
 
 pytestmark = pytest.mark.anyio
@@ -101,11 +106,21 @@ async def test_no_adapter_is_told_and_what_is_not_known_is_not() -> None:
 
     now = 0.0
     registry = CollectorRegistry()
-    followers = FollowerFigures(registry, away, ["order_status"])
-    degradation = Degradation(AdapterMetrics(CollectorRegistry(), adapters, lambda: now), followers, [])
+    behind = FollowerFigures(registry, away, ["order_status"])
+    degradation = Degradation(AdapterMetrics(CollectorRegistry(), adapters, lambda: now), behind, [])
     assert await degradation.of_adapters() == "no adapter runs: orders are accepted, and wait"
     now = 60
     assert await degradation.of_adapters() is None
     assert await degradation.of_followers() is None
     assert registry.get_sample_value("orders_database_readable") == 0
     assert registry.get_sample_value("orders_follower_position", {"follower": "order_status"}) is None
+
+
+async def test_the_relay_is_told_of_where_there_is_one(tmp_path: Path) -> None:
+    def told_of(**environ: str) -> set[str]:
+        return set(followers(load_settings(environ, tmp_path / "no.env")))
+
+    alone, relayed = told_of(), told_of(AMQP_URL="amqp://127.0.0.1/")
+    assert alone == {"exchange_adapter_duties", "hash_chain", *(projection.name for projection in PROJECTIONS)}
+    assert relayed - alone == {WORK_FOLLOWER}
+    assert told_of(AMQP_URL="amqp://127.0.0.1/", INTEGRATION_EVENTS="on") - relayed == {EVENTS_FOLLOWER}
