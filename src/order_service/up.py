@@ -26,6 +26,9 @@ end: what it has not published yet it publishes after the next start."""
 _STOP_S = {"api": 2.5, "adapter": 3.0, "projector": 1.0, "exchange": 1.0, "relay": 3.0}
 _AT_ONCE = frozenset({"relay"})
 
+_NOT_FOR_PARTS = ("DATABASE_OWNER_URL", "DATABASE_OWNER_URL_FILE")
+"""Empty in the environment of the parts, over what .env says: they never hold the owner's password."""
+
 
 def run_all(settings: Settings) -> None:
     """Returns after SIGTERM or SIGINT, when all that it started has ended.
@@ -45,6 +48,7 @@ def run_all(settings: Settings) -> None:
             tell(f"started PostgreSQL (pid {embedded.pid}) with its data in {settings.data_dir}")
         for name in migrate_and_grant(where):
             tell(f"applied migration {name}")
+        os.environ.update(dict.fromkeys(_NOT_FOR_PARTS, ""))
 
     def started() -> None:
         seconds = time.monotonic() - began

@@ -43,6 +43,7 @@ def test_every_part_works_as_the_database_role_that_can_change_no_event(service:
     parts = "select string_agg(distinct split_part(application_name, ' ', 2), ' ') from pg_stat_activity"
     at_work = str(value(owner_url, f"{parts} where usename = 'orders_service'")).split()
     assert set(at_work) >= {"adapter", "api", "projector"}
+    assert {service.part(name).environ()["DATABASE_OWNER_URL"] for name in PARTS} == {""}, "whatever .env says"
     others = "select count(*) from pg_stat_activity where usename <> 'orders_service' and pid <> pg_backend_pid()"
     assert value(owner_url, f"{others} and backend_type = 'client backend'") == 0
 

@@ -21,9 +21,9 @@ from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import FOLLOWER
 from projections.projector import run_projector
 from projections.registry import PROJECTIONS
+from projections.tables import make_tables
 from tests.support.log_events import unit
 from tests.support.postgres import execute, value
-from tests.support.read_service import projecting
 from tests.support.tampering import superuser_url
 from tests.support.waiting import wait_until
 
@@ -91,17 +91,15 @@ def test_the_parts_append_follow_chain_and_rebuild_with_the_rights_they_have(par
 
 def test_query_tables_that_the_owner_made_are_handed_over(database_url: str, parts_url: str) -> None:
     """As an upgrade finds them."""
-    owner = PostgresEventStore(database_url)
-    owner.append([unit() for _ in range(3)])
-    with projecting(owner, database_url):
-        pass
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        for projection in PROJECTIONS:
+            make_tables(owner, projection)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         execute(parts_url, "delete from projection_order_status.orders")
     assert grant_rights(database_url, parts_url) == "orders_service"
     assert grant_rights(database_url, parts_url) == "orders_service", "again, and nothing is different"
     execute(parts_url, "delete from projection_order_status.orders; drop schema projection_trades cascade")
     execute(database_url, "delete from projection_order_status.orders")  # the owner is a member of the role
-    owner.close()
 
 
 def test_rights_of_tables_that_a_release_brings_are_given_with_its_migrations(

@@ -130,6 +130,7 @@ def test_where_nothing_runs_each_part_is_named_with_what_to_do(run: Run, tmp_pat
         "settings": "well",
         "data folder": "well",
         "database": "unreachable",
+        "RabbitMQ": "well",
         "exchange": "unreachable",
         "access": "well",
         "port": "well",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from projections.api import own_sockets
-from projections.api.own_sockets import bound_send_buffers, cut_peer
+from projections.api.own_sockets import bound_sending, cut_peer
 from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ async def test_no_look_leaves_a_file_open(connections: list[tuple[socket.socket,
     cut_peer(("127.0.0.1", 1))
     await wait_until_async(all_cut, what="a look, and the thread that it takes")
     before = open_files()
-    assert bound_send_buffers(65_536)
+    assert bound_sending(65_536, 20_000)
     cut_peer(connections[0][1].getsockname())
     await wait_until_async(all_cut, what="the look")
     assert open_files() == before
