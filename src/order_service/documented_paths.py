@@ -44,6 +44,8 @@ def with_paths(document: dict[str, Any]) -> dict[str, Any]:
     """The document with tags, the meaning of each part of a path, and links from a placed order to what may follow.
     Raises KeyError for a path whose first part is not known."""
     document["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+    # Litestar keeps the paths of one handler in a set.
+    document["paths"] = dict(sorted(document["paths"].items()))
     for path, operations in document["paths"].items():
         tag = _TAG_OF[path.split("/")[1]]
         for operation in operations.values():
