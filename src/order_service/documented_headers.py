@@ -28,10 +28,17 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "Where the order is.", "schema": _TEXT},
     "Idempotent-Replayed": {"description": "true: the key named this order before.", "schema": _TEXT},
     "Retry-After": {"description": "In so many seconds.", "schema": _WHOLE},
+    "RateLimit-Policy": {"description": "Where a limit is set: how many (q) in how many seconds (w).", "schema": _TEXT},
+    "RateLimit": {
+        "description": "What is left of that (r), and when all of it is back, in seconds (t).",
+        "schema": _TEXT,
+    },
     TRACE_HEADER: {"description": "The caller's own trace id, or one that finds the log lines.", "schema": _TEXT},
 }
 _ALWAYS = {POSITION_HEADER, ETAG_HEADER, "Retry-After", TRACE_HEADER, "Idempotent-Replayed"}
 """Present wherever they are declared; `Link` where there is more, `Location` of a 500 where the order may exist."""
+
+_BEFORE_THE_LIMIT = (401, 403, 421)
 
 _ORDER = {"$ref": "#/components/schemas/OrderResource"}
 _NOT_PLACED = {"$ref": "#/components/schemas/NotPlaced"}
@@ -85,7 +92,9 @@ def _names(method: str, operation: dict[str, Any], status: int, response: dict[s
         yield "Location"
     if places and status == 200:
         yield "Idempotent-Replayed"
-    if status == 503 or not_placed:
+    if status not in _BEFORE_THE_LIMIT:
+        yield from ("RateLimit-Policy", "RateLimit")
+    if status in (429, 503) or not_placed:
         yield "Retry-After"
     if MEDIA_TYPE in content or not_placed:
         yield TRACE_HEADER

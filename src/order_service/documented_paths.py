@@ -26,6 +26,8 @@ _TAG_OF = {
 }
 """By the first part of a path. A path without one fails: somebody has to say where it belongs."""
 
+_NEVER_TOO_OFTEN = "Health"
+
 _PARAMETERS = {
     "order_id": "The order's id, as its placing answered it.",
     "symbol": "A symbol or an instrument's code, as GET /instruments tells them.",
@@ -52,6 +54,8 @@ def with_paths(document: dict[str, Any]) -> dict[str, Any]:
             operation["tags"] = [tag]
             _describe_parameters(operation)
             _drop_what_is_never_sent(operation["responses"])
+        for operation in operations.values():
+            operation["responses"] |= _refusals(tag, takes_body="requestBody" in operation)
     links = {name: _link(document, *where) for name, where in _FOLLOWED_BY.items()}
     for path in ("/orders", "/order"):
         responses = document["paths"].get(path, {}).get("post", {}).get("responses", {})
@@ -72,6 +76,17 @@ def _drop_what_is_never_sent(responses: dict[str, Any]) -> None:
     shown = responses.get("400", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if "extra" in shown.get("properties", {}):
         del responses["400"]
+
+
+def _refusals(tag: str, *, takes_body: bool) -> dict[str, Any]:
+    """Of what may come before any handler is reached: docs/reference/limits.md."""
+    texts = {"413": "The body is too large", "414": "The path or query is too long"}
+    if takes_body:
+        texts["408"] = "The body took too long"
+    if tag != _NEVER_TOO_OFTEN:
+        texts["429"] = "Too often: see Retry-After and RateLimit"
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": text, "content": content} for status, text in texts.items()}
 
 
 def _link(document: dict[str, Any], method: str, path: str, text: str) -> dict[str, Any]:
