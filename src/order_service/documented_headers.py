@@ -30,7 +30,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Retry-After": {"description": "In so many seconds.", "schema": _WHOLE},
     "RateLimit-Policy": {"description": "Where a limit is set: how many (q) in how many seconds (w).", "schema": _TEXT},
     "RateLimit": {
-        "description": "What is left of that (r), and when all of it is back, in seconds (t).",
+        "description": "What is left of that (r), and in how many seconds it is whole (t).",
         "schema": _TEXT,
     },
     TRACE_HEADER: {"description": "The caller's own trace id, or one that finds the log lines.", "schema": _TEXT},
