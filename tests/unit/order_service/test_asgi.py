@@ -288,7 +288,9 @@ async def test_the_document_of_the_feed_is_the_committed_one(service: CommandSer
 async def test_the_schema_declares_every_route_with_its_answers(service: CommandService) -> None:
     schema = (await service.http.get("/openapi.json")).json()
     post, put = schema["paths"]["/orders"]["post"], schema["paths"]["/orders/{order_id}"]["put"]
-    assert {"200", "201", "400", "408", "409", "413", "414", "415", "422", "429", "500", "503"} <= set(post["responses"])
+    assert {"200", "201", "400", "408", "409", "413", "414", "415", "422", "429", "500", "503"} <= set(
+        post["responses"]
+    )
     assert {"200", "202", "400", "404", "409", "413", "415", "422", "503"} <= set(put["responses"])
     body = post["requestBody"]["content"]["application/json"]["schema"]
     assert (body["required"], body["additionalProperties"]) == (["quantity"], False)
