@@ -8,6 +8,7 @@ from order_service.cli.broker_check import check_broker
 from order_service.settings import Settings, load_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.running_service import free_port
+from tests.support.waiting import wait_until
 
 SECRET = "geheim-4711"
 
@@ -26,7 +27,7 @@ def test_a_broker_is_looked_at_and_nothing_is_left_in_it(tmp_path: Path, rabbit:
     (found,) = check_broker(settings(tmp_path, amqp_url))
     assert found.state == "well"
     assert "makes its queues" in found.found
-    assert rabbit.get(f"/queues/{vhost}") == []
+    wait_until(lambda: rabbit.get(f"/queues/{vhost}") == [], what="the queue of the look to go")
 
 
 @pytest.mark.parametrize(

@@ -158,9 +158,11 @@ def amqp_url(rabbit: Rabbit) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def module_vhost(rabbit: Rabbit) -> Iterator[str]:
     """A virtual host for all tests of a module: to make all queues in one takes a second."""
-    vhost = rabbit.add_vhost()
+    with rabbit.used(fcntl.LOCK_SH):
+        vhost = rabbit.add_vhost()
     yield vhost
-    rabbit.remove_vhost(vhost)
+    with rabbit.used(fcntl.LOCK_SH):
+        rabbit.remove_vhost(vhost)
 
 
 @pytest.fixture
