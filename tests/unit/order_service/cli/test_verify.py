@@ -8,6 +8,7 @@ import sys
 import psycopg
 import pytest
 
+from order_service.postgres import service_url
 from orders.eventstore.postgres import PostgresEventStore
 from projections.registry import PROJECTIONS
 from projections.verification import verifying
@@ -137,7 +138,7 @@ def test_a_second_one_is_told_that_one_runs(
 def test_what_is_found_in_the_log_is_said_whatever_is_wrong_with_the_tables(run: Run, url: str) -> None:
     tamper(url, CHANGE)
     execute(url, "delete from projection_order_status.reached")
-    execute(url, "revoke select on projection_trades.fills from current_user")
+    execute(service_url(url), "revoke select on projection_trades.fills from current_user")
     execute(url, "drop schema projection_positions cascade")
     done = run("verify", DATABASE_URL=url)
     assert done.exit_code == 1
@@ -156,7 +157,7 @@ def test_what_is_found_in_the_log_is_said_whatever_is_wrong_with_the_tables(run:
 
 
 def test_tables_that_could_not_be_compared_are_another_exit_code_than_such_that_differ(run: Run, url: str) -> None:
-    execute(url, "revoke select on projection_trades.fills from current_user")
+    execute(service_url(url), "revoke select on projection_trades.fills from current_user")
     assert run("verify", DATABASE_URL=url).exit_code == 5
 
 
