@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -20,7 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from tests.support.running_service import ServiceAtUrl, free_port, receive, service_to_ask
+from tests.support.running_service import ServiceAtUrl, receive, service_to_ask
 from tests.support.waiting import wait_until
 
 RESTING: dict[str, Any] = {"limit_price": "0.00001"}
@@ -333,23 +329,3 @@ def test_a_bad_parameter_of_the_feed_closes_with_its_reason(service: ServiceAtUr
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4422
     assert closed.value.rcvd.reason.startswith(query.partition("=")[0])
-
-
-# Parts
-
-
-@pytest.mark.parametrize("part", ["api", "projector", "adapter"])
-def test_a_part_whose_database_does_not_answer_says_so(part: str, tmp_path: Path) -> None:
-    settings = {
-        "BASE_URL": f"http://127.0.0.1:{free_port()}",
-        "ORDERS_DATA_DIR": str(tmp_path),
-        "DATABASE_URL": f"postgresql://user:secret@127.0.0.1:{free_port()}/orders",
-    }
-    command = [sys.executable, "-m", "order_service", part]
-    ended = subprocess.run(
-        command, env={**os.environ, **settings}, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
-    )
-    assert (ended.returncode, ended.stdout) == (5, "")
-    assert ended.stderr.startswith("error: the database cannot be reached")
-    assert ended.stderr.count("\n") == 1
-    assert "secret" not in ended.stderr

@@ -146,6 +146,23 @@ def test_a_part_alone_without_a_database_says_so(part: str, tmp_path: Path) -> N
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("part", ["api", "projector", "adapter"])
+def test_a_part_whose_database_does_not_answer_says_so(part: str, tmp_path: Path) -> None:
+    settings = {
+        "BASE_URL": f"http://127.0.0.1:{free_port()}",
+        "ORDERS_DATA_DIR": str(tmp_path),
+        "DATABASE_URL": f"postgresql://user:secret@127.0.0.1:{free_port()}/orders",
+    }
+    command = [sys.executable, "-m", "order_service", part]
+    ended = subprocess.run(
+        command, env={**os.environ, **settings}, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (5, "")
+    assert ended.stderr.startswith("error: the database cannot be reached")
+    assert ended.stderr.count("\n") == 1
+    assert "secret" not in ended.stderr
+
+
 def _orders(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     names = ("DATABASE_URL", "EXCHANGE", "LISTEN")
     environment = {name: value for name, value in os.environ.items() if name not in names}

@@ -17,7 +17,7 @@ RESTING: dict[str, Any] = {"symbol": "EURUSD", "quantity": 10, "limit_price": "0
 class SteadyTrading:
     """`answers` counts method and status of each; a request without an answer counts by the name of its error."""
 
-    def __init__(self, url: str, *, clients: int = 8) -> None:
+    def __init__(self, url: str, *, clients: int = 32) -> None:
         self.answers: Counter[tuple[str, object]] = Counter()
         self.placed: set[str] = set()
         self._url = url
