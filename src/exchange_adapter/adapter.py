@@ -19,6 +19,7 @@ from contextlib import suppress
 from functools import partial
 from random import Random
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -58,7 +59,6 @@ from exchange_adapter.webhook import Webhook
 from exchange_adapter.work.duties import Changed, DutyFollower, PostgresDuties, PostgresSentRequests
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.intake import Intake
-from exchange_adapter.work.queues import WorkQueues
 from exchange_adapter.work.window import DutyWindow
 from exchange_adapter.workers import Worker
 from orders.domain.terms import Rules
@@ -66,6 +66,9 @@ from orders.eventstore.group_commit import Writer
 from orders.eventstore.port import EventStore
 from orders.eventstore.subscription import Hints
 from orders.handlers import CommandHandler
+
+if TYPE_CHECKING:
+    from exchange_adapter.work.queues import WorkQueues
 
 log = structlog.get_logger(__name__)
 
@@ -177,6 +180,8 @@ class _Adapter:
     def _listening(self, amqp_url: str, handler: CommandHandler) -> WorkQueues | None:
         if not amqp_url:
             return None
+        from exchange_adapter.work.queues import WorkQueues  # aio-pika takes 0.15 s to import
+
         intake = Intake(handler=handler, window=self._window, venue=self._capabilities, wake=self._dispatcher.wake)
         return WorkQueues(amqp_url, f"orders adapter {self._worker}", intake, listen=self._feeder.listen)
 
