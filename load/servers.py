@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from order_service.migrations import migrate
+from order_service.database import migrate_and_grant, of_embedded
 from order_service.postgres import EmbeddedPostgres
 
 HOST = "127.0.0.1"
@@ -49,7 +49,7 @@ def temporary_folder() -> Iterator[Path]:
 def embedded_database(folder: Path) -> Iterator[str]:
     """The URL of a fresh, migrated database that waits for the disk, as the product's does."""
     with EmbeddedPostgres(folder / "data") as database:
-        migrate(database.url)
+        migrate_and_grant(of_embedded(database.url))
         yield database.url
 
 

@@ -27,6 +27,7 @@ from msgspec import Struct
 
 from load.balance import Findings, counted
 from load.servers import embedded_database, temporary_folder
+from order_service.postgres import service_url
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import Checkpoint, read_checkpoint
 from projections.errors import RebuildRunning
@@ -71,7 +72,7 @@ class Outcome(Struct):
 
 class Campaign:
     def __init__(self, url: str, folder: Path, seed: int) -> None:
-        self.url = url
+        self.url = url = service_url(url)
         self.rng = random.Random(seed)
         self.seed = seed
         self.outcome = Outcome(Counter(), 0, 0, 0.0, Findings())

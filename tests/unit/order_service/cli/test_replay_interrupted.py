@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from order_service.cli.replay_progress import display
+from order_service.postgres import service_url
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import Checkpoint
 from projections import swap
@@ -178,7 +179,7 @@ def test_ctrl_c_ends_it_at_once_with_the_live_tables_as_they_were(
     command = [sys.executable, "-m", "order_service", "replay", "--projection", "trades", "--fast"]
     with psycopg.connect(database_url) as holder:
         holder.execute("select from follower_checkpoint where name = 'trades' for update")
-        environment = {**os.environ, "DATABASE_URL": database_url}
+        environment = {**os.environ, "DATABASE_URL": service_url(database_url)}
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
             wait_until(lambda: waiting_for_a_lock(database_url), what="the replay at its work")
             process.send_signal(signal.SIGINT)
