@@ -25,7 +25,7 @@ FILE_NAMES = tuple(f"{name}_FILE" for name in SECRETS)
 
 
 def with_secrets(given: Mapping[str, str]) -> dict[str, str]:
-    """`given`, and the first line of each file that it names. Raises SettingsError, which never shows what is in one."""
+    """`given`, and the first line of each file that it names. Raises SettingsError, which shows nothing of a file."""
     found = dict(given)
     wrong = []
     for name, file_name in zip(SECRETS, FILE_NAMES, strict=True):
