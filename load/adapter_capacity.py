@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psycopg
@@ -51,6 +53,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 class Plan(Struct, frozen=True, kw_only=True):
     adapters: tuple[int, ...] = (1, 2, 4)
+    rounds: int = 3
     seconds: float = 20.0
     calls: int = CALLS
 
@@ -82,20 +85,21 @@ def _read(arguments: Sequence[str] | None) -> tuple[Plan, Path]:
     plan = Plan()
     parser = arguments_of("make bench-adapters", __doc__)
     parser.add_argument("--adapters", type=number_from(int, 1, 16), nargs="+", default=plan.adapters)
+    parser.add_argument("--rounds", type=number_from(int, 1, 100), default=plan.rounds, help="of each in turns")
     parser.add_argument("--seconds", type=number_from(float, 1, 600), default=plan.seconds, help="of each count")
     parser.add_argument("--calls", type=number_from(int, 1, 500), default=plan.calls, help="in flight in each")
     given = parser.parse_args(arguments)
-    return Plan(adapters=tuple(given.adapters), seconds=given.seconds, calls=given.calls), given.folder
+    adapters = tuple(given.adapters)
+    return Plan(adapters=adapters, rounds=given.rounds, seconds=given.seconds, calls=given.calls), given.folder
 
 
 def measure(plan: Plan) -> Report:
     """Raises ServerFailed."""
     load, runs = os.getloadavg()[0], list[Run]()
     with own_node() as node:
-        for adapters in plan.adapters:
-            for transport in TRANSPORTS:
-                print(f"{adapters} over {transport}", file=sys.stderr)
-                runs.append(_run(plan, transport, adapters, fresh_vhost(node) if transport == "rabbitmq" else ""))
+        for adapters, transport in list(product(plan.adapters, TRANSPORTS)) * plan.rounds:
+            runs.append(_run(plan, transport, adapters, fresh_vhost(node) if transport == "rabbitmq" else ""))
+            print(_line(runs[-1:]), file=sys.stderr)
     return Report(at=datetime.now(UTC), machine=machine(), load=load, plan=plan, runs=runs)
 
 
@@ -219,13 +223,20 @@ def table(report: Report) -> str:
     plan = report.plan
     lines = [
         f"orders/s placed by place_order ({CALL_S:g} s a call, one in ten fails), {plan.calls} calls in flight in each"
-        f" adapter, counted over {plan.seconds:g} s",
-        f"{'adapters':10}{'transport':12}{'orders/s':>10}{'after kill -9, taken over in':>32}",
+        f" adapter, counted over {plan.seconds:g} s; rounds in turns: {plan.rounds}",
+        f"{'adapters':10}{'transport':12}{'median':>10}{'lowest':>10}{'highest':>10}{'after kill -9 owned in':>26}",
     ]
-    for run in report.runs:
-        taken = "" if run.taken_over_s is None else f"{run.taken_over_s:.1f} s"
-        lines.append(f"{run.adapters:<10}{run.transport:12}{run.orders_per_s:>10.1f}{taken:>32}")
+    for adapters, transport in product(plan.adapters, TRANSPORTS):
+        lines.append(_line([run for run in report.runs if (run.adapters, run.transport) == (adapters, transport)]))
     return "\n".join([*lines, f"load average at the start {report.load:.1f}; nothing is pinned"])
+
+
+def _line(runs: list[Run]) -> str:
+    rates = [run.orders_per_s for run in runs]
+    taken = [run.taken_over_s for run in runs if run.taken_over_s is not None]
+    took = f"{min(taken):.1f} to {max(taken):.1f} s" if taken else ""
+    columns = "".join(f"{rate:>10.1f}" for rate in (median(rates), min(rates), max(rates)))
+    return f"{runs[0].adapters:<10}{runs[0].transport:12}{columns}{took:>26}"
 
 
 if __name__ == "__main__":
