@@ -13,12 +13,12 @@ from exchange_adapter.work import feeder
 from orders.broker.topology import WORK_EXCHANGE
 from orders.domain.order import Order
 from orders.domain.values import Delivery
-from orders.shards import SHARDS, shard_of
+from orders.shards import shard_of
 from tests.support.rabbitmq import Rabbit
 from tests.support.recording_venue import RecordingVenue
 from tests.support.running_adapter import Client, client_of, running_adapter
 from tests.support.waiting import wait_until
-from tests.support.work_transport import Transport, hints_taken, over_rabbitmq, queues_consumed, undecodable_messages
+from tests.support.work_transport import Transport, hints_taken, over_rabbitmq, undecodable_messages
 
 STOP_S = 7.0  # for calls 5 s, for the rest 2 s
 QUICK_SWEEP_S = 1.0  # instead of 5, so that the test is not long
@@ -105,7 +105,7 @@ def test_it_comes_back_by_itself_when_its_queues_are_deleted_or_its_connection_i
     with working(database_url, venue, transport):
         for shard in (3, 4):
             transport.delete_queue(shard)
-        wait_until(lambda: queues_consumed(database_url) != [SHARDS], what="the loss to be noticed")
+        wait_until(lambda: [transport.consumers(shard) for shard in (3, 4)] == [1, 1], what="the queues' return")
         transport.wait_until_it_works(database_url)
         first = client.place(64)
         client.wait_for(first, acked)

@@ -40,14 +40,19 @@ class Transport:
     def wait_until_declared(self) -> None:
         """The relay has declared all queues."""
 
-        async def declared(channel: AbstractChannel) -> bool:
-            try:
-                await channel.declare_queue(f"{WORK_EXCHANGE}.{SHARDS - 1}", passive=True)
-            except ChannelClosed:
-                return False
-            return True
+        wait_until(lambda: self.consumers(SHARDS - 1) is not None, within_s=30, what="the queues")
 
-        wait_until(lambda: self.over_a_channel(declared), within_s=30, what="the queues")
+    def consumers(self, shard: int) -> int | None:
+        """Of the shard's queue; None where there is no queue."""
+
+        async def count(channel: AbstractChannel) -> int | None:
+            try:
+                queue = await channel.declare_queue(f"{WORK_EXCHANGE}.{shard}", passive=True)
+            except ChannelClosed:
+                return None
+            return queue.declaration_result.consumer_count
+
+        return self.over_a_channel(count)
 
     def check_it_told_of(self, order_ids: Collection[UUID], database_url: str) -> None:
         if self.amqp_url:
