@@ -15,7 +15,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 ARGS ?=
 CHECKS := check-format check-lint check-types check-imports check-tidy check-asyncapi check-openapi check-k6 check-deploy
 
-.PHONY: fuzz-api run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
+.PHONY: bench-cost fuzz-api run test test-domain check $(CHECKS) bench bench-adapters bench-outage bench-rebuild bench-replay bench-reports load chaos fmt lock clean help install-run install-dev
 
 run: ## start the whole service; Ctrl-C stops it
 	@exec requirements/install run $(BIN)/orders up
@@ -64,6 +64,9 @@ bench: install-dev ## measure POST, batches, replay, the feed and appends agains
 
 bench-adapters: install-dev ## measure orders/s of 1, 2 and 4 adapters, told of work by the log and by RabbitMQ
 	@exec $(BIN)/python -m load.adapter_capacity $(ARGS)
+
+bench-cost: install-dev ## measure the CPU time of an order in each part
+	@exec $(BIN)/python -m load.order_cost $(ARGS)
 
 bench-outage: install-dev ## orders at a steady rate while the exchange is down, then hangs; 50 minutes
 	@exec $(BIN)/python -m load.outage $(ARGS)
