@@ -86,14 +86,17 @@ async def test_a_rolling_restart_fails_no_request_and_every_stream_tells_each_ev
                 await some_more()
                 await asyncio.to_thread(apis.restart, number)
             await some_more()
+        assert load.failed == [], (load.answers, nginx.tail())
         expected = Counter({(order, event): 1 for order in load.placed for event in ("OrderPlaced", "OrderCanceled")})
 
         async def all_told() -> bool:
+            ended = [stream.exception() for stream in streams if stream.done()]
+            assert ended == [], [repr(error) for error in ended]
             return all(counter.total() >= expected.total() for counter in seen)
 
-        await wait_until_async(all_told, within_s=WITHIN_S, what="the end of every stream")
+        what = f"{expected.total()} messages in every stream"
+        await wait_until_async(all_told, within_s=WITHIN_S, what=what)
         for stream in streams:
             stream.cancel()
         await asyncio.gather(*streams, return_exceptions=True)
-    assert load.failed == [], (load.answers, nginx.tail())
     assert all(counter == expected for counter in seen)
