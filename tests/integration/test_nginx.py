@@ -99,6 +99,17 @@ def test_a_process_that_refuses_connections_fails_no_request(tmp_path: Path, ups
         assert {httpx.post(nginx.url, trust_env=False).status_code for _ in range(REQUESTS)} == {200}
 
 
+def test_a_process_that_was_away_serves_at_once_when_the_other_one_goes(
+    tmp_path: Path, upstreams: list[Upstream]
+) -> None:
+    first, second = upstreams
+    with running_nginx(tmp_path, [server.port for server in upstreams]) as nginx:
+        second.breaks = True
+        assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
+        first.breaks, second.breaks = True, False
+        assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
+
+
 def test_the_api_is_told_who_asks_and_not_what_the_client_says_of_itself(
     nginx: Nginx, upstreams: list[Upstream]
 ) -> None:
