@@ -14,6 +14,7 @@ import pytest
 from order_service.bounds import MAX_HEAD_BYTES
 from orders.bounds import MAX_BODY_BYTES
 from projections.api.own_sockets import bound_sending
+from projections.bounds import MAX_CLIENT_INPUT_BYTES
 from tests.support.api_process import ApiProcess, api_process
 from tests.support.waiting import wait_until
 
@@ -21,6 +22,11 @@ CLIENTS_A_KIND = 70
 A_SLOW_ONE_BYTES = 160 * 1024  # of memory: the bounds of its head and answer, and the server's own
 HEAD = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n"
 BODY = b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 60000\r\n\r\n{"
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +86,18 @@ def test_a_body_beyond_its_bound_ends_its_connection(api: ApiProcess, framing: b
     received = answer(api, head, *([chunk] * (4 * MAX_BODY_BYTES // 0x8000)))
     assert received.startswith(b"HTTP/1.1 413 ")
     assert b"application/problem+json" in received
+
+
+def test_a_socket_that_sends_a_message_without_end_is_cut(api: ApiProcess) -> None:
+    """The server hands over whole messages only, so that the app cannot see one that never is."""
+    with socket.create_connection(api.address, timeout=10) as client:
+        client.sendall(UPGRADE)
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+        began_of_16_mib = bytes([2, 0x80 | 127]) + (16 << 20).to_bytes(8, "big") + bytes(4)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            client.sendall(began_of_16_mib + bytes(2 * MAX_CLIENT_INPUT_BYTES))
+            while client.recv(4096):
+                pass
 
 
 def test_no_answer_tells_what_serves_it(api: ApiProcess) -> None:

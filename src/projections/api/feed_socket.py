@@ -14,6 +14,8 @@ from orders.http import local_account
 from orders.request_errors import InvalidParameters
 from projections.api.feed_parameters import subscription_of
 from projections.api.own_sockets import cut_peer
+from projections.api.socket_input import WatchedInput
+from projections.bounds import CLIENT_INPUT_LOOK_S
 from projections.feed import Telling
 from projections.feed_client import WRONG_PARAMETER
 from projections.feed_hub import FeedHub
@@ -26,8 +28,14 @@ AnySocket = WebSocket[Any, Any, Any]
 def feed_router(
     hub: FeedHub, reader: LogReader, catalogue: Catalogue, *, account_of: Callable[[AnySocket], str] = local_account
 ) -> Router:
+    inputs = WatchedInput(CLIENT_INPUT_LOOK_S)
+
     @websocket("/ws")
     async def feed(socket: AnySocket) -> None:
+        with inputs.of(socket.scope["client"]):
+            await told(socket)
+
+    async def told(socket: AnySocket) -> None:
         await socket.accept()
         try:
             subscription = subscription_of(socket.query_params.multi_items(), account_of(socket), catalogue)
