@@ -77,6 +77,7 @@ class OrderLife(Collector):
             self._unplaced.pop(order_id, None)
             return
         self._unplaced[order_id] = None
+        self._unplaced.move_to_end(order_id)  # adapters send the oldest first: those in flight must not go first, too
         if len(self._unplaced) > MOST_UNPLACED:  # its next attempt brings it back
             self._unplaced.popitem(last=False)
 

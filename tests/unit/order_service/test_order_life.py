@@ -118,6 +118,19 @@ def test_orders_on_their_way_are_remembered_up_to_a_bound(monkeypatch: pytest.Mo
     assert len(shown.life._unplaced) == 3
 
 
+def test_an_order_in_flight_is_remembered_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_life, "MOST_UNPLACED", 3)
+    oldest_first = [at_exchange(order_id=uuid4()).recorded for _ in range(3)]
+    shown = Shown()
+    for recorded in oldest_first:
+        shown.life.see(recorded[:1])
+    for recorded in oldest_first:
+        shown.life.see(recorded[1:2])  # its call is in flight
+        shown.life.see(accepted(uuid4()).recorded)
+        shown.life.see(recorded[2:])
+    assert (shown.stages["placed"], shown["time_to_place_seconds_count"]) == (3, 3)
+
+
 def test_clocks_that_differ_give_no_negative_time() -> None:
     shown = Shown(accepted().then(-5, c.StartSubmit, worker="w").then(0, c.RecordAccepted))
     assert shown["time_to_place_seconds_sum"] == 0
