@@ -24,14 +24,14 @@ from tests.tidy.tree import ROOT
 RULES = ROOT / "deploy/prometheus/rules.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboards/orders.json"
 GUIDE = ROOT / "docs/how-to/monitor.md"
+ROUTES = ROOT / "docs/reference/openapi.json"
 
+CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
 VALUES: dict[str, set[str]] = {
     "stage": set(STAGES),
     "delivery": {*Delivery},
     "kind": {*AlertKind},
     "outcome": set(Attempts.__struct_fields__),
-    "route": {"/orders", "/order"},
-    "method": {"POST"},
     "job": {"orders"},
 }
 BOUNDS = {"orders_time_to_place_seconds_bucket": PLACE_SECONDS}
@@ -59,6 +59,28 @@ def dashboard() -> dict[str, Any]:
     return found
 
 
+@cache
+def operations() -> list[tuple[str, str]]:
+    """Method and route of each that the API has."""
+    paths = json.loads(ROUTES.read_text(encoding="utf-8"))["paths"]
+    return [(method.upper(), path) for path, item in paths.items() for method in item if method != "parameters"]
+
+
+def expression_of(alert: str) -> str:
+    [found] = [rule["expr"] for rule in alerts() if rule["alert"] == alert]
+    return str(found)
+
+
+def operations_in(expression: str) -> list[tuple[str, str]]:
+    """The operations that the first selector of an expression takes; Prometheus' patterns match whole values."""
+    patterns = dict(re.findall(r'(method|route)\s*=~?\s*"([^"]*)"', _SELECTOR.findall(expression)[0][1]))
+    return [
+        (method, route)
+        for method, route in operations()
+        if re.fullmatch(patterns["method"], method) and re.fullmatch(patterns["route"], route)
+    ]
+
+
 def expressions() -> Iterator[tuple[str, str]]:
     """Where it is, and the PromQL."""
     for rule in alerts():
@@ -84,8 +106,8 @@ def used(expression: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize(("where", "expression"), [*expressions()])
 def test_every_metric_and_label_that_is_used_is_documented(where: str, expression: str) -> None:
     known = {sample: metric for metric in documented().values() for sample in sample_names(metric)}
+    assert used(expression), f"{where}: {expression}"
     asked = {name: labels for name, labels in used(expression).items() if name != "up"}
-    assert asked, f"{where}: {expression}"
     unknown = asked.keys() - known.keys()
     assert not unknown, f"{where} asks for {unknown}"
     for name, labels in asked.items():
@@ -97,9 +119,32 @@ def test_every_value_that_a_label_is_asked_for_exists(where: str, expression: st
     """A misspelt kind would never fire."""
     for name, labels in _SELECTOR.findall(expression):
         known = {**VALUES, "le": {floatToGoString(bound) for bound in BOUNDS.get(name, ())}}
+        known["method"], known["route"] = map(set, zip(*operations(), strict=True))
         for label, values in re.findall(r'([a-z_]+)\s*=~?\s*"([^"]*)"', labels):
-            if label in known:
-                assert set(values.split("|")) <= known[label], f"{where}: {name} of {label} {values}"
+            for value in values.split("|") if label in known else ():
+                assert any(re.fullmatch(value, one) for one in known[label]), f"{where}: {name} of {label} {value}"
+
+
+def test_every_request_that_places_or_changes_orders_is_watched_for_faults_and_no_other() -> None:
+    changing = [(method, path) for method, path in operations() if method in CHANGING and path.startswith("/order")]
+    assert ("POST", "/orders/batch") in changing
+    assert ("DELETE", "/orders/{order_id}") in changing
+    assert operations_in(expression_of("OrdersNotAccepted")) == changing
+
+
+def test_every_request_that_places_orders_is_watched_for_how_long_it_takes_and_for_its_objective() -> None:
+    placing = [(method, path) for method, path in operations() if method == "POST" and path.startswith("/order")]
+    [objective] = [
+        panel["targets"][0]["expr"] for panel in dashboard()["panels"] if panel["title"] == "Accepted without a fault"
+    ]
+    good, of_all = objective.split(" / ")
+    slowly = expression_of("OrdersAcceptedSlowly")
+    assert operations_in(slowly) == operations_in(good) == operations_in(of_all) == placing
+
+
+def test_each_api_process_that_is_away_is_told_while_the_others_serve() -> None:
+    """OrdersApiDown is silent as long as one of them answers."""
+    assert expression_of("OrdersApiProcessDown") == 'min by (instance) (up{job="orders"}) == 0'
 
 
 @pytest.mark.parametrize(("where", "expression"), [*expressions()])
