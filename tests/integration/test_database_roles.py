@@ -191,6 +191,17 @@ def test_an_empty_database_is_no_danger_and_no_error(empty_database_url: str) ->
         assert danger_to_the_log(connection) == ("orders", "")
 
 
+def password_in(url: str) -> str:
+    return url.split("@")[0].rpartition(":")[2]
+
+
+@pytest.mark.parametrize("other", ["orders", "postgres"])
+def test_the_password_of_the_parts_opens_no_other_role(parts_url: str, other: str) -> None:
+    assert value(parts_url, "select current_user") == "orders_service"
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(parts_url.replace("//orders_service:", f"//{other}:"))
+
+
 def test_a_data_folder_of_an_earlier_release_gets_the_role_at_its_next_start(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
         execute(superuser_url(server.url), "drop role orders_service")
@@ -198,3 +209,6 @@ def test_a_data_folder_of_an_earlier_release_gets_the_role_at_its_next_start(dat
     with EmbeddedPostgres(data_dir) as server:
         assert value(service_url(server.url), "select current_user") == "orders_service"
         assert migrate_and_grant(Database(service_url(server.url), service_url(server.url), server.url))
+        execute(superuser_url(server.url), f"alter role orders_service password '{password_in(server.url)}'")
+    with EmbeddedPostgres(data_dir) as server:
+        assert value(service_url(server.url), "select current_user") == "orders_service"

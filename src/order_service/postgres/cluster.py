@@ -12,7 +12,16 @@ from pathlib import Path
 from order_service.bounds import INITDB_TIMEOUT_S, START_LIMIT_S
 from order_service.errors import WrongDataVersion
 from order_service.postgres.binaries import MAJOR_VERSION
-from order_service.postgres.layout import DATABASE, ROLE, SERVICE_ROLE, SUPERUSER, Layout, sync_folder, write_password
+from order_service.postgres.layout import (
+    DATABASE,
+    ROLE,
+    SERVICE_ROLE,
+    SUPERUSER,
+    Layout,
+    service_password,
+    sync_folder,
+    write_password,
+)
 from order_service.postgres.programs import Programs
 
 _WORK_PREFIX = "initdb-"
@@ -94,20 +103,18 @@ def _make_cluster(layout: Layout, programs: Programs, *, durable: bool) -> None:
             sync_folder(folder)
 
 
-def service_role(password: str) -> tuple[str, ...]:
+def service_role(owner_password: str) -> tuple[str, ...]:
     """Statements that make the running parts' role. The owner is a member, so that it sees their sessions and may hand
     over tables."""
+    password = service_password(owner_password)
     return f"create role {SERVICE_ROLE} login password '{password}';", f"grant {SERVICE_ROLE} to {ROLE};"
 
 
 def _renew_password(layout: Layout, programs: Programs) -> None:
-    """Somebody removed the file. Whoever may write it owns the data, so a new one takes nothing from anyone. A cluster
-    of an earlier release has no role for the running parts yet."""
+    """Somebody removed the file. Whoever may write it owns the data, so a new one takes nothing from anyone. The
+    running parts' role gets its own once the server runs."""
     password = secrets.token_hex(_PASSWORD_BYTES)
     statements = [f"alter role {role} password '{password}';\n" for role in (ROLE, SUPERUSER)]
-    found = f"exists (select from pg_roles where rolname = '{SERVICE_ROLE}')"
-    renewed = f"alter role {SERVICE_ROLE} password '{password}'"
-    statements.append(f"do $$ begin if {found} then {renewed}; end if; end $$;\n")
     _run_single(programs, layout.data, "".join(statements))
     write_password(layout, password)
 

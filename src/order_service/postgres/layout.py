@@ -3,7 +3,7 @@
 ORDERS_DATA_DIR/postgres/      ours; root's may be passed by the account of the database, a user's by no one else
     data/                      PostgreSQL's own, with postmaster.pid
     socket                     the socket's folder, or a link to it where the path here is too long for a socket
-    password                   of the roles `orders`, `orders_service` and `postgres`; for us alone
+    password                   of the roles `orders` and `postgres`; for us alone (`orders_service`: see `service_url`)
     lock                       held by the process whose child the server is; its pid
     postgres.log, .log.1       what the server says, bounded
     binaries-0.6.0/            a copy, where the account of the database cannot read the installed ones
@@ -13,8 +13,10 @@ ORDERS_DATA_DIR/postgres/      ours; root's may be passed by the account of the 
 from __future__ import annotations
 
 import fcntl
+import hmac
 import os
 import pwd
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,7 +73,14 @@ class Layout(Struct, frozen=True):
 
 def service_url(owner_url: str) -> str:
     """The same server and database for the running parts; for URLs of `Layout.url` only."""
-    return owner_url.replace(f"//{ROLE}:", f"//{SERVICE_ROLE}:", 1)
+    before, owner_password, after = re.split(f"//{ROLE}:([^@]*)@", owner_url, maxsplit=1)
+    return f"{before}//{SERVICE_ROLE}:{service_password(owner_password)}@{after}"
+
+
+def service_password(owner_password: str) -> str:
+    """From the owner's password to that of the running parts, and by nothing that is known back again: who learns a URL
+    of the parts is not the owner by that."""
+    return hmac.digest(owner_password.encode(), SERVICE_ROLE.encode(), "sha256").hex()
 
 
 def layout_of(data_dir: Path) -> Layout:

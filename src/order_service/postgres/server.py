@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg.pq import PGconn, Ping
@@ -29,6 +29,8 @@ from order_service.postgres.layout import (
     lock_home,
     naming_the_folder,
     prepare_home,
+    service_password,
+    service_url,
 )
 from order_service.postgres.postmaster import in_use, read_postmaster, runs_on, wait_for_predecessor
 from order_service.postgres.programs import Programs, reason_in
@@ -201,21 +203,27 @@ class EmbeddedPostgres:
         raise self._not_started(reason_in(said) or f"it ended with {child.returncode}")
 
     def _expect_login(self) -> None:
-        """As the owner; and makes the running parts' role, which a cluster of an earlier release has not."""
+        """As the owner and as the running parts, whose role a cluster of an earlier release has not, or with another
+        password."""
         try:
-            with psycopg.connect(self._url, connect_timeout=bounds.CONNECT_TIMEOUT_S) as owner:
-                known = owner.execute("select from pg_roles where rolname = %s", [SERVICE_ROLE]).rowcount
-            if not known:
-                self._make_service_role()
+            self._connect(self._url).close()
+            try:
+                self._connect(service_url(self._url)).close()
+            except psycopg.OperationalError:
+                self._renew_service_role()
         except psycopg.OperationalError as error:
             raise self._not_started(str(error).splitlines()[0]) from error
 
-    def _make_service_role(self) -> None:
+    def _renew_service_role(self) -> None:
         password = self._layout.password_file.read_text().strip()
-        url = self._url.replace(f"//{ROLE}:", f"//{SUPERUSER}:", 1)
-        with psycopg.connect(url, connect_timeout=bounds.CONNECT_TIMEOUT_S) as superuser:
-            for statement in service_role(password):
+        with self._connect(self._url.replace(f"//{ROLE}:", f"//{SUPERUSER}:", 1)) as superuser:
+            known = superuser.execute("select from pg_roles where rolname = %s", [SERVICE_ROLE]).rowcount
+            renewed = f"alter role {SERVICE_ROLE} password '{service_password(password)}'"
+            for statement in (renewed,) if known else service_role(password):
                 superuser.execute(statement.encode())
+
+    def _connect(self, url: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(url, connect_timeout=bounds.CONNECT_TIMEOUT_S)
 
     def _not_started(self, reason: str) -> PostgresNotStarted:
         layout = self._layout
