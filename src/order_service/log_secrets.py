@@ -7,24 +7,24 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
+from order_service.named_secrets import HIDDEN, named_hidden
 from order_service.security.api_keys import PATTERN as API_KEY
 from order_service.settings import Settings
 
-HIDDEN = "***"
 _SHORTEST = 6
 """Characters of a known secret that is looked for: a shorter one would hide half of the words."""
 
-_QUOTE = r"(?:\\*[\"'])?"
-"""In a JSON line the quotes of a text are escaped, and those of a JSON text in it twice."""
-_NAMES = r"(?:api[_-]?key|(?:access[_-]?)?token|ticket|secret|password)"
+_USERINFO = r"(?:[^\s/\"']+|(?!\d+[/?#])(?:(?!://)[^\s\"'])+)@"
+"""After the name in a URL (RFC 3986, 3.2.1). A slash should be %2F there; a port before a path is no password."""
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(?<=://)([^\s:/@\"']*):[^\s/\"']+@"), rf"\1:{HIDDEN}@"),  # a URL's userinfo (RFC 3986, 3.2.1)
-    (re.compile(r"(?<=\bpassword=)(?:'[^']*'|[^\s&\\\"']+)"), HIDDEN),  # libpq's keyword, or a query parameter
+    (re.compile(rf"(?<=://)([^\s:/@\"']*):{_USERINFO}"), rf"\1:{HIDDEN}@"),
     (re.compile(API_KEY), rf"orders_\1_{HIDDEN}"),  # the id says which one it was
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),  # a JSON Web Token begins with {" in base64url
+    (re.compile(r"(?<=orders\.bearer\.)[^\s,;\\\"')]+"), HIDDEN),  # a browser's WebSocket offers its credential so
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),  # RFC 9110, 11.4
-    (re.compile(rf"(?i)(\b{_NAMES}{_QUOTE}\s*[=:]\s*{_QUOTE})[^\s\\\"'&,;)]+"), rf"\1{HIDDEN}"),
 )
+_WRITTEN = re.compile(r"://[^:/@]*:([^/@]*)@|[?&](?:ssl)?password=([^&]*)")
+"""A password as it stands in a URL, as libpq reads it."""
 
 
 class Secrets:
@@ -41,7 +41,7 @@ class Secrets:
             text = self._known.sub(HIDDEN, text)
         for shape, shown in _SHAPES:
             text = shape.sub(shown, text)
-        return text
+        return named_hidden(text)
 
 
 def secrets_of(settings: Settings) -> Secrets:
@@ -49,11 +49,24 @@ def secrets_of(settings: Settings) -> Secrets:
 
 
 def _known(settings: Settings) -> Iterator[str]:
-    for url in (settings.database_url, settings.database_direct_url, settings.database_owner_url, settings.amqp_url):
-        password = urlsplit(url).password or ""
-        yield from (password, unquote(password))
+    for url in (settings.database_url, settings.database_direct_url, settings.database_owner_url):
+        yield from _of_postgres(url)
+    broker = urlsplit(settings.amqp_url).password or ""
+    yield from (broker, unquote(broker))
     hook = urlsplit(settings.alert_webhook_url)
     yield from (hook.password or "", hook.path, hook.query)  # services that take alerts know their callers by the path
     yield settings.access.api_key
     if settings.access.tokens is not None:
         yield settings.access.tokens.key
+
+
+def _of_postgres(url: str) -> Iterator[str]:
+    """As libpq reads it, which takes more for a password than other readers of URLs do."""
+    if not url:
+        return
+    from psycopg.conninfo import conninfo_to_dict
+
+    meant = conninfo_to_dict(url)
+    yield from (str(meant.get(name) or "") for name in ("password", "sslpassword"))
+    for found in _WRITTEN.finditer(url):
+        yield found[1] or found[2] or ""
