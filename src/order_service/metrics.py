@@ -22,6 +22,8 @@ from prometheus_client import (
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from orders.http import FAULTS
+
 Refresh = Callable[[], Awaitable[None]]
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4"  # Litestar adds the charset
@@ -57,7 +59,8 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.faults = Counter("orders_faults_total", "Answers of 500", registry=self.registry)
+        text = "Answers of 500, to requests and to orders of a batch"
+        self.faults = Counter("orders_faults_total", text, registry=self.registry)
         self._refreshes: list[Refresh] = []
 
     def before_each(self, refresh: Refresh) -> None:
@@ -83,8 +86,8 @@ class Metrics:
                     route = scope.get("path_template") or _OTHER
                     took = time.perf_counter() - began
                     self._requests.labels(method, route, message["status"]).observe(took)
-                    if message["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
-                        self.faults.inc()
+                    failed = message["status"] == HTTPStatus.INTERNAL_SERVER_ERROR
+                    self.faults.inc(1 if failed else scope.get("state", {}).get(FAULTS, 0))
                 await send(message)
 
             await app(scope, receive, counting_send)

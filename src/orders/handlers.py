@@ -8,6 +8,7 @@ read of what is new, never a wrong decision.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -17,7 +18,14 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from orders.bounds import CACHED_FILLS, CACHED_ORDERS, COMMAND_ATTEMPTS, MAX_STREAM_READ, ORDERS_A_TURN
+from orders.bounds import (
+    APPEND_TIMEOUT_S,
+    CACHED_FILLS,
+    CACHED_ORDERS,
+    COMMAND_ATTEMPTS,
+    MAX_STREAM_READ,
+    ORDERS_A_TURN,
+)
 from orders.domain.commands import Command, PlaceOrder
 from orders.domain.decide import decide, tell
 from orders.domain.errors import InvalidOrder, KeyReused, Refusal, UnknownOrder
@@ -265,14 +273,24 @@ class CommandHandler:
 
     async def _look_up(self, asked: Sequence[tuple[int, PlaceOrder]]) -> dict[int, Placed | NotPlaced]:
         """What the keys of these commands named before, by index; of the log's errors each is one command's own. In one
-        thread, so that others are left for those who ask for one order."""
+        thread, so that others are left for those who ask for one order, and not for long: once the log is away, or
+        APPEND_TIMEOUT_S after the beginning, the rest is not asked for."""
         keyed = [(index, command) for index, command in asked if command.client_order_id is not None]
+        give_up_at = time.monotonic() + APPEND_TIMEOUT_S
 
         def look_up() -> dict[int, Placed | NotPlaced]:
             found: dict[int, Placed | NotPlaced] = {}
+            away: StoreUnavailable | None = None
             for index, command in keyed:
+                if away is None and time.monotonic() > give_up_at:
+                    away = StoreUnavailable(f"the keys were not all looked up within {APPEND_TIMEOUT_S:g} s")
+                if away is not None:
+                    found[index] = away
+                    continue
                 try:
                     named = self._read_named(command)
+                except StoreUnavailable as error:
+                    found[index] = away = error
                 except (KeyReused, EventStoreError) as error:
                     found[index] = error
                 else:

@@ -17,6 +17,8 @@ BLANK = "about:blank"
 """The type of a problem that says no more than its status (RFC 9457, 4.2.1)."""
 COST = "orders.cost"
 """Stands in the request's state where it is worth more than one of a client's rate: a batch is worth its orders."""
+FAULTS = "orders.faults"
+"""Stands in the request's state where parts of the answer are 500 though it is not: so many orders of a batch."""
 HEAD_ONLY = "orders.head_only"
 """Stands in the ASGI scope of a GET that answers a HEAD: for answers that would never end."""
 

@@ -4,7 +4,7 @@ become problems by the table in `problems.py`."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from orders.api.tracing import TRACE_HEADER, known_trace_id, trace_id_of
 from orders.bounds import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, RETRY_AFTER_S
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, TooLarge, UnknownEvent
-from orders.http import COST, ETAG_HEADER, POSITION_HEADER, etag_of, json_body, local_account
+from orders.http import COST, ETAG_HEADER, FAULTS, POSITION_HEADER, etag_of, json_body, local_account
 from orders.parameters import existing_id
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,9 @@ def _placing_many(
         body = await json_body(request, _GONE)
         asked = await commands.read_all(body, _key(request))
         request.scope["state"][COST] = len(asked)
-        results = [result(one) for one in await commands.place_all(_caller(request, account_of), asked)]
+        outcomes = await commands.place_all(_caller(request, account_of), asked)
+        _tell_faults(request, [one for one in outcomes if isinstance(one, EventStoreError)], of=len(outcomes))
+        results = [result(one) for one in outcomes]
         newest = max((one.order.position for one in results if one.order is not None), default=position())
         headers = [(POSITION_HEADER, str(newest))]
         return ASGIResponse(body=_encode(results), status_code=200, headers=headers, media_type=MediaType.JSON)
@@ -201,6 +203,18 @@ def _not_placed(request: AnyRequest, error: Exception, position: int) -> Respons
     expected = isinstance(error, StoreUnavailable)
     log.error("order not placed: %s", error, extra={"trace_id": trace_id}, exc_info=None if expected else error)
     return Response(NOT_PLACED, status_code=500, headers=headers, media_type=MediaType.JSON)
+
+
+def _tell_faults(request: AnyRequest, faults: Sequence[EventStoreError], of: int) -> None:
+    """In the log and the figures, where the answer's own status says nothing of them. Raises the first where no order
+    of the batch has another result."""
+    if not faults:
+        return
+    if len(faults) == of:
+        raise faults[0]
+    request.scope["state"][FAULTS] = len(faults)
+    text = "order not placed: %d of a batch of %d, the first: %s"
+    log.error(text, len(faults), of, faults[0], extra={"trace_id": trace_id_of(request)})
 
 
 def _responses(problem: type[msgspec.Struct] | None, others: dict[int, str], *statuses: int) -> dict[int, ResponseSpec]:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orders import handlers
 from orders.bounds import MAX_BATCH_BODY_BYTES, MAX_BATCH_ORDERS
 from orders.domain.values import order_id_for_key
 from orders.eventstore.port import CommitUnknown, EncodedUnit, EventStoreError, StoreOverloaded, StoreUnavailable
@@ -19,15 +20,17 @@ pytestmark = pytest.mark.anyio
 
 
 class UnreadableStore(GatedStore):
-    """`reads_fail` makes reads of streams fail; `commits` are the appends."""
+    """`reads_fail` makes reads of streams fail, `reads` counts them; `commits` are the appends."""
 
     reads_fail = False
+    reads = 0
 
     @property
     def commits(self) -> list[list[EncodedUnit]]:
         return self.batches
 
     def read_stream(self, *given: Any, **named: Any) -> Any:
+        self.reads += 1
         if self.reads_fail:
             raise StoreUnavailable("gone")
         return super().read_stream(*given, **named)
@@ -214,6 +217,42 @@ async def test_an_order_that_cannot_be_looked_up_leaves_the_others_their_results
     found = await results(service, keyed("k"), keyed("l"))
     assert [one["status"] for one in found] == [500, 201]
     assert found[0]["problem"]["detail"] == "Internal server error while placing the order"
+
+
+async def test_orders_of_a_batch_that_are_answered_500_are_counted_and_logged(
+    service: CommandService, store: UnreadableStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    await service.place(client_order_id="k")
+    store.reads_fail = True
+    await results(service, keyed("k"), keyed("l"), keyed("k"))
+    assert "orders_faults_total 2.0" in (await service.http.get("/metrics")).text.splitlines()
+    assert "order not placed: 2 of a batch of 3, the first: gone" in caplog.messages
+
+
+async def test_a_batch_of_which_every_order_would_be_500_is_the_exact_500(
+    service: CommandService, store: UnreadableStore
+) -> None:
+    store.reads_fail = True
+    answer = await post(service, [{**keyed("k"), "symbol": "NOPE"}, {**keyed("l"), "symbol": "NOPE"}])
+    assert answer.status_code == 500
+    assert answer.content == b'{"message": "Internal server error while placing the order"}'
+    assert {"retry-after", "x-trace-id", "orders-position"} <= set(answer.headers)
+
+
+async def test_once_the_log_is_away_no_more_keys_are_looked_up(service: CommandService, store: UnreadableStore) -> None:
+    store.reads_fail = True
+    wrong = [{**keyed(f"k{number}"), "symbol": "NOPE"} for number in range(8)]
+    assert [one["status"] for one in await results(service, *wrong, keyed("new"))] == [*[500] * 8, 201]
+    assert store.reads == 1
+
+
+async def test_keys_are_not_looked_up_for_longer_than_a_command_may_wait(
+    service: CommandService, store: UnreadableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "APPEND_TIMEOUT_S", 0.0)
+    wrong = [{**keyed(f"k{number}"), "symbol": "NOPE"} for number in range(8)]
+    assert [one["status"] for one in await results(service, *wrong, keyed("new"))] == [*[500] * 8, 201]
+    assert store.reads == 0
 
 
 async def test_half_a_surrogate_pair_is_answered_as_what_it_is(service: CommandService) -> None:
