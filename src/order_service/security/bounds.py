@@ -10,6 +10,7 @@ MAX_ASKED_KEYS = 512  # keys in one question to the database
 MAX_KEYS_WAITING = 4096  # keys that requests wait for: a flood of invented ones is turned away past it
 KEY_USED_EVERY_S = 60.0  # how often it is written down that a key was used
 MAX_KNOWN_TOKENS = 4096  # tokens whose signature was checked, until they expire
+CLOCK_LEEWAY_S = 30.0  # how far ahead the clock of who issues tokens may be; with NTP it is well below a second
 MAX_KNOWN_HOSTS = 256  # Host headers whose verdict is kept
 CREDENTIAL_LOOK_S = 1.0  # how often it is looked whether the credentials of open streams still hold
 GOODBYE_S = 2.0  # a client that is sent away and does not read is cut after this

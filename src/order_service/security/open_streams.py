@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,40 +16,41 @@ from orders.eventstore.port import EventStoreError
 Ended = asyncio.Future[str]
 """Its result says why."""
 
+_Look = Callable[[], Coroutine[Any, Any, None]]
+
 
 class OpenStreams:
-    """For one event loop. While keys have streams open, it is looked every CREDENTIAL_LOOK_S whether they still hold; a
-    database that does not answer ends nothing. `clock` gives seconds since 1970."""
+    """For one event loop. While streams are open, it is looked every CREDENTIAL_LOOK_S whether their credentials still
+    hold; a database that does not answer ends nothing. `clock` gives seconds since 1970, and may jump, so that there is
+    no timer for a token's end."""
 
     def __init__(self, keys: KnownKeys, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
         self._clock = clock
         self._of_keys: dict[str, set[Ended]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._of_tokens: dict[Ended, float] = {}
+        self._looking: dict[_Look, asyncio.Task[None]] = {}
 
     @contextmanager
     def opened(self, principal: Principal) -> Iterator[Ended]:
         """What it gives is done as soon as the credential has ended."""
-        loop = asyncio.get_running_loop()
-        ended: Ended = loop.create_future()
-        timer = None
+        ended: Ended = asyncio.get_running_loop().create_future()
         if principal.expires_at_s is not None:
-            timer = loop.call_later(principal.expires_at_s - self._clock(), _end, ended, "the token has expired")
+            self._of_tokens[ended] = principal.expires_at_s
+            self._go_on(self._look_at_tokens)
         if principal.key_id is not None:
             self._of_keys.setdefault(principal.key_id, set()).add(ended)
-            if self._looking is None or self._looking.done():
-                self._looking = loop.create_task(self._look())
+            self._go_on(self._look_at_keys)
         try:
             yield ended
         finally:
             ended.cancel()
-            if timer is not None:
-                timer.cancel()
+            self._of_tokens.pop(ended, None)
             self._forget(principal.key_id, ended)
 
     def close(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        for looking in self._looking.values():
+            looking.cancel()
 
     def _forget(self, key_id: str | None, ended: Ended) -> None:
         if key_id is not None:
@@ -58,7 +59,20 @@ class OpenStreams:
             if not streams:
                 del self._of_keys[key_id]
 
-    async def _look(self) -> None:
+    def _go_on(self, look: _Look) -> None:
+        looking = self._looking.get(look)
+        if looking is None or looking.done():
+            self._looking[look] = asyncio.get_running_loop().create_task(look())
+
+    async def _look_at_tokens(self) -> None:
+        while self._of_tokens:
+            await asyncio.sleep(CREDENTIAL_LOOK_S)
+            now = self._clock()
+            for ended, expires_at_s in self._of_tokens.items():
+                if expires_at_s <= now:
+                    _end(ended, "the token has expired")
+
+    async def _look_at_keys(self) -> None:
         while self._of_keys:
             await asyncio.sleep(CREDENTIAL_LOOK_S)
             key_ids = list(self._of_keys)

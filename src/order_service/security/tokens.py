@@ -6,12 +6,14 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
+import jwt
 from litestar.exceptions import NotAuthorizedException
 from litestar.security.jwt import Token
 
 from order_service.access_settings import ACCOUNT_CLAIM, TokenRules
-from order_service.security.bounds import MAX_ACCOUNT, MAX_CREDENTIAL, MAX_KNOWN_TOKENS
+from order_service.security.bounds import CLOCK_LEEWAY_S, MAX_ACCOUNT, MAX_CREDENTIAL, MAX_KNOWN_TOKENS
 from order_service.security.principal import AccessScope, Principal
 
 ACCOUNT = re.compile(rf"[!-~]{{1,{MAX_ACCOUNT}}}")
@@ -19,6 +21,27 @@ ACCOUNT = re.compile(rf"[!-~]{{1,{MAX_ACCOUNT}}}")
 
 _REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 _SCOPES = frozenset(AccessScope)
+
+
+class _Token(Token):
+    """Its `iat` and `nbf` may be CLOCK_LEEWAY_S ahead. `exp` has no leeway: Token and Tokens look at it themselves."""
+
+    @classmethod
+    def decode_payload(
+        cls,
+        encoded_token: str,
+        secret: str,
+        algorithms: list[str],
+        issuer: Any = None,
+        audience: Any = None,
+        options: Any = None,
+    ) -> dict[str, Any]:
+        payload = jwt.decode(
+            encoded_token, secret, algorithms, options, issuer=issuer, audience=audience, leeway=CLOCK_LEEWAY_S
+        )
+        if isinstance(payload["iat"], int | float):
+            payload["iat"] = min(payload["iat"], time.time())  # Token takes none of the future
+        return payload
 
 
 class Tokens:
@@ -50,7 +73,7 @@ class Tokens:
     def _verified(self, text: str) -> Principal | None:
         rules = self._rules
         try:
-            token = Token.decode(
+            token = _Token.decode(
                 text,
                 secret=rules.key,
                 algorithm=rules.algorithm,

@@ -49,6 +49,10 @@ async def streams(table: Table) -> OpenStreams:
     return OpenStreams(KnownKeys(table))
 
 
+def _ending_in(seconds: float) -> Principal:
+    return Principal(account="bob", scopes=frozenset({"read"}), expires_at_s=time.time() + seconds)
+
+
 async def test_revoking_a_key_ends_all_its_streams(streams: OpenStreams, table: Table) -> None:
     with streams.opened(ALICE) as one, streams.opened(ALICE) as other:
         table.holds.clear()
@@ -66,15 +70,41 @@ async def test_a_database_that_is_away_ends_nothing(streams: OpenStreams, table:
 
 
 async def test_a_stream_ends_when_its_token_does(streams: OpenStreams) -> None:
-    token = Principal(account="bob", scopes=frozenset({"read"}), expires_at_s=time.time() + 0.05)
-    with streams.opened(token) as stream:
+    with streams.opened(_ending_in(0.05)) as stream:
         assert await asyncio.wait_for(stream, 5) == "the token has expired"
+
+
+async def test_a_stream_ends_with_its_token_also_when_the_clock_jumps(table: Table) -> None:
+    """As it does when it is set, or when the machine was asleep."""
+    now = time.time()
+    streams = OpenStreams(KnownKeys(table), clock=lambda: now)
+    with streams.opened(_ending_in(3_600)) as stream, streams.opened(_ending_in(9_000)) as other:
+        now += 3_601
+        assert await asyncio.wait_for(stream, 5) == "the token has expired"
+        assert not other.done()
+
+
+async def test_a_token_ends_while_the_database_says_nothing_of_keys(
+    streams: OpenStreams, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def frozen(key_ids: Collection[str]) -> Mapping[str, StoredKey]:
+        table.asked += 1
+        return await asyncio.Future()
+
+    monkeypatch.setattr(table, "holding", frozen)
+    with streams.opened(ALICE), streams.opened(_ending_in(0.1)) as stream:
+        assert await asyncio.wait_for(stream, 5) == "the token has expired"
+        assert table.asked == 1
+    streams.close()
 
 
 async def test_without_streams_nothing_is_asked(streams: OpenStreams, table: Table) -> None:
     with streams.opened(ALICE):
         pass
-    assert streams._looking is not None
-    await asyncio.wait_for(streams._looking, 5)
+    with streams.opened(_ending_in(60)):
+        pass
+    await asyncio.wait_for(asyncio.gather(*streams._looking.values()), 5)
+    assert len(streams._looking) == 2
     assert table.asked == 0
     assert not streams._of_keys
+    assert not streams._of_tokens

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from order_service.access_settings import TokenRules
-from order_service.security.bounds import MAX_CREDENTIAL
+from order_service.security.bounds import CLOCK_LEEWAY_S, MAX_CREDENTIAL
 from order_service.security.tokens import Tokens
 
 SECRET = "a secret of at least forty-eight characters, more or less"
@@ -65,6 +65,9 @@ def test_a_token_lacks_no_claim(claim: str) -> None:
         {"exp": 1},
         {"exp": "soon"},
         {"nbf": 4_000_000_000},
+        {"iat": 4_000_000_000},
+        {"iat": "4"},
+        {"iat": "soon"},
         {"sub": ""},
         {"sub": "alice\n"},
         {"sub": "alice\x1fbob"},
@@ -119,6 +122,19 @@ def test_a_token_that_was_seen_before_still_ends() -> None:
     assert tokens.principal(text) is not None
     now += 61
     assert tokens.principal(text) is None
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_the_clock_of_who_issues_tokens_may_be_ahead_by_seconds(claim: str) -> None:
+    now = time.time()
+    seconds: dict[str, Any] = {claim: now + CLOCK_LEEWAY_S / 2}
+    minutes: dict[str, Any] = {claim: now + CLOCK_LEEWAY_S + 60}
+    assert Tokens(RULES).principal(token(**seconds)) is not None
+    assert Tokens(RULES).principal(token(**minutes)) is None
+
+
+def test_a_token_ends_when_it_says() -> None:
+    assert Tokens(RULES).principal(token(exp=int(time.time()) - 1)) is None
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a.b.c", "é.é.é", "x" * (MAX_CREDENTIAL + 1)])
