@@ -157,16 +157,23 @@ class Child:
 
 
 class Supervisor:
-    """`parts` in the order of their start; `stop_order` names them in the order of their stop."""
+    """`parts` in the order of their start; `stop_order` names them in the order of their stop. `warn` is told what
+    needs a look, `tell` the rest."""
 
     def __init__(
-        self, parts: Sequence[Part], stop_order: Sequence[str], database: Database | None, tell: Callable[[str], None]
+        self,
+        parts: Sequence[Part],
+        stop_order: Sequence[str],
+        database: Database | None,
+        tell: Callable[[str], None],
+        warn: Callable[[str], None],
     ) -> None:
         self._children = [Child(part) for part in parts]
         self._stop_order = stop_order
         self._database = database
         self._database_backoff = _Backoff()
         self._tell = tell
+        self._warn = warn
         self._told_at: float | None = None
         self._interruptible = False
 
@@ -222,13 +229,13 @@ class Supervisor:
             if code is not None:
                 if child in starting and code >= 0 and has_database:
                     raise PartFailed(f"{child.part.name} ended at its start with {_ending(code)}")
-                self._tell(f"{child.part.name} ended with {_ending(code)}; starting it again")
+                self._warn(f"{child.part.name} ended with {_ending(code)}; starting it again")
             if child.process is None and time.monotonic() >= child.backoff.due_at and not self._told_to_stop():
                 try:
                     self._tell(f"started {child.part.name} again (pid {child.start()})")
                 except ChildNotStarted as error:
                     child.backoff.ended()
-                    self._tell(str(error))
+                    self._warn(str(error))
 
     def _keep_database(self) -> bool:
         """Whether it ran without a break. One that cannot start now, on a full disk for example, is tried again: all
@@ -238,7 +245,7 @@ class Supervisor:
             return True
         if time.monotonic() < backoff.due_at:
             return False
-        self._tell("the database ended; starting it again")
+        self._warn("the database ended; starting it again")
         backoff.ended()
         backoff.began()
         try:
@@ -246,7 +253,7 @@ class Supervisor:
         except StartAbandoned:
             raise
         except (EmbeddedPostgresError, ChildNotStarted) as error:
-            self._tell(str(error))
+            self._warn(str(error))
         return False
 
     def _stop(self) -> None:
@@ -256,7 +263,7 @@ class Supervisor:
                 child.tell_to_stop()
         for name in self._stop_order:
             if name in by_name and not by_name[name].stop():
-                self._tell(f"{name} did not stop in time and was killed; nothing accepted is lost")
+                self._warn(f"{name} did not stop in time and was killed; nothing accepted is lost")
         if self._database is not None:
             self._database.stop()
 

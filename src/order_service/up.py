@@ -39,7 +39,7 @@ def run_all(settings: Settings) -> None:
     require_free(settings.listen)
     capabilities(settings)
     embedded = None if settings.database_url else EmbeddedPostgres(settings.data_dir)
-    tell = _log_lines() if settings.production else _tell
+    tell, warn = told_by(settings)
 
     def prepare() -> None:
         where = database(settings) if embedded is None else of_embedded(embedded.url)
@@ -57,7 +57,7 @@ def run_all(settings: Settings) -> None:
         else:
             _greet(settings, seconds)
 
-    Supervisor(parts_of(settings), STOP_ORDER, embedded, tell).run(prepare, started)
+    Supervisor(parts_of(settings), STOP_ORDER, embedded, tell, warn).run(prepare, started)
     tell("stopped; everything that was accepted is kept")
 
 
@@ -104,13 +104,20 @@ def _orders_command() -> str:
     return os.path.relpath(beside) if os.path.exists(beside) else "orders"  # noqa: PTH110
 
 
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
+def told_by(settings: Settings) -> tuple[Callable[[str], None], Callable[[str], None]]:
+    """What tells lines, and what tells those that need a look. No secret is in them, and in production they are log
+    lines like all others."""
+    from order_service.log_secrets import secrets_of
 
+    secrets = secrets_of(settings)
+    if settings.production:
+        from order_service.logs import configure_logs
 
-def _log_lines() -> Callable[[str], None]:
-    """In production these lines are JSON like all others."""
-    from order_service.logs import configure_logs
+        configure_logs(settings.production, settings.log_level, secrets)
+        log = logging.getLogger(__name__)
+        return log.info, log.warning
 
-    configure_logs(production=True)
-    return logging.getLogger(__name__).info
+    def tell(line: str) -> None:
+        click.echo(secrets.hidden_in(line), err=True)
+
+    return tell, tell

@@ -67,6 +67,7 @@ class Floor:
         self.program = folder / "program.py"
         self.program.write_text(PROGRAM)
         self.told: list[str] = []
+        self.warned: list[str] = []
         self.on_tell: Callable[[str], None] = lambda line: None
 
     def part(self, name: str, manner: str = "calm", stop_s: float = 5.0, *, at_once: bool = False) -> Part:
@@ -95,11 +96,15 @@ class Floor:
             self.told.append(line)
             self.on_tell(line)
 
+        def warn(line: str) -> None:
+            self.warned.append(line)
+            tell(line)
+
         order = stop_order or tuple(part.name for part in parts)
         guard = threading.Timer(GIVE_UP_S, stop_me)  # a run that nothing ends fails its test instead of hanging it
         guard.start()
         try:
-            Supervisor(parts, order, database, tell).run(prepare, started)
+            Supervisor(parts, order, database, tell, warn).run(prepare, started)
         finally:
             guard.cancel()
 
@@ -198,6 +203,7 @@ def test_a_part_that_is_killed_is_started_again(floor: Floor) -> None:
     assert first.startswith("started api (pid ")
     assert second == "api ended with signal SIGKILL; starting it again"
     assert third.startswith("started api again (pid ")
+    assert floor.warned == [second]
 
 
 def test_a_part_that_dies_again_and_again_is_started_after_longer_and_longer_pauses(
