@@ -7,7 +7,7 @@
  * @typedef {{name: string, seconds: number, per_second: number, faults?: Faults}} Phase
  * @typedef {{symbols: string[], quantities: [number, number], limit_share: number, bids: string[], offers: string[]}} Orders
  * @typedef {{p99_ms: Record<string, number>, failed_share: number, answered_share: number, feed_p99_ms: number,
- *   settled_s: number}} Thresholds
+ *   settled_s: number, rejected_share: number}} Thresholds
  * @typedef {{about: string, model: "users" | "arrivals", users: number, sockets: number, phases: Phase[],
  *   mix: Record<string, number>, orders: Orders, thresholds: Thresholds}} Scenario
  */

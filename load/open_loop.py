@@ -54,11 +54,18 @@ class Phase:
         self._latencies = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
 
     def answered(self, status: int, latency_s: float) -> None:
-        self.answers[str(status)] += 1
+        self._took(str(status), latency_s)
+
+    def lost(self, reason: str, waited_s: float) -> None:
+        """A request that left and got no answer took as long as it was waited for."""
+        self._took(reason, waited_s)
+
+    def _took(self, answer: str, latency_s: float) -> None:
+        self.answers[answer] += 1
         self._latencies.record_value(min(HIGHEST_US, max(LOWEST_US, round(latency_s * 1_000_000))))
 
     def percentile_ms(self, percent: float) -> float:
-        """0 where there was no answer."""
+        """0 where no request left."""
         return float(self._latencies.get_value_at_percentile(percent)) / 1000 if self.answers else 0.0
 
     @property
@@ -142,7 +149,7 @@ class OpenLoop:
                     async with asyncio.timeout(ANSWER_TIMEOUT_S):
                         answer = await link.ask(self._next_request(number))
                 except (BrokenAnswer, TimeoutError) as error:
-                    phase.answers[str(error) or "no answer in time"] += 1
+                    phase.lost(str(error) or "no answer in time", clock() - due_at)
                     link.close()
                     link = await connected(self._host, self._port)
                 else:

@@ -78,13 +78,14 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     """What must hold, else the run ends with 1. `p99_ms` by operation, from the intended time; `failed_share` of the
     requests at most got no answer or one that a client should not get; `answered_share` of what was meant to leave got
     one at least; `feed_p99_ms` from an event's time to its message; `settled_s` from the end until no order waits for
-    the exchange any more."""
+    the exchange any more; `rejected_share` of the accepted orders at most did the exchange reject."""
 
     p99_ms: dict[Operation, Bound]
     failed_share: Share
     answered_share: Share
     feed_p99_ms: Bound
     settled_s: Bound
+    rejected_share: Share
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -63,7 +63,7 @@ def _head(report: Report) -> str:
 
 def _cards(report: Report) -> str:
     place = next(one for one in report.operations if one.operation == "place")
-    answers = sum(one.latencies.count for one in report.operations)
+    answers = sum(one.answered for one in report.operations)
     failed = report.never_sent + sum(one.failed for one in report.operations)
     placed = report.lives.placed
     cards = [
@@ -98,7 +98,7 @@ def _percentiles(report: Report) -> str:
         "<section><h2>Latency by percentile</h2>"
         '<p class="soft">How long the slowest one in ten, in a hundred, in a thousand takes. Every latency counts from '
         "the moment at which the request was meant to leave, so that a service that stalls is charged for all that "
-        "waited meanwhile.</p>" + curves(named) + "</section>"
+        "waited meanwhile. A request without an answer took as long as it was waited for.</p>" + curves(named) + "</section>"
     )
 
 
@@ -184,7 +184,7 @@ def _surroundings(report: Report) -> str:
         "Orders": f"{', '.join(scenario.orders.symbols)}; {100 * scenario.orders.limit_share:g} % limit, others market",
         "Settled": "not in the time allowed"
         if report.settled_s is None
-        else f"{report.settled_s:.1f} s after the load",
+        else f"{report.settled_s:.1f} s after the load; {report.unfilled:,} market orders not filled",
         "Run": f"{report.run}, {report.took_s:.0f} s in all",
         **report.machine,
     }

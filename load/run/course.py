@@ -52,13 +52,20 @@ class Course:
                 settled_s, waited_s = await self._load(audience)
                 repeats = await ask_again(client, self._ledger)
                 seen = await read_back(
-                    client, self._service, audience, repeats, prefix=self._seed, since=at, after=before
+                    client,
+                    self._service,
+                    audience,
+                    repeats,
+                    prefix=self._seed,
+                    since=at,
+                    after=before,
+                    answered=self._traffic.position,
                 )
                 took_s = time.monotonic() - began
             finally:
                 await audience.stop()
         operations, feed = self._meter.operations(), _feed(audience)
-        lives = audience.lives
+        lives, balance = audience.lives, close(self._ledger, seen, audience.records)
         return Report(
             at=at,
             name=self._name,
@@ -77,7 +84,8 @@ class Course:
             lives=Lives(placed=percentiles(lives.accepted_to_placed), filled=percentiles(lives.accepted_to_filled)),
             settled_s=settled_s,
             waited_s=waited_s,
-            balance=close(self._ledger, seen, audience.records),
+            unfilled=lives.unfilled,
+            balance=balance,
             verdicts=judge(
                 self._scenario,
                 operations,
@@ -85,6 +93,7 @@ class Course:
                 never_sent=self._meter.never_sent,
                 feed=feed,
                 settled_s=waited_s if settled_s is None else settled_s,
+                balance=balance,
             ),
         )
 
@@ -124,7 +133,9 @@ class Course:
 
     async def _settled(self, audience: Audience) -> tuple[float | None, float]:
         began = time.monotonic()
-        if not await _until(lambda: not audience.lives.waiting, self._scenario.thresholds.settled_s + SETTLE_SPARE_S):
+        accepted = self._ledger.accepted.keys()
+        within_s = self._scenario.thresholds.settled_s + SETTLE_SPARE_S
+        if not await _until(lambda: not audience.waiting(accepted), within_s):
             return None, time.monotonic() - began
         settled_s = time.monotonic() - began
         await _until(lambda: not audience.lives.unfilled, FILL_S)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from datetime import datetime
 
@@ -123,8 +123,8 @@ class OrderLives:
 
     @property
     def waiting(self) -> int:
-        """Orders that the exchange has not got yet, or of which nobody knows."""
-        return sum(self.states[state] for state in ("queued", "sending", "in_doubt", "unknown"))
+        """Orders that the exchange has not got, or of which nobody knows: also those that wait for a person."""
+        return sum(self.states[state] for state in ("queued", "sending", "in_doubt", "parked", "unknown"))
 
     @property
     def unfilled(self) -> int:
@@ -198,6 +198,11 @@ class Audience:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def waiting(self, accepted: Set[str]) -> int:
+        """Orders that wait for the exchange, as the first socket was told. An accepted order that it has not been told
+        of waits, too: of a feed that stands still nothing follows."""
+        return self.lives.waiting + len(accepted - self.records[0].placed)
 
     def behind(self, orders: Mapping[str, LastWord]) -> bool:
         """Whether a socket has not yet been told all of these."""

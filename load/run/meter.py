@@ -37,7 +37,8 @@ class Percentiles(Struct, frozen=True, kw_only=True):
 
 
 class OperationResult(Struct, frozen=True, kw_only=True):
-    """`answers` counts by status, and by reason what has none; `failed` of them should not be."""
+    """`answers` counts by status, and by reason what has none; `failed` of them should not be. What has none is among
+    the latencies with the time that it was waited for."""
 
     operation: Operation
     requests: int
@@ -45,6 +46,11 @@ class OperationResult(Struct, frozen=True, kw_only=True):
     answers: dict[str, int]
     latencies: Percentiles
     curve: Curve
+
+    @property
+    def answered(self) -> int:
+        """Those that have a status."""
+        return sum(count for answer, count in self.answers.items() if answer.isdigit())
 
 
 class PhaseResult(Struct, frozen=True, kw_only=True):
@@ -95,15 +101,9 @@ class Meter:
         self._phase_counts[phase]["requests"] += 1
 
     def answered(self, operation: Operation, phase: int, due_s: float, now_s: float, status: int) -> None:
-        one, latency_s = self._operations[operation], now_s - due_s
+        one, second = self._operations[operation], self._second(now_s)
         one.answers[str(status)] += 1
-        one.latencies.add(latency_s)
-        self._by_phase[phase][GROUPS[operation]].add(latency_s)
-        key = (self._index(due_s), GROUPS[operation])
-        if key not in self._by_second:
-            self._by_second[key] = Latencies(SECOND_DIGITS)
-        self._by_second[key].add(latency_s)
-        second = self._second(now_s)
+        self._took(operation, phase, due_s, now_s)
         if status not in EXPECTED[operation]:
             self._failed(one, second, phase)
         elif status >= 400:
@@ -111,10 +111,11 @@ class Meter:
         else:
             second.done += 1
 
-    def lost(self, operation: Operation, phase: int, now_s: float, reason: str) -> None:
-        """A request without an answer."""
+    def lost(self, operation: Operation, phase: int, due_s: float, now_s: float, reason: str) -> None:
+        """A request without an answer took as long as it was waited for, or a service that hangs would look fast."""
         one = self._operations[operation]
         one.answers[reason] += 1
+        self._took(operation, phase, due_s, now_s)
         self._failed(one, self._second(now_s), phase)
 
     def dropped(self, phase: int, now_s: float) -> None:
@@ -175,6 +176,15 @@ class Meter:
             }
             second.feed = percentiles(self._feed[index]) if index in self._feed else None
         return self._seconds
+
+    def _took(self, operation: Operation, phase: int, due_s: float, now_s: float) -> None:
+        group, latency_s = GROUPS[operation], now_s - due_s
+        self._operations[operation].latencies.add(latency_s)
+        self._by_phase[phase][group].add(latency_s)
+        key = (self._index(due_s), group)
+        if key not in self._by_second:
+            self._by_second[key] = Latencies(SECOND_DIGITS)
+        self._by_second[key].add(latency_s)
 
     def _failed(self, one: _Measured, second: Second, phase: int) -> None:
         one.failed += 1

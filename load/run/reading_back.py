@@ -55,10 +55,12 @@ async def read_back(
     prefix: str,
     since: datetime,
     after: int,
+    answered: int,
 ) -> Seen:
     """Orders with a key of the load that were placed `since`, and their trades `after` a position, both as fresh as
-    what the sockets have heard; the sockets get time to hear the same. Raises OrderClientError, ExchangeError."""
-    fresh = max(client.position, *(record.position for record in audience.records))
+    what the sockets have heard and as the highest position that was `answered`: the API process that is asked now may
+    be another one. The sockets get time to hear the same. Raises OrderClientError, ExchangeError."""
+    fresh = max(client.position, answered, *(record.position for record in audience.records))
     listing = client.list(placed_after=since - CLOCKS, min_position=fresh)
     orders: list[Order] = [order async for order in listing if (order.client_order_id or "").startswith(prefix)]
     ids = {order.order_id for order in orders}

@@ -49,7 +49,7 @@ class Lives(Struct, frozen=True, kw_only=True):
 
 class Report(Struct, frozen=True, kw_only=True):
     """`settled_s` is how long orders went on waiting for the exchange after the last phase; None: longer than was
-    waited for."""
+    waited for. `unfilled` market orders were not done when we stopped waiting for them."""
 
     format: int = FORMAT
     at: datetime
@@ -69,6 +69,7 @@ class Report(Struct, frozen=True, kw_only=True):
     lives: Lives
     settled_s: float | None
     waited_s: float
+    unfilled: int
     balance: Balance
     verdicts: list[Verdict]
 
@@ -85,11 +86,13 @@ def judge(
     never_sent: int,
     feed: Feed,
     settled_s: float,
+    balance: Balance,
 ) -> list[Verdict]:
     """Every threshold of the scenario. An operation that was not asked for has none."""
     bounds = scenario.thresholds
     asked = {one.operation: one for one in operations if one.requests}
-    answered = sum(one.latencies.count for one in operations)
+    answered = sum(one.answered for one in operations)
+    rejected = balance.states.get("rejected", 0)
     failed = never_sent + sum(one.failed for one in operations)
     verdicts = [
         _most(f"p99 of {ROUTES[name]}", asked[name].latencies.p99_ms, bound, "ms")
@@ -107,6 +110,12 @@ def judge(
         ),
         _most("p99 of the feed's delay", feed.delays.p99_ms, bounds.feed_p99_ms, "ms"),
         _most("until no order waits for the exchange", settled_s, bounds.settled_s, "s"),
+        _most(
+            "orders that the exchange rejected",
+            100 * rejected / max(1, balance.accepted),
+            100 * bounds.rejected_share,
+            "%",
+        ),
     ]
     return verdicts
 
@@ -137,4 +146,6 @@ def summary(report: Report) -> str:
             f"{'ok    ' if verdict.holds else 'MISSED'} {verdict.name}: {verdict.found:,.2f} {verdict.unit}, "
             f"{relation} {verdict.bound:g} {verdict.unit}"
         )
+    if report.unfilled:
+        lines.append(f"{report.unfilled:,} market orders not filled when the run ended")
     return "\n".join(lines)

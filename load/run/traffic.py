@@ -138,7 +138,7 @@ class Traffic:
                         answer = await link.ask(self._target.message(action))
                 except (BrokenAnswer, TimeoutError) as error:
                     reason = str(error) or "no answer in time"
-                    self._meter.lost(action.operation, turn.phase, self.now_s, reason)
+                    self._meter.lost(action.operation, turn.phase, turn.due_s, self.now_s, reason)
                     link.close()
                     link = await self._target.connect()
                 else:

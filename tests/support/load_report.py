@@ -24,8 +24,9 @@ def broken_for_a_while() -> Scenario:
     return msgspec.structs.replace(scenario_named("exchange-down"), phases=phases)
 
 
-def load_report(*, failed: int = 0, findings: tuple[str, ...] = ()) -> Report:
-    """`failed` requests were answered 500, and one check of the balance has the findings."""
+def load_report(*, failed: int = 0, lost: int = 0, rejected: int = 0, findings: tuple[str, ...] = ()) -> Report:
+    """`failed` requests were answered 500, `lost` ones not at all, `rejected` of 20 orders the exchange would not
+    have, and one check of the balance has the findings."""
     scenario = broken_for_a_while()
     meter = Meter(scenario.phases)
     for number in range(100):
@@ -34,7 +35,10 @@ def load_report(*, failed: int = 0, findings: tuple[str, ...] = ()) -> Report:
         operation = OPERATIONS[number % 5]
         meter.meant(due_s, phase)
         status = 500 if number < failed else 201 if operation == "place" else 200
-        meter.answered(operation, phase, due_s, due_s + 0.004 + 0.0001 * number, status)
+        if number < 100 - lost:
+            meter.answered(operation, phase, due_s, due_s + 0.004 + 0.0001 * number, status)
+        else:
+            meter.lost(operation, phase, due_s, due_s + 0.5, "no answer in time")
         meter.heard(due_s, 0.005)
     for second in range(SECONDS):
         meter.sampled(second + 0.5, 0, {"queued": 4 if 4 <= second < 7 else 0, "sending": 1})
@@ -46,6 +50,8 @@ def load_report(*, failed: int = 0, findings: tuple[str, ...] = ()) -> Report:
         Check(name="Every accepted order is in exactly one state", looked_at="20 orders", findings=[]),
         Check(name="A repeated POST finds the same order", looked_at="3 repeated", findings=list(findings)),
     ]
+    states = {"filled": 20 - rejected, "rejected": rejected}
+    balance = Balance(sent=20, accepted=20, refused={}, unanswered=0, states=states, checks=checks)
     return Report(
         at=datetime(2026, 11, 21, 12, 0, tzinfo=UTC),
         name="exchange-down",
@@ -64,6 +70,7 @@ def load_report(*, failed: int = 0, findings: tuple[str, ...] = ()) -> Report:
         lives=Lives(placed=percentiles(delays), filled=percentiles(delays)),
         settled_s=1.0,
         waited_s=2.0,
-        balance=Balance(sent=20, accepted=20, refused={}, unanswered=0, states={"filled": 20}, checks=checks),
-        verdicts=judge(scenario, operations, requests=100, never_sent=0, feed=feed, settled_s=1.0),
+        unfilled=0,
+        balance=balance,
+        verdicts=judge(scenario, operations, requests=100, never_sent=0, feed=feed, settled_s=1.0, balance=balance),
     )

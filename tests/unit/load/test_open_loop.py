@@ -90,6 +90,19 @@ def test_requests_without_an_answer_are_counted_and_the_load_goes_on() -> None:
     assert phase.answers["201"] > 60
 
 
+def test_a_request_without_an_answer_took_as_long_as_it_was_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_loop, "ANSWER_TIMEOUT_S", 0.1)
+
+    async def hangs_once(number: int) -> bytes:
+        if number == 5:
+            await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=0.15)
+        return ANSWER
+
+    [phase] = asyncio.run(loaded(hangs_once, per_second=100, connections=2, phases={"all": 0.3}))
+    assert phase.answers["no answer in time"] >= 1
+    assert phase.worst_ms >= 95
+
+
 def test_a_server_that_is_gone_ends_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_loop, "GIVE_UP_S", 0.2)
     load = OpenLoop(

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from load.run.feed import FeedRecord, Heard, LastWord, OrderLives
+from load.run.feed import Audience, FeedRecord, Heard, LastWord, OrderLives
+from load.run.traffic import Target
 
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -65,6 +66,26 @@ def test_an_order_is_counted_in_the_state_that_it_is_in_now() -> None:
     lives.take(heard(5, event="OrderExecuted", delivery="acked", status="Executed", after_s=4.0))
     assert +lives.states == {"filled": 1, "queued": 1}
     assert (lives.waiting, lives.unfilled) == (1, 1)
+
+
+def test_a_parked_order_waits_for_the_exchange_and_one_that_rests_there_does_not() -> None:
+    lives = OrderLives()
+    lives.take(heard(1))
+    lives.take(heard(2, event="PlacementParked", delivery="parked"))
+    assert lives.waiting == 1
+    lives.take(heard(3, event="OrderAccepted", delivery="acked"))
+    assert lives.waiting == 0
+
+
+def test_an_accepted_order_waits_too_while_the_socket_has_not_been_told_of_it() -> None:
+    audience = Audience(Target(base_url="http://127.0.0.1:1"), sockets=2, prefix="load-", after=0, on_delay=print)
+    assert audience.waiting({"a", "b"}) == 2
+    hear = audience._hearing(audience.records[0], detail=True)
+    hear(heard(1))
+    hear(heard(2, event="OrderAccepted", delivery="acked"))
+    assert audience.waiting({"a", "b"}) == 1
+    hear(heard(3, "b"))
+    assert audience.waiting({"a", "b"}) == 1
 
 
 def test_the_time_to_the_exchange_ends_with_its_first_word_and_that_to_the_fill_with_the_whole_of_it() -> None:

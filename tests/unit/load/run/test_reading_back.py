@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from load.run.feed import Audience
 from load.run.ledger import Ledger
-from load.run.reading_back import REPEATED, ask_again
+from load.run.reading_back import REPEATED, ask_again, read_back
+from load.run.service import Service as LoadedService
+from load.run.traffic import Target
 from load.run.users import Action
 from order_client import AsyncOrderClient, InDoubt, Invalid, OrderClientError, Unavailable
 
@@ -69,3 +74,20 @@ def test_a_hundred_orders_that_were_answered_are_asked_for_again_and_no_more() -
     ledger, service = sent(*(f"k{number}" for number in range(1_050)), answered=True), Service()
     assert len(asked_again(ledger, service)) == REPEATED == len(service.asked)
     assert not ledger.findings
+
+
+@pytest.mark.parametrize(("heard", "answered"), [(7, 9), (9, 7)])
+def test_what_is_read_back_is_as_fresh_as_any_answer_and_any_socket(heard: int, answered: int) -> None:
+    asked: list[int] = []
+
+    async def nothing(*, min_position: int, **filters: Any) -> AsyncIterator[Any]:
+        asked.append(min_position)
+        for row in ():
+            yield row
+
+    client = cast(AsyncOrderClient, SimpleNamespace(position=5, list=nothing, trades=nothing))
+    service = cast(LoadedService, SimpleNamespace(journal=lambda: None))
+    audience = Audience(Target(base_url="http://127.0.0.1:1"), sockets=1, prefix="load-", after=heard, on_delay=print)
+    since = datetime.now(UTC)
+    asyncio.run(read_back(client, service, audience, {}, prefix="load-", since=since, after=0, answered=answered))
+    assert asked == [9, 9]
