@@ -20,6 +20,7 @@ from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from order_service.bounds import MAX_RATED_CLIENTS, RATE_BURST_S
+from order_service.security.door import client_address
 from order_service.security.principal import principal_of
 from orders.http import COST
 from orders.token_bucket import Bucket
@@ -42,6 +43,7 @@ class Rate:
         self._burst = max(1.0, per_s * RATE_BURST_S)
         self._monotonic = monotonic
         self._buckets: OrderedDict[Client, Bucket] = OrderedDict()
+        self._too_many = f"More than {per_s:g} {name} a second"
         self.policy = f'"{name}";q={int(self._burst)};w={math.ceil(self._burst / per_s)}'
 
     def __len__(self) -> int:
@@ -50,17 +52,33 @@ class Rate:
 
     def take(self, client: Client) -> None:
         """A token. Raises TooManyRequestsException where there is none."""
+        self.require(client)
+        self.charge(client, 1)
+
+    def require(self, client: Client) -> None:
+        """Takes none. Raises TooManyRequestsException where there is none."""
         now = self._monotonic()
         bucket = self._bucket(client, now)
         if (wait_s := bucket.ready_at() - now) > _ROUNDING:
             headers = {**self.headers(client), "Retry-After": str(math.ceil(wait_s - _ROUNDING))}
-            raise TooManyRequestsException(f"More than {self._per_s:g} {self._name} a second", headers=headers)
-        bucket.spend(now)
+            raise TooManyRequestsException(self._too_many, headers=headers)
 
     def charge(self, client: Client, tokens: int) -> None:
-        """So many more, for what turned out to be larger than one: where there are none left, they are owed."""
+        """So many, for what cannot be refused any more: where there are none left, they are owed."""
         now = self._monotonic()
         self._bucket(client, now).spend(now, tokens)
+
+    def take_more(self, client: Client, tokens: int) -> None:
+        """For what was let in by one token, and is worth more: where there are none left, they are owed. Where some are
+        owed already, by what came in beside it, raises TooManyRequestsException and gives it its token back."""
+        now = self._monotonic()
+        bucket = self._bucket(client, now)
+        if bucket.tokens(now) >= -_ROUNDING:
+            bucket.spend(now, tokens)
+            return
+        bucket.give_back()
+        retry_after = {"Retry-After": str(math.ceil(bucket.ready_at() - now - _ROUNDING))}
+        raise TooManyRequestsException(self._too_many, headers=retry_after)
 
     def headers(self, client: Client) -> dict[str, str]:
         now = self._monotonic()
@@ -78,7 +96,7 @@ class Rate:
         return bucket
 
     def _forget(self, now: float) -> None:
-        """Who asked longest ago, if the bucket is full again, or if there are too many; two may go for one that comes."""
+        """Who asked longest ago, if the bucket is full again or there are too many; two may go for one that comes."""
         for _ in range(2):
             client, oldest = next(iter(self._buckets.items()))
             if len(self._buckets) > 1 and (oldest.full_at <= now or len(self._buckets) > MAX_RATED_CLIENTS):
@@ -98,14 +116,17 @@ class RateLimits:
         if rate is None:
             await self._app(scope, receive, send)
             return
-        client = _client_of(scope)
+        client = client_of(scope)
         rate.take(client)
+
+        def worth(requests: int) -> None:
+            if requests > 1:
+                rate.take_more(client, requests - 1)
+
+        scope["state"][COST] = worth
 
         async def send_told(message: Any) -> None:
             if message["type"] == "http.response.start":
-                more = scope["state"].get(COST, 1) - 1
-                if more > 0:
-                    rate.charge(client, more)
                 told = [(name.lower().encode(), value.encode()) for name, value in rate.headers(client).items()]
                 message = {**message, "headers": [*message["headers"], *told]}
             await send(message)
@@ -118,9 +139,6 @@ class RateLimits:
         return self._orders if scope["method"] in _WRITES else self._reads
 
 
-def _client_of(scope: Any) -> Client:
+def client_of(scope: Any) -> Client:
     principal = principal_of(scope)
-    if principal is not None:
-        return "account", principal.account
-    client = scope.get("client")
-    return "address", str(client[0]) if client else ""
+    return ("address", client_address(scope)) if principal is None else ("account", principal.account)

@@ -120,7 +120,7 @@ def _placing_many(
     async def place_orders(request: AnyRequest) -> ASGIResponse:
         body = await json_body(request, _GONE)
         asked = await commands.read_all(body, _key(request))
-        request.scope["state"][COST] = len(asked)
+        request.scope["state"].get(COST, _free)(len(asked))
         outcomes = await commands.place_all(_caller(request, account_of), asked)
         _tell_faults(request, [one for one in outcomes if isinstance(one, EventStoreError)], of=len(outcomes))
         results = [result(one) for one in outcomes]
@@ -167,6 +167,10 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         return _answer(accepted, 202 if accepted.pending else 200, _tag(accepted))
 
     return [replace_order, cancel_order]
+
+
+def _free(orders: int) -> None:
+    """Where there is no rate."""
 
 
 def _caller(request: AnyRequest, account_of: AccountOf) -> Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -22,6 +23,7 @@ from tests.support.command_service import EURUSD, command_service
 
 pytestmark = pytest.mark.anyio
 
+TOO_MANY = "More than 0.01 orders a second"
 ANNA, BERT = ("account", "anna"), ("account", "bert")
 
 
@@ -81,12 +83,25 @@ def test_an_account_waits_for_its_own_only(clock: Clock) -> None:
 def test_a_batch_is_let_in_with_one_token_and_owes_the_rest(clock: Clock) -> None:
     rate = Rate("orders", 100.0, clock)
     rate.take(ANNA)
-    rate.charge(ANNA, 999)
+    rate.take_more(ANNA, 999)
     assert rate.headers(ANNA)["RateLimit"] == '"orders";r=0;t=10'
     with refused() as headers:
         rate.take(ANNA)
     assert headers["Retry-After"] == "10"
     clock.now += 9.01
+    rate.take(ANNA)
+
+
+def test_what_comes_in_beside_a_batch_that_owes_is_refused_and_has_its_token_back(clock: Clock) -> None:
+    rate = Rate("orders", 10.0, clock)
+    rate.take(ANNA)
+    rate.take(ANNA)
+    rate.take_more(ANNA, 28)
+    with refused() as headers:
+        rate.take_more(ANNA, 28)
+    assert headers == {"Retry-After": "2"}
+    assert rate.headers(ANNA)["RateLimit"] == '"orders";r=0;t=3'
+    clock.now += 2.0
     rate.take(ANNA)
 
 
@@ -136,7 +151,8 @@ async def list_orders() -> list[str]:
 
 @post("/orders")
 async def place(request: Request[Any, Any, Any]) -> None:
-    request.scope["state"][COST] = int(request.headers.get("orders", "1"))
+    if COST in request.scope["state"]:
+        request.scope["state"][COST](int(request.headers.get("orders", "1")))
 
 
 @get("/health/live")
@@ -208,3 +224,21 @@ async def test_the_real_batch_counts_what_is_in_it_and_one_order_as_one(monkeypa
     assert order.headers["ratelimit"] == '"orders";r=3;t=700'
     assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
     assert len(store.read_log(after=0, limit=100)) <= 10, "what is refused has done nothing"
+
+
+async def test_of_batches_at_once_those_are_let_in_for_which_there_are_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first is still being written, the next ones find what it owes."""
+    monkeypatch.setattr(rate_limits, "RATE_BURST_S", 1_000.0)
+    store = MemoryEventStore()
+    async with command_service(store, store.hints, rates=Rates(orders_per_s=0.01)) as service:
+        batch = {"orders": [EURUSD] * 7}
+        answers = await asyncio.gather(*(service.http.post("/orders/batch", json=batch) for _ in range(6)))
+        late = await service.http.post("/orders", json=EURUSD)
+    placed = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert (len(placed), len(refused)) == (2, 4), "of 10 tokens the first takes 7, and the second owes 4"
+    for answer in refused:
+        assert 100 <= int(answer.headers["retry-after"]) <= 700
+        assert (answer.json()["detail"], len(answer.headers.get_list("ratelimit"))) == (TOO_MANY, 1)
+    assert late.headers["ratelimit"] == '"orders";r=0;t=1400', "what was refused has given its token back"
+    assert len(store.read_log(after=0, limit=1_000)) == 14
