@@ -98,7 +98,8 @@ def _percentiles(report: Report) -> str:
         "<section><h2>Latency by percentile</h2>"
         '<p class="soft">How long the slowest one in ten, in a hundred, in a thousand takes. Every latency counts from '
         "the moment at which the request was meant to leave, so that a service that stalls is charged for all that "
-        "waited meanwhile. A request without an answer took as long as it was waited for.</p>" + curves(named) + "</section>"
+        "waited meanwhile. A request without an answer took as long as it was waited for."
+        "</p>" + curves(named) + "</section>"
     )
 
 

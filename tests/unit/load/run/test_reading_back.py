@@ -82,7 +82,8 @@ def test_what_is_read_back_is_as_fresh_as_any_answer_and_any_socket(heard: int, 
 
     async def nothing(*, min_position: int, **filters: Any) -> AsyncIterator[Any]:
         asked.append(min_position)
-        for row in ():
+        none: list[Any] = []
+        for row in none:
             yield row
 
     client = cast(AsyncOrderClient, SimpleNamespace(position=5, list=nothing, trades=nothing))
