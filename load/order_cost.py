@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -96,9 +96,9 @@ def _wait_until_ended(service: Server) -> None:
             time.sleep(LOOK_S)
 
 
-def _used(service: Server) -> Counter[str]:
+def _used(service: Server) -> defaultdict[str, float]:
     """CPU seconds of each part so far; the database's with those of its backends that have ended."""
-    used: Counter[str] = Counter()
+    used: defaultdict[str, float] = defaultdict(float)
     for process in psutil.Process(service.pid).children(recursive=True):
         try:
             part, times = _part_of(process), process.cpu_times()
