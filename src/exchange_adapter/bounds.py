@@ -39,6 +39,7 @@ REFILL_POLL_S = 0.25  # how late another adapter's follower may tell of a duty
 SWEEP_S = 5.0  # a full window, too, looks at the table again so often: nothing is forgotten
 SHORTEST_WAIT_S = 0.001  # for the next order that falls due: a shorter wait would be no wait at all
 QUEUE_PREFETCH = 4  # messages of a shard in hand, each of 500 hints at the most: with all shards 128,000 hints, 8 MB
+MESSAGES_STILL_S = 30.0  # messages in hand that tell of nothing new for so long stand in the way: the table takes over
 INTAKE_HINTS = 64  # orders of messages being loaded at once: one read each, shared out over READ_THREADS
 INTAKE_ROOM_POLL_S = 0.05  # how late the full window's next room is noticed
 CONSUMERS_LOOK_S = 0.5  # how late it is noticed that the broker has ended a consumer: the client does not tell

@@ -54,7 +54,7 @@ from orders.domain import commands as c
 from orders.domain.errors import Refusal
 from orders.domain.order import Order
 from orders.domain.values import Capabilities
-from orders.eventstore.port import EventStoreError, TooLarge
+from orders.eventstore.port import AWAY, EventStoreError, TooLarge
 from orders.handlers import CommandHandler
 
 log = structlog.get_logger(__name__)
@@ -177,6 +177,7 @@ class Dispatcher:
             self._breaker.leave(probe=probing, answered=turn.answered, now=now)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a turn failed", order_id=str(turn.entry.duty.order_id), exc_info=error)
+            turn.entry.failed()
             self._window.put_back(turn.entry, now + RETRY_CAP_S)
         self._woken.set()
 
@@ -201,6 +202,8 @@ class Dispatcher:
             if not self._database_away:  # one line an outage, not one an order
                 log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
             self._database_away = True
+            if not isinstance(error, AWAY):
+                entry.failed()
             self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[1])
         else:
             self._database_away = False
@@ -210,6 +213,7 @@ class Dispatcher:
         """What is refused again and again comes ever less often."""
         tries = entry.seen.tries + 1
         entry.seen = replace(entry.seen, tries=tries)
+        entry.failed()
         self._window.put_back(entry, self._clock.monotonic() + backoff_s(tries, 0.0))
 
     async def _order(self, entry: Entry) -> Order:

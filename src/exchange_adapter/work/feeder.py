@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from exchange_adapter.bounds import DATABASE_RETRY_S, REFILL_POLL_S, SWEEP_S, WINDOW_DUTIES
+from exchange_adapter.bounds import DATABASE_RETRY_S, MESSAGES_STILL_S, REFILL_POLL_S, SWEEP_S, WINDOW_DUTIES
 from exchange_adapter.clock import Clock
 from exchange_adapter.waiting import first_of
 from exchange_adapter.work.duties import Changed, DueDuties, Known, is_workable
@@ -50,6 +50,7 @@ class Feeder:
         self._look = asyncio.Event()
         self._known: Known | None = None  # while the table held no more than what was read
         self._told: Mapping[int, int | None] = {}
+        self._told_at: dict[int, float] = {}  # when that changed last
         self._swept_to = 0  # what was in the table when it was swept last
 
     def own(self, shards: Collection[int]) -> None:
@@ -63,6 +64,9 @@ class Feeder:
         it is said up to which position they have told; what comes after that may be told of yet."""
         if (self._told.keys() & self._shards) - told.keys():
             self._look.set()  # nobody tells of them: what is there is read at once
+        now = self._clock.monotonic()
+        same = {shard for shard, to in told.items() if shard in self._told and self._told[shard] == to}
+        self._told_at = {shard: self._told_at[shard] if shard in same else now for shard in told}
         self._told = told
 
     def changed(self, changed: Changed) -> None:
@@ -77,7 +81,7 @@ class Feeder:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reads the table again and again: whole when shards have changed, each SWEEP_S, and while it holds more than
-        fits and few duties are left; else what is new, unless messages tell of that."""
+        fits and few duties are left, unless messages tell of those; else what is new."""
         swept_at = self._clock.monotonic()
         while not stop.is_set():
             now = self._clock.monotonic()
@@ -86,7 +90,7 @@ class Feeder:
                 self._known = None
             whole = self._known is None
             told_of = bool(self._shards) and self._shards <= self._told.keys()
-            due = self._look.is_set() or sweep or (not told_of and (self._window.hungry or not whole))
+            due = self._look.is_set() or sweep or not whole or (self._window.hungry and not told_of)
             self._look.clear()
             pause_s = REFILL_POLL_S
             if due and self._shards:
@@ -120,6 +124,9 @@ class Feeder:
 
     def _is_overdue(self, duty: Duty) -> bool:
         """It was there when the table was swept last, and messages have told of what came after it, or none are left:
-        the one that should have named it is lost, or nobody has sent it."""
+        the one that should have named it is lost, or nobody has sent it. Or those in hand have told of nothing for
+        long: it waits in the queue behind them."""
         told_to = self._told.get(duty.shard)
-        return duty.position <= self._swept_to and (told_to is None or duty.position <= told_to)
+        passed = told_to is None or duty.position <= told_to
+        still = self._clock.monotonic() - self._told_at[duty.shard] >= MESSAGES_STILL_S
+        return duty.position <= self._swept_to and (passed or still)

@@ -24,14 +24,12 @@ from orders.broker.errors import UndecodableWork
 from orders.broker.topology import Hint, decode_work
 from orders.domain.errors import UnknownOrder
 from orders.domain.values import Capabilities, Delivery
-from orders.eventstore.port import EventStoreError, StoreClosed, StoreOverloaded, StoreUnavailable
+from orders.eventstore.port import AWAY, EventStoreError
 from orders.handlers import CommandHandler
 
 log = structlog.get_logger(__name__)
 
 Named = tuple[WorkInHand, Hint]
-
-_AWAY = (StoreUnavailable, StoreOverloaded, StoreClosed)
 
 
 class Intake:
@@ -95,7 +93,7 @@ class Intake:
             named = [(message, hint) for message, hint in named if not message.gone]
             try:
                 duties = await asyncio.gather(*(self._duty(message, hint) for message, hint in named))
-            except _AWAY as error:
+            except AWAY as error:
                 if not away:
                     log.warning("messages wait for the database", error=str(error))
                 away = True
@@ -117,7 +115,7 @@ class Intake:
         """
         try:
             order = await self._handler.current(hint.order_id)
-        except _AWAY:
+        except AWAY:
             raise
         except (UnknownOrder, EventStoreError) as error:
             log.error("an order that a message names cannot be read", order_id=str(hint.order_id), error=str(error))

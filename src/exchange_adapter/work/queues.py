@@ -39,11 +39,14 @@ class WorkQueues:
         self._intake = intake
         self._listen = listen
         self._shards: frozenset[int] = frozenset()
+        self._given_up: frozenset[int] = frozenset()  # since consumers were looked at last, though it be for a moment
         self._moved = asyncio.Event()
         self._consumers: _Consumers | None = None
 
     def own(self, shards: Collection[int]) -> None:
-        """From now on, the queues of these shards and of no others."""
+        """From now on, the queues of these shards and of no others. What is in hand of one that is given up goes back
+        to its queue, also where it is ours again by then: the window has forgotten what it named."""
+        self._given_up |= self._shards.difference(shards)
         self._shards = frozenset(shards)
         self._moved.set()
 
@@ -82,7 +85,8 @@ class WorkQueues:
             await session.channel.set_qos(prefetch_count=QUEUE_PREFETCH, timeout=CONSUMER_CANCEL_S)
             while not stop.is_set():
                 self._moved.clear()
-                await consumers.keep_to(lambda: self._shards)
+                given_up, self._given_up = self._given_up, frozenset()
+                await consumers.keep_to(lambda: self._shards, given_up)
                 self._listen(self._told(consumers))
                 await first_of(stop, self._moved, timeout_s=CONSUMERS_LOOK_S)
                 await consumers.check()
@@ -123,9 +127,9 @@ class _Consumers:
         """Shards of which messages are in hand."""
         return frozenset(message.shard for message in self._in_hand)
 
-    async def keep_to(self, wanted: Callable[[], frozenset[int]]) -> None:
-        """Ends the consumers of what is not wanted, begins those that are missing."""
-        for shard in self.shards - wanted():
+    async def keep_to(self, wanted: Callable[[], frozenset[int]], given_up: frozenset[int] = frozenset()) -> None:
+        """Ends the consumers of what is not wanted or was given up, begins those that are missing."""
+        for shard in self.shards & given_up | self.shards - wanted():
             await self._end(shard)
         for shard in sorted(wanted() - self.shards):
             if shard in wanted():

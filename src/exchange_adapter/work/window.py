@@ -74,6 +74,12 @@ class Entry:
         if self.named_by:
             self.named_by = [(named, message) for named, message in self.named_by if named > version]
 
+    def failed(self) -> None:
+        """Its turn ended badly, and not since the database is away. It may do so for ever: the messages that named it
+        are settled, since a few that are not would keep all others of their shard away. It is in the window meanwhile,
+        and in the table."""
+        self.looked_at(self.duty.version)
+
     @property
     def can_leave(self) -> bool:
         """Whether all that is known of it here is in the table too, but for how often and when it was tried."""

@@ -61,6 +61,10 @@ class BrokenLog(EventStoreError):
     pass
 
 
+AWAY = (StoreUnavailable, StoreOverloaded, StoreClosed)
+"""What says nothing about the order or the event: the same may well go another time."""
+
+
 class Unit(msgspec.Struct, frozen=True, gc=False):
     """Events to append to a stream that the caller has read up to `expected_version` (0: a new stream)."""
 

@@ -117,6 +117,20 @@ def test_what_another_follower_tells_of_arrives_with_the_next_poll_and_nothing_i
     played(table, scene)
 
 
+def test_where_messages_tell_of_first_attempts_all_else_arrives_with_the_next_poll_all_the_same() -> None:
+    table = Table(duty(1))
+
+    async def scene(feeder: Feeder, window: DutyWindow) -> None:
+        all_wait(window)
+        feeder.listen({0: None})
+        table.duties += [duty(80), duty(90, Delivery.IN_DOUBT)]
+        await pass_time(2 * REFILL_POLL_S)
+        assert [next_one(window), next_one(window)] == [90, None]
+        assert table.wholly_read == 1
+
+    played(table, scene)
+
+
 def test_the_whole_table_is_read_again_each_sweep() -> None:
     table = Table(duty(5))
 

@@ -7,12 +7,18 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from exchange_adapter.bounds import DATABASE_RETRY_S, START_BOUND_S, SWEEP_S
+from exchange_adapter.bounds import (
+    DATABASE_RETRY_S,
+    MESSAGES_STILL_S,
+    QUEUE_PREFETCH,
+    START_BOUND_S,
+    SWEEP_S,
+)
 from exchange_adapter.venue import NotSent, Placed, Unknown
 from exchange_adapter.work.in_hand import Verdict
 from orders.domain import commands as c
 from orders.domain.values import Capabilities, Delivery
-from orders.eventstore.port import StoreUnavailable
+from orders.eventstore.port import StoreUnavailable, TooLarge
 from orders.shards import SHARDS, shard_of
 from tests.support.adapter_floor import ALL_SHARDS, FULL, PLAIN, Floor, Later, Process, on_floor, resting
 from tests.support.messages import Delivered, naming, of_one_shard
@@ -303,5 +309,42 @@ def test_while_the_broker_is_away_orders_are_placed_from_the_table_at_once() -> 
         later = floor.client.place(3)
         await pass_time(0.5)
         assert all(floor.order(order_id).delivery is Delivery.ACKED for order_id in later)
+
+    on_floor(test)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), TooLarge("much")], ids=["fails", "is refused"])
+def test_a_turn_that_ends_badly_again_and_again_does_not_keep_its_message(error: Exception) -> None:
+    async def test(floor: Floor) -> None:
+        process = listening(floor)
+        await pass_time(AT_ONCE_S)
+        stuck = of_one_shard(floor.client.place(300), QUEUE_PREFETCH)
+        floor.appender.faults.extend([error] * 50)
+        messages = [naming(order_id) for order_id in stuck]
+        for message in messages:
+            process.intake.deliver(message.work)
+        await pass_time(AT_ONCE_S)
+        assert [message.verdict for message in messages] == [Verdict.DONE] * QUEUE_PREFETCH
+        floor.appender.faults.clear()
+        await pass_time(60)
+        assert all(floor.order(order_id).delivery is Delivery.ACKED for order_id in stuck), "the window has them"
+
+    on_floor(test)
+
+
+def test_orders_behind_messages_that_tell_nothing_more_are_placed_from_the_table() -> None:
+    async def test(floor: Floor) -> None:
+        process = listening(floor)
+        await pass_time(AT_ONCE_S)
+        (order_id,) = floor.client.place()
+        shard = shard_of(order_id)
+        for _ in range(round(MESSAGES_STILL_S - 2 * SWEEP_S)):
+            process.feeder.listen({**dict.fromkeys(ALL_SHARDS), shard: 0})
+            await pass_time(1)
+        assert floor.order(order_id).delivery is Delivery.QUEUED
+        for _ in range(round(4 * SWEEP_S)):
+            process.feeder.listen({**dict.fromkeys(ALL_SHARDS), shard: 0})
+            await pass_time(1)
+        assert floor.order(order_id).delivery is Delivery.ACKED
 
     on_floor(test)

@@ -39,7 +39,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.consumers: dict[str, Arrived] = {}
-        self.cancel_s = 0.0
+        self.cancel_s = self.begin_s = 0.0
 
     async def set_qos(self, **how: object) -> None: ...
 
@@ -47,6 +47,7 @@ class Channel:
         return self
 
     async def get_queue(self, name: str, *, ensure: bool) -> Queue:
+        await pass_time(self.begin_s)
         return Queue(self, name)
 
     async def deliver(self, shard: int) -> Message:
@@ -138,6 +139,22 @@ def test_what_is_in_hand_of_a_shard_that_is_given_up_goes_back_to_its_queue() ->
         await pass_time(AT_ONCE_S)
         assert on_its_way.answers == ["returned"]
         assert len(floor.in_hand) == 2, "nobody begins to work on it"
+
+    on_floor(test)
+
+
+def test_so_does_what_is_in_hand_of_one_that_is_given_up_and_ours_again_while_other_consumers_begin() -> None:
+    async def test(floor: Floor) -> None:
+        floor.channel.begin_s = 1.0
+        message, kept = await floor.channel.deliver(1), await floor.channel.deliver(2)
+        floor.queues.own({1, 2, 3})
+        await pass_time(0.5)
+        floor.queues.own({2})
+        await pass_time(0.1)
+        floor.queues.own({1, 2, 3})
+        await pass_time(3)
+        assert (message.answers, kept.answers) == (["returned"], [])
+        assert floor.consumed == {"orders.work.1", "orders.work.2", "orders.work.3"}
 
     on_floor(test)
 
