@@ -16,7 +16,7 @@ from order_service.encoded_slashes import encoded_slashes_kept
 from order_service.head_requests import head_as_get, methods_told
 from order_service.health import Health, health_router
 from order_service.metrics import Metrics, metrics_router
-from order_service.problem_details import Problems
+from order_service.problem_details import Problems, refusals_told
 from order_service.rate_limits import Rate, RateLimits
 from order_service.rate_settings import Rates
 from order_service.request_limits import RequestLimits
@@ -24,6 +24,8 @@ from order_service.request_traces import traced
 from order_service.secure_headers import secured
 from order_service.security.access import Access
 from order_service.security.documentation import DocumentedAccess
+from order_service.security.door import Door, refusal_of
+from order_service.security.principal import principal_of
 from order_service.security.problems import PROBLEMS as ACCESS_PROBLEMS
 from orders.api.problems import DETAILS
 from orders.bounds import MAX_BODY_BYTES
@@ -33,8 +35,8 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 class ApiParts(Struct, frozen=True):
     """What an API process is made of; `lifespan` starts and stops what the handlers use, `position` is the highest
-    position of the log that this process knows; `access` stands before every route, and None lets everybody in;
-    `around` stands around all of them."""
+    position of the log that this process knows; `door` stands before everything, `access` before every route, and None
+    lets everybody in; `around` stands around all of them."""
 
     handlers: Sequence[ControllerRouterHandler]
     problem_tables: Sequence[Mapping[type[Exception], tuple[int, str]]]
@@ -43,6 +45,7 @@ class ApiParts(Struct, frozen=True):
     lifespan: Lifespan
     position: Callable[[], int] = lambda: 0
     rates: Rates = Rates()
+    door: Door | None = None
     access: Access | None = None
     around: Callable[[ASGIApp], ASGIApp] = lambda app: app
 
@@ -54,31 +57,39 @@ def create_app(parts: ApiParts) -> Litestar:
         metrics_router(parts.metrics),
         *docs_handlers(version("order-service")),
     ]
-    problems = Problems(*parts.problem_tables, ACCESS_PROBLEMS, details=DETAILS, position=parts.position)
+    required = parts.access is not None and parts.access.required
+    problems = Problems(
+        *parts.problem_tables,
+        ACCESS_PROBLEMS,
+        details=DETAILS,
+        position=parts.position,
+        tells_position=lambda scope: refusal_of(scope) is None and not (required and principal_of(scope) is None),
+    )
     exception_handlers: dict[Any, Any] = problems.handlers()
     access = DocumentedAccess()
+    orders, reads = _rate("orders", parts.rates.orders_per_s), _rate("reads", parts.rates.reads_per_s)
     app = Litestar(
         route_handlers=handlers,
         exception_handlers=exception_handlers,
-        middleware=[*([] if parts.access is None else [parts.access.middleware]), _limited(parts.rates), RequestLimits],
+        middleware=[
+            *([] if parts.access is None else [parts.access.middleware(reads)]),
+            *([] if orders is None and reads is None else [lambda app: RateLimits(app, orders, reads)]),
+            RequestLimits,
+        ],
         request_max_body_size=MAX_BODY_BYTES,
         lifespan=[parts.lifespan],
         openapi_config=openapi_config(version("order-service"), access),
         logging_config=None,
         debug=False,
     )
-    access.learn(app, required=parts.access is not None and parts.access.required)
-    measured = parts.metrics.middleware(parts.around(traced(methods_told(app.asgi_handler))))
-    app.asgi_handler = secured(encoded_slashes_kept(head_as_get(measured)))
+    access.learn(app, required=required)
+    told = refusals_told(methods_told(app.asgi_handler), problems)
+    measured = parts.metrics.middleware(parts.around(traced(told)))
+    answered = secured(encoded_slashes_kept(head_as_get(measured)))
+    app.asgi_handler = answered if parts.door is None else parts.door.around(answered)
     return app
 
 
-def _limited(rates: Rates) -> Callable[[ASGIApp], ASGIApp]:
+def _rate(name: str, per_s: float | None) -> Rate | None:
     """One count for all routes."""
-    orders = None if rates.orders_per_s is None else Rate("orders", rates.orders_per_s)
-    reads = None if rates.reads_per_s is None else Rate("reads", rates.reads_per_s)
-
-    def limited(app: ASGIApp) -> ASGIApp:
-        return app if orders is None and reads is None else RateLimits(app, orders, reads)
-
-    return limited
+    return None if per_s is None else Rate(name, per_s)

@@ -60,6 +60,7 @@ from projections.api.feed_socket import feed_router
 from projections.api.problems import PROBLEMS as READ_PROBLEMS
 from projections.api.rebuilds import rebuild_router
 from projections.api.routes import query_router
+from projections.bounds import MAX_ACCOUNT_FEED_CLIENTS, MAX_FEED_CLIENTS
 from projections.feed_books import FeedBooks
 from projections.feed_hub import FeedHub
 from projections.feed_log import LogReader
@@ -100,14 +101,13 @@ def _tokens(rules: TokenRules) -> Tokens:
 
 
 def access(settings: Settings, url: str) -> Access:
-    """The door. `url` leads to the database with the API keys."""
-    door = Door(door_rules(settings))
+    """`url` leads to the database with the API keys."""
     if not settings.access.required:
-        return Access(door)
+        return Access()
     table = PostgresKeys(url)
     keys = KnownKeys(table)
     tokens = None if settings.access.tokens is None else _tokens(settings.access.tokens)
-    return Access(door, Authentication(keys, tokens), OpenStreams(keys), when_closed=table.close)
+    return Access(Authentication(keys, tokens), OpenStreams(keys), when_closed=table.close)
 
 
 Drain = Callable[[], Awaitable[None]]
@@ -135,6 +135,7 @@ class _ApiProcess:
         self._changes = OrderChanges()
         self._spans = spans
         handler = CommandHandler(self._store, self._appender(), rules(settings), self._threads)
+        self._door = Door(door_rules(settings))
         self._access = access(settings, where.direct_url)
         self._adapter = AdapterTables(where.url)
         limits = Limits(call_timeout_s=settings.venue_call_timeout_s)
@@ -154,7 +155,8 @@ class _ApiProcess:
             known=self._position,
             now=system_clock,
         )
-        self._hub = FeedHub(self._live, catalogue)
+        most_of_account = MAX_ACCOUNT_FEED_CLIENTS if settings.access.required else MAX_FEED_CLIENTS
+        self._hub = FeedHub(self._live, catalogue, most_of_account=most_of_account)
         self._books = FeedBooks(self._hub, self._reads.reads)
         self._started = started
         self._rates = settings.rates
@@ -186,6 +188,7 @@ class _ApiProcess:
             health=self._health,
             metrics=self._metrics,
             lifespan=self._lifespan,
+            door=self._door,
             access=self._access,
             position=self._position,
             around=self._around,

@@ -40,6 +40,9 @@ _ALWAYS = {POSITION_HEADER, ETAG_HEADER, "Retry-After", TRACE_HEADER, "Idempoten
 
 _BEFORE_THE_LIMIT = (401, 403, 421)
 
+_TO_STRANGERS = (401, 403, 421, 429, 500, 503)
+"""May be answered before it is known who asks: then without the position."""
+
 _ORDER = {"$ref": "#/components/schemas/OrderResource"}
 _NOT_PLACED = {"$ref": "#/components/schemas/NotPlaced"}
 _OF_THE_PROCESS = "/health/"
@@ -101,5 +104,6 @@ def _names(method: str, operation: dict[str, Any], status: int, response: dict[s
 
 
 def _header(name: str, status: int) -> dict[str, Any]:
-    required = name in _ALWAYS or (name == "Location" and status < 300)
+    to_anybody = name == POSITION_HEADER and status in _TO_STRANGERS
+    required = (name in _ALWAYS and not to_anybody) or (name == "Location" and status < 300)
     return {**_HEADERS[name], "required": True} if required else _HEADERS[name]

@@ -9,13 +9,17 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
+from order_service.security.door import refusal_of
 from orders.api.tracing import TRACE_HEADER, trace_id_of
 from orders.bounds import RETRY_AFTER_S
 from orders.domain.errors import FieldError
 from orders.http import BLANK, POSITION_HEADER, problem_type
+from projections.feed_client import NOT_PERMITTED
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +44,20 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 class Problems:
     """Renders exceptions. `details` are the words for errors whose own are for the log; `position` is the highest
-    position that this process knows."""
+    position that this process knows, which is told to whom `tells_position` says: how it grows tells how busy the desk
+    is."""
 
     def __init__(
         self,
         *tables: Table,
         details: Mapping[type[Exception], str] | None = None,
         position: Callable[[], int] = lambda: 0,
+        tells_position: Callable[[Scope], bool] = lambda scope: True,
     ) -> None:
         self._tables = tables
         self._details = details or {}
         self._position = position
+        self._tells_position = tells_position
 
     def handlers(self) -> dict[type[Exception] | int, Handler]:
         """Litestar's exception handlers: those of the tables, and those for what Litestar itself raises."""
@@ -74,7 +81,7 @@ class Problems:
                 errors=list(getattr(error, "errors", ())),
                 trace_id=trace_id_of(request),
             )
-            return self._respond(problem, getattr(error, "headers", None))
+            return self._respond(request, problem, getattr(error, "headers", None))
 
         return handle
 
@@ -89,7 +96,7 @@ class Problems:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large",
         }.get(status, error.detail)
         problem = Problem(title=status.phrase, status=status.value, detail=detail, trace_id=trace_id_of(request))
-        return self._respond(problem, dict(error.headers or {}))
+        return self._respond(request, problem, dict(error.headers or {}))
 
     def _fault(self, request: AnyRequest, error: Exception) -> Response[bytes]:
         """A fault of ours: the log has it in full, the client nothing of its inside."""
@@ -97,13 +104,35 @@ class Problems:
         trace_id = trace_id_of(request)
         log.error("%s failed: %s", _asked(request), error, extra={"trace_id": trace_id}, exc_info=error)
         detail = "Something went wrong here; the trace id finds it in the log"
-        return self._respond(Problem(title=status.phrase, status=status.value, detail=detail, trace_id=trace_id))
+        problem = Problem(title=status.phrase, status=status.value, detail=detail, trace_id=trace_id)
+        return self._respond(request, problem)
 
-    def _respond(self, problem: Problem, more: Mapping[str, str] | None = None) -> Response[bytes]:
-        headers = {**(more or {}), TRACE_HEADER: problem.trace_id, POSITION_HEADER: str(self._position())}
+    def _respond(self, request: AnyRequest, problem: Problem, more: Mapping[str, str] | None = None) -> Response[bytes]:
+        headers = {**(more or {}), TRACE_HEADER: problem.trace_id}
+        if self._tells_position(request.scope):
+            headers[POSITION_HEADER] = str(self._position())
         if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(RETRY_AFTER_S)
         return Response(_encoded(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def refusals_told(app: ASGIApp, problems: Problems) -> ASGIApp:
+    """What did not pass the door goes no further. A WebSocket is not connected: a page of others hears nothing."""
+    handlers = problems.handlers()
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        refused = refusal_of(scope)
+        if refused is None:
+            await app(scope, receive, send)
+        elif scope["type"] == ScopeType.WEBSOCKET:
+            await receive()
+            await send({"type": "websocket.close", "code": NOT_PERMITTED, "reason": ""})
+        else:
+            request = AnyRequest(scope)
+            answer = handlers[type(refused)](request, refused)
+            await answer.to_asgi_response(None, request)(scope, receive, send)
+
+    return handle
 
 
 def problem_handlers(*tables: Table) -> dict[type[Exception] | int, Handler]:

@@ -41,6 +41,7 @@ VERIFY_TRIES = 5  # of a verification whose live tables are swapped meanwhile: a
 
 # The feed.
 MAX_FEED_CLIENTS = 4_000  # clients of one API process: a fifth of the open files that a process may have
+MAX_ACCOUNT_FEED_CLIENTS = 500  # of one account where accounts are told apart: one alone shuts nobody out
 MAX_CLIENT_QUEUE = 10_000  # events a client may be behind: the live log hands out up to 4,000 at once
 MAX_CLIENT_QUEUE_BYTES = 8 * 1024 * 1024  # and their texts in memory; shared, so a client's own part is 80 kB
 MAX_CLIENT_BYTES = 10 * 1024 * 1024  # what a client costs at most in Python's memory, were nothing of it shared

@@ -17,6 +17,7 @@ from projections.feed_client import FULL, GOING_DOWN, FeedClient
 _Key = UUID | str | None
 _RESTART = "the service restarts"
 _NO_ROOM = "too many clients, try again later"
+_ENOUGH = "too many clients of this account, try again later"
 
 
 class Live(Protocol):
@@ -40,15 +41,17 @@ class Watcher(Protocol):
 
 
 class FeedHub:
-    """For the event loop's own thread."""
+    """For the event loop's own thread. `most_of_account`: so many clients of one account, so that others find room."""
 
-    def __init__(self, live: Live, catalogue: Catalogue) -> None:
+    def __init__(self, live: Live, catalogue: Catalogue, *, most_of_account: int = MAX_FEED_CLIENTS) -> None:
         self.closed_slow = 0
         """Clients that were closed because they were too slow, for metrics."""
         self.watcher: Watcher | None = None
         self._catalogue = catalogue
         self._live = live
+        self._most_of_account = most_of_account
         self._clients: set[FeedClient] = set()
+        self._places: dict[str, set[FeedClient]] = {}  # by account; who is refused is a client, but has none
         # By what a client filters most narrowly: of a thousand clients an entry meets only those that may want it.
         self._live_clients: dict[_Key, set[FeedClient]] = {}
         self._published = 0
@@ -66,12 +69,13 @@ class FeedHub:
     def clients(self) -> int:
         return len(self._clients)
 
-    @property
-    def refusal(self) -> tuple[int, str] | None:
-        """Why no client is taken just now, as a close code and its reason."""
+    def refusal(self, account: str) -> tuple[int, str] | None:
+        """Why no client of the account is taken just now, as a close code and its reason."""
         if self._closing:
             return GOING_DOWN, _RESTART
-        return (FULL, _NO_ROOM) if len(self._clients) >= MAX_FEED_CLIENTS else None
+        if len(self._places.get(account, ())) >= self._most_of_account:
+            return FULL, _ENOUGH
+        return (FULL, _NO_ROOM) if sum(map(len, self._places.values())) >= MAX_FEED_CLIENTS else None
 
     def start(self) -> None:
         self._stop_listening = self._live.listen(self.publish)
@@ -97,8 +101,11 @@ class FeedHub:
         """Counts the client, and ends it where there is no room or the hub closes; nothing is offered to it yet."""
         after = client.subscription.after
         client.starts_after(self.position if after is None else after)
-        if self.refusal is not None:
-            client.end(*self.refusal)
+        account = client.subscription.account
+        if (refusal := self.refusal(account)) is not None:
+            client.end(*refusal)
+        else:
+            self._places.setdefault(account, set()).add(client)
         self._clients.add(client)
         self._empty.clear()
 
@@ -121,6 +128,11 @@ class FeedHub:
 
     def leave(self, client: FeedClient) -> None:
         self._clients.discard(client)
+        account = client.subscription.account
+        if places := self._places.get(account):
+            places.discard(client)
+            if not places:
+                del self._places[account]
         self.leave_live(client)
         client.drop()
         if not self._clients:

@@ -1,4 +1,4 @@
-"""The door of the whole app: every route stands behind it, and says by `opt={"scope": ...}` who may use it.
+"""Who may use a route: each says by `opt={"scope": ...}` what it needs.
 
 It is Litestar's middleware, not a wrapper around the app, so that the route is known, and refusals become problems like
 all others. A route that names no scope is open to nobody.
@@ -12,12 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 from litestar.enums import ScopeType
+from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from order_service.rate_limits import Rate, client_of
 from order_service.security.authentication import SUBPROTOCOL, Authentication
 from order_service.security.bounds import GOODBYE_S
-from order_service.security.door import Door
-from order_service.security.errors import AccessError, NotAuthenticated, NotPermitted
+from order_service.security.errors import NotAuthenticated, NotPermitted
 from order_service.security.open_streams import Ended, OpenStreams
 from order_service.security.principal import LOCAL, PUBLIC, Principal
 from orders.eventstore.port import EventStoreError
@@ -35,13 +36,11 @@ class Access:
 
     def __init__(
         self,
-        door: Door,
         authentication: Authentication | None = None,
         streams: OpenStreams | None = None,
         *,
         when_closed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._door = door
         self._authentication = authentication
         self._streams = streams
         self._when_closed = when_closed
@@ -56,47 +55,65 @@ class Access:
             self._streams.close()
         self._when_closed()
 
-    def middleware(self, app: ASGIApp) -> ASGIApp:
-        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == ScopeType.WEBSOCKET:
-                await self._socket(app, scope, receive, send)
-                return
-            opt = scope["route_handler"].opt
-            principal = await self._enter(scope, opt.get(SCOPE))
-            if self._streams is not None and principal is not None and opt.get(STREAM):
-                await self._stream(app, scope, receive, send, principal)
-            else:
-                await app(scope, receive, send)
+    def middleware(self, reads: Rate | None = None) -> Callable[[ASGIApp], ASGIApp]:
+        """`reads` counts what the limits behind it do not see: refusals, and sockets that are opened."""
 
-        return guarded
+        def guarding(app: ASGIApp) -> ASGIApp:
+            async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+                if scope["type"] == ScopeType.WEBSOCKET:
+                    await self._socket(app, scope, receive, send, reads)
+                    return
+                opt = scope["route_handler"].opt
+                principal = await self._enter(scope, opt.get(SCOPE), reads)
+                if self._streams is not None and principal is not None and opt.get(STREAM):
+                    await self._stream(app, scope, receive, send, principal)
+                else:
+                    await app(scope, receive, send)
 
-    async def _enter(self, scope: Any, needs: object) -> Principal | None:
-        """Raises: AccessError, EventStoreError."""
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
-        self._door.pass_through(scope, headers)
+            return guarded
+
+        return guarding
+
+    async def _enter(self, scope: Any, needs: object, reads: Rate | None) -> Principal | None:
+        """Raises: AccessError, EventStoreError, TooManyRequestsException."""
         if self._authentication is None:
             principal: Principal | None = LOCAL
         elif needs == PUBLIC:
             principal = None
         else:
-            principal = await self._authentication.principal(headers, scope.get("subprotocols", ()))
+            principal = await self._identify(self._authentication, scope, reads)
         scope["user"] = principal
         if needs != PUBLIC and (principal is None or needs not in principal.scopes):
+            if reads is not None:
+                reads.take(client_of(scope))
             raise NotPermitted(str(needs))
         return principal
 
-    async def _socket(self, app: ASGIApp, scope: Any, receive: Any, send: Any) -> None:
-        """Who may not come in hears why by a close code, since browsers show no answer in place of a WebSocket; a page
-        of others hears nothing, and is not connected at all."""
+    async def _identify(self, authentication: Authentication, scope: Any, reads: Rate | None) -> Principal:
+        """An address from which too much was refused is looked at no further: neither keys nor signatures can be tried
+        at any speed."""
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        if reads is not None:
+            reads.require(client_of(scope))
+        try:
+            return await authentication.principal(headers, scope.get("subprotocols", ()))
+        except NotAuthenticated:
+            if reads is not None:
+                reads.charge(client_of(scope), 1)
+            raise
+
+    async def _socket(self, app: ASGIApp, scope: Any, receive: Any, send: Any, reads: Rate | None) -> None:
+        """Who may not come in hears why by a close code, since browsers show no answer in place of a WebSocket."""
         tell = _choosing_subprotocol(scope, send)
         try:
-            principal = await self._enter(scope, scope["route_handler"].opt.get(SCOPE))
+            principal = await self._enter(scope, scope["route_handler"].opt.get(SCOPE), reads)
+            if reads is not None:
+                reads.take(client_of(scope))
         except (NotAuthenticated, NotPermitted) as refused:
             code = NOT_AUTHENTICATED if isinstance(refused, NotAuthenticated) else NOT_PERMITTED
             await _turn_away(receive, tell, code, str(refused))
-        except AccessError:
-            await receive()
-            await send({"type": "websocket.close", "code": NOT_PERMITTED, "reason": ""})
+        except TooManyRequestsException as refused:
+            await _turn_away(receive, tell, FULL, refused.detail)
         except EventStoreError:
             await _turn_away(receive, tell, FULL, "the database does not answer; try again")
         else:

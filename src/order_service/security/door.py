@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
 from order_service.access_settings import is_loopback
 from order_service.security.bounds import MAX_KNOWN_HOSTS
-from order_service.security.errors import ForeignOrigin, NotTheProxy, WrongHost
+from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, WrongHost
 from order_service.settings import Settings
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -26,6 +27,7 @@ _WILDCARDS = frozenset({"0.0.0.0", "::"})
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 _CLIENT_ADDRESS = "orders.client_address"
+_REFUSED = "orders.refused"
 
 
 class DoorRules(Struct, frozen=True, kw_only=True):
@@ -57,26 +59,41 @@ class Door:
         self._rules = rules
         self._known_hosts: dict[str, bool] = {}
 
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Around the whole app, so that all in it know what the proxy says, and nothing is answered past the door, also
+        where there is no route. What is refused goes on, marked for `refusal_of`, to be counted and told like all else.
+        """
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                self.pass_through(scope, dict(scope["headers"]))
+            except AccessError as refused:
+                marked: Any = scope
+                marked[_REFUSED] = refused
+            await app(scope, receive, send)
+
+        return handle
+
     def pass_through(self, scope: Any, headers: Mapping[bytes, bytes]) -> None:
         """Raises: NotTheProxy, WrongHost, ForeignOrigin. What a trusted proxy says of its client stands in the scope
         afterwards: `scheme`, and what `client_address` gives."""
         rules = self._rules
         host = headers.get(b"host", b"").decode("latin-1")  # HTTP/1.0 may have none; browsers always send it
+        self._require_our_host(host)
         if rules.proxies:
             peer = _address(scope.get("client"))
             if peer is not None and any(peer in network for network in rules.proxies):
                 host = self._as_forwarded(scope, headers, host)
+                self._require_our_host(host)
             elif rules.proxies_only and peer is not None and not peer.is_loopback:
                 raise NotTheProxy
-        known = self._known_hosts.get(host)
-        if host and not (self._knows(host) if known is None else known):
-            raise WrongHost(host)
         origin = headers.get(b"origin")
         if origin is not None and (scope["type"] == "websocket" or scope["method"] not in _HARMLESS):
             self._require_ours(origin.decode("latin-1"), scope["scheme"], host)
 
     def _as_forwarded(self, scope: Any, headers: Mapping[bytes, bytes], host: str) -> str:
-        """The host that the proxy was asked for."""
+        """The host that the proxy was asked for. It stands beside `Host`, not in its place: a browser on the machine of
+        the proxy has the same address, and a page may set X-Forwarded-Host."""
         proto = _last(headers.get(b"x-forwarded-proto")).lower()
         if proto in ("http", "https"):
             scope["scheme"] = proto
@@ -88,6 +105,11 @@ class Door:
             if not any(address in network for network in self._rules.proxies):
                 break
         return _last(headers.get(b"x-forwarded-host")) or host
+
+    def _require_our_host(self, host: str) -> None:
+        known = self._known_hosts.get(host)
+        if host and not (self._knows(host) if known is None else known):
+            raise WrongHost(host)
 
     def _knows(self, host: str) -> bool:
         name = _name_of(host)
@@ -101,6 +123,12 @@ class Door:
         own = _origin(_PAGE_SCHEMES.get(scheme, scheme), host.lower())
         if origin.lower() != own and origin.lower() not in self._rules.origins:
             raise ForeignOrigin(origin)
+
+
+def refusal_of(scope: Mapping[str, Any]) -> AccessError | None:
+    """Why the request did not pass the door."""
+    found = scope.get(_REFUSED)
+    return found if isinstance(found, AccessError) else None
 
 
 def client_address(scope: Mapping[str, Any]) -> str:

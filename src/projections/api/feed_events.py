@@ -54,8 +54,8 @@ def events_router(
         given = request.query_params.multi_items()
         last = request.headers.get(LAST_EVENT_ID_HEADER)
         wanted = subscription_of(given, account_of(request), catalogue, last_event_id=last)
-        if hub.refusal is not None:
-            raise FeedUnavailable(hub.refusal[1])
+        if (refusal := hub.refusal(wanted.account)) is not None:
+            raise FeedUnavailable(refusal[1])
         if (wrong := await beyond_the_log(wanted.after, hub, reader)) is not None:
             raise InvalidParameters([FieldError("after", f"Parameter `after`: {wrong}")])
         return _EventStream(msgspec.structs.replace(wanted, batch=True), hub, reader)

@@ -240,7 +240,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(studio: Studio, desk: Tr
     desk.place()
     await studio.air()
     assert (socket.sent, socket.closed) == ([], None)
-    assert studio.hub._live_clients == {}
+    assert (studio.hub._live_clients, studio.hub._places) == ({}, {})
 
 
 async def test_messages_of_a_client_are_ignored_up_to_a_bound(
@@ -286,6 +286,31 @@ async def test_no_more_clients_than_the_bound_are_taken(studio: Studio, monkeypa
     first, second = await studio.tune_in(), await studio.tune_in()
     assert await closed(second) == (1013, "too many clients, try again later")
     assert first.closed is None
+
+
+async def test_one_account_leaves_room_for_the_others(studio: Studio) -> None:
+    studio.hub._most_of_account = 2
+    annas = [await studio.tune_in(account="anna") for _ in range(5)]
+    bert = await studio.tune_in(account="bert")
+    for refused in annas[2:]:
+        assert await closed(refused) == (1013, "too many clients of this account, try again later")
+    assert [socket.closed for socket in (*annas[:2], bert)] == [None, None, None]
+    annas[0].leave()
+    await wait_until_async(lambda: clients_left(studio, 2))
+    assert (await studio.tune_in(account="anna")).closed is None
+
+
+async def test_who_is_refused_takes_no_place(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that asks again and again, and reads no refusal, shuts nobody out by that."""
+    monkeypatch.setattr(feed_hub, "MAX_FEED_CLIENTS", 3)
+    studio.hub._most_of_account = 1
+    for _ in range(5):
+        deaf = FakeSocket()
+        deaf.reads.clear()
+        studio._sessions.append(asyncio.create_task(studio.serve(deaf, account="anna")))
+    await studio.settle()
+    assert studio.hub.clients == 5
+    assert (await studio.tune_in(account="bert")).closed is None
 
 
 async def test_a_log_that_cannot_be_read_ends_the_client_that_catches_up(studio: Studio, desk: TradingDesk) -> None:

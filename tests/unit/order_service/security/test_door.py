@@ -132,7 +132,7 @@ def test_a_proxy_on_the_same_machine_shuts_nobody_of_it_out() -> None:
 
 def test_what_the_proxy_says_of_its_client_is_believed() -> None:
     scope = asks(
-        door(**PROXIED),
+        door(**PROXIED, ALLOWED_HOSTS="api"),
         peer="10.0.0.7",
         host="api",
         x_forwarded_host="orders.example",
@@ -143,6 +143,13 @@ def test_what_the_proxy_says_of_its_client_is_believed() -> None:
     assert scope["scheme"] == "https"
     assert client_address(scope) == "203.0.113.9", "what stands before the last stranger, the stranger itself has said"
     assert scope["client"] == ("10.0.0.7", "4242"), "the connection is still the proxy's"
+
+
+def test_what_the_proxy_was_asked_for_stands_beside_the_host_and_not_in_its_place() -> None:
+    ours = door(BASE_URL="https://orders.example", LISTEN="127.0.0.1:8000", TRUSTED_PROXY="127.0.0.1")
+    assert refused(ours, "GET", host="evil.example", x_forwarded_host="orders.example") is WrongHost
+    assert refused(ours, "GET", host="orders.example", x_forwarded_host="evil.example") is WrongHost
+    asks(ours, "GET", host="orders.example", x_forwarded_host="orders.example")
 
 
 def test_what_others_say_of_themselves_is_not() -> None:
