@@ -68,6 +68,8 @@ def test_a_token_lacks_no_claim(claim: str) -> None:
         {"iat": 4_000_000_000},
         {"iat": "4"},
         {"iat": "soon"},
+        {"nbf": "4"},
+        {"nbf": float("nan")},
         {"sub": ""},
         {"sub": "alice\n"},
         {"sub": "alice\x1fbob"},
