@@ -16,7 +16,7 @@ from order_service.cli.output import JSON_OPTION, print_fields, print_json, prin
 from order_service.database import database
 from order_service.errors import NotFoundError, UnreachableError, WrongRequestError
 from order_service.security.api_keys import key_id_of, new_key
-from order_service.security.bounds import MAX_ACCOUNT, MAX_KEY_NAME
+from order_service.security.bounds import MAX_ACCOUNT, MAX_KEY_DAYS, MAX_KEY_NAME
 from order_service.security.key_table import ListedKey, create_key, list_keys, revoke_key
 from order_service.security.principal import AccessScope
 from order_service.settings import load_settings
@@ -118,15 +118,16 @@ def _connection() -> Iterator[psycopg.Connection[Any]]:
 def _time(text: str) -> datetime:
     """Raises WrongRequestError."""
     now = datetime.now(UTC)
-    if term := _TERM.fullmatch(text):
-        return now + timedelta(hours=int(term[1]) * _HOURS[term[2]])
     try:
-        given: datetime | None = datetime.fromisoformat(text)
+        term = _TERM.fullmatch(text)
+        given = now + timedelta(hours=int(term[1]) * _HOURS[term[2]]) if term else datetime.fromisoformat(text)
     except ValueError:
-        given = None
-    if given is None or given.tzinfo is None or given <= now:
-        raise WrongRequestError("--expires: a term like 90d or 12h, or a time to come like 2027-01-31T00:00:00Z")
-    return given
+        given = now
+    if given.tzinfo is None or not now < given <= now + timedelta(days=MAX_KEY_DAYS):
+        raise WrongRequestError(
+            "--expires: a term like 90d or 12h, or a time to come like 2027-01-31T00:00:00Z, within ten years"
+        )
+    return given.astimezone(UTC)
 
 
 def _shown(key: ListedKey) -> dict[str, Any]:

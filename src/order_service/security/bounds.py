@@ -2,6 +2,7 @@
 
 MAX_CREDENTIAL = 8192  # characters of a token; one with a dozen claims has a thousand
 MAX_ACCOUNT = 128  # characters of an account's name: as many as a client_order_id may have
+MAX_KEY_DAYS = 3_653  # ten years until a key ends: past the year 9999 a time could be written, and not read again
 MAX_KEY_NAME = 100  # characters of what a person calls a key
 KEY_FRESH_S = 1.0  # what is known of a key is asked again after this: a revocation is felt so soon
 KEY_REFRESH_S = 0.5  # a key in use is asked for before that, so that no request waits for the answer

@@ -3,8 +3,10 @@ insert into public.api_keys (key_id, digest, account, scopes, name, expires_at)
 values (%(key_id)s, %(digest)s, %(account)s, %(scopes)s, %(name)s, %(expires_at)s)
 
 -- name: list
--- Newest first, bounded.
-select key_id, account, scopes, name, created_at, expires_at, revoked_at, last_used_at
+-- Newest first, bounded. PostgreSQL takes times past the year 9999, Python has none: one such row hides no other.
+select key_id, account, scopes, name, created_at,
+    case when expires_at > '9999-12-30 00:00:00+00' then '9999-12-30 00:00:00+00' else expires_at end,
+    revoked_at, last_used_at
 from public.api_keys
 where (%(account)s::text is null or account = %(account)s)
 order by created_at desc, key_id

@@ -50,6 +50,17 @@ def test_keys_are_listed_by_their_state_and_without_their_secret(run: Run, datab
     assert [line.split("\t")[1] for line in alone.stdout.splitlines()[1:]] == ["b"]
 
 
+@pytest.mark.parametrize("ends", ["10000-01-01 04:59:59+00", "infinity"])
+def test_a_key_whose_end_no_clock_of_ours_has_hides_no_other(run: Run, database_url: str, ends: str) -> None:
+    for account in ("a", "b"):
+        run("keys", "create", "--account", account, "--scope", "read", DATABASE_URL=database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update api_keys set expires_at = %s where account = 'a'", [ends])
+    done = run("keys", "list", "--json", DATABASE_URL=database_url)
+    assert done.exit_code == 0, done.output
+    assert {one["account"]: one["state"] for one in json.loads(done.stdout)} == {"a": "holds", "b": "holds"}
+
+
 def test_a_key_is_revoked_by_its_id_or_by_itself_and_once(run: Run, database_url: str) -> None:
     text = run("keys", "create", "--account", "a", "--scope", "read", DATABASE_URL=database_url).stdout.strip()
     first = run("keys", "revoke", text, "--json", DATABASE_URL=database_url)
@@ -82,6 +93,9 @@ def test_a_key_ends_after_a_term_or_at_a_time(run: Run, database_url: str) -> No
         ("--account", "a", "--scope", "read", "--expires", "soon"),
         ("--account", "a", "--scope", "read", "--expires", "2020-01-01T00:00:00Z"),
         ("--account", "a", "--scope", "read", "--expires", "2999-01-01T00:00:00"),
+        ("--account", "a", "--scope", "read", "--expires", "4000d"),
+        ("--account", "a", "--scope", "read", "--expires", "999999d"),
+        ("--account", "a", "--scope", "read", "--expires", "9999-12-31T23:59:59-05:00"),
         ("--account", "a", "--scope", "read", "--name", "line\nbreak"),
     ],
 )
