@@ -18,13 +18,16 @@ from msgspec import Struct
 
 from order_service.access_settings import is_loopback
 from order_service.security.bounds import MAX_KNOWN_HOSTS
-from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, WrongHost
+from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, UndeclaredProxy, WrongHost
 from order_service.settings import Settings
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ADDED_BY_PROXIES = frozenset(
+    (b"forwarded", b"via", b"x-real-ip", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto")
+)
 _PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 _CLIENT_ADDRESS = "orders.client_address"
 _REFUSED = "orders.refused"
@@ -32,13 +35,15 @@ _REFUSED = "orders.refused"
 
 class DoorRules(Struct, frozen=True, kw_only=True):
     """`hosts` are names in lower case; `any_address`: every IP address is ours too; `proxies` are believed what they
-    say of their clients; `proxies_only`: nobody else is served, but this machine itself."""
+    say of their clients; `proxies_only`: nobody else is served, but this machine itself; `unproxied_only`: it is served
+    as long as it comes to us itself, since nobody shows a credential, and any proxy of this machine has its address."""
 
     hosts: frozenset[str]
     any_address: bool = False
     origins: frozenset[str] = frozenset()
     proxies: tuple[_Network, ...] = ()
     proxies_only: bool = False
+    unproxied_only: bool = False
 
 
 def door_rules(settings: Settings) -> DoorRules:
@@ -51,6 +56,7 @@ def door_rules(settings: Settings) -> DoorRules:
         origins=frozenset({_origin(base.scheme, base.netloc.lower()), *access.allowed_origins}),
         proxies=proxies,
         proxies_only=bool(proxies) and not is_loopback(listen),
+        unproxied_only=not access.required,
     )
 
 
@@ -75,18 +81,19 @@ class Door:
         return handle
 
     def pass_through(self, scope: Any, headers: Mapping[bytes, bytes]) -> None:
-        """Raises: NotTheProxy, WrongHost, ForeignOrigin. What a trusted proxy says of its client stands in the scope
-        afterwards: `scheme`, and what `client_address` gives."""
+        """Raises: NotTheProxy, UndeclaredProxy, WrongHost, ForeignOrigin. What a trusted proxy says of its client
+        stands in the scope afterwards: `scheme`, and what `client_address` gives."""
         rules = self._rules
         host = headers.get(b"host", b"").decode("latin-1")  # HTTP/1.0 may have none; browsers always send it
         self._require_our_host(host)
-        if rules.proxies:
-            peer = _address(scope.get("client"))
-            if peer is not None and any(peer in network for network in rules.proxies):
-                host = self._as_forwarded(scope, headers, host)
-                self._require_our_host(host)
-            elif rules.proxies_only and peer is not None and not peer.is_loopback:
-                raise NotTheProxy
+        peer = _address(scope.get("client")) if rules.proxies else None
+        if peer is not None and any(peer in network for network in rules.proxies):
+            host = self._as_forwarded(scope, headers, host)
+            self._require_our_host(host)
+        elif rules.proxies_only and peer is not None and not peer.is_loopback:
+            raise NotTheProxy
+        elif rules.unproxied_only and not _ADDED_BY_PROXIES.isdisjoint(headers):
+            raise UndeclaredProxy
         origin = headers.get(b"origin")
         if origin is not None and (scope["type"] == "websocket" or scope["method"] not in _HARMLESS):
             self._require_ours(origin.decode("latin-1"), scope["scheme"], host)

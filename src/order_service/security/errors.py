@@ -5,6 +5,7 @@ AccessError
 ├── NotPermitted         the credential does not open this (403)
 ├── ForeignOrigin        a page of another origin asks (403)
 ├── NotTheProxy          somebody else than the declared proxy asks (403)
+├── UndeclaredProxy      nobody shows a credential here, and a proxy asks for somebody (403)
 └── WrongHost            the request is meant for another host (421)
 """
 
@@ -44,6 +45,14 @@ class ForeignOrigin(AccessError):
 class NotTheProxy(AccessError):
     def __init__(self) -> None:
         super().__init__("Only the proxy that TRUSTED_PROXY names is served here")
+
+
+class UndeclaredProxy(AccessError):
+    def __init__(self) -> None:
+        super().__init__(
+            "This came through a proxy, and without credentials only this machine itself is served: set"
+            " AUTHENTICATION=required, and TRUSTED_PROXY to the proxy's address"
+        )
 
 
 class WrongHost(AccessError):

@@ -9,5 +9,6 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
     errors.NotPermitted: (403, "Not permitted"),
     errors.ForeignOrigin: (403, "Foreign origin"),
     errors.NotTheProxy: (403, "Not the proxy"),
+    errors.UndeclaredProxy: (403, "Undeclared proxy"),
     errors.WrongHost: (421, "Misdirected request"),
 }

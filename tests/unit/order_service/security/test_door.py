@@ -7,7 +7,7 @@ import pytest
 
 from order_service.security.bounds import MAX_KNOWN_HOSTS
 from order_service.security.door import Door, DoorRules, client_address, door_rules
-from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, WrongHost
+from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, UndeclaredProxy, WrongHost
 from order_service.settings import load_settings
 
 PROXIED = {"BASE_URL": "https://orders.example", "LISTEN": "0.0.0.0:8000", "TRUSTED_PROXY": "10.0.0.0/24"}
@@ -130,6 +130,16 @@ def test_a_proxy_on_the_same_machine_shuts_nobody_of_it_out() -> None:
     assert client_address(scope) == "203.0.113.9"
 
 
+@pytest.mark.parametrize("added", ["forwarded", "via", "x_real_ip", "x_forwarded_for", "x_forwarded_host"])
+@pytest.mark.parametrize("more", [{}, {"ENVIRONMENT": "production"}, {"TRUSTED_PROXY": "10.0.0.7"}, PROXIED])
+def test_without_credentials_a_proxy_that_nobody_declared_lets_nobody_in(more: dict[str, str], added: str) -> None:
+    """To us it is this machine that asks, whoever it was."""
+    ours = door(**more)
+    asks(ours, host="localhost")
+    assert refused(ours, "GET", host="localhost", **{added: "203.0.113.9"}) is UndeclaredProxy
+    asks(door(**more, AUTHENTICATION="required"), host="localhost", **{added: "203.0.113.9"})
+
+
 def test_what_the_proxy_says_of_its_client_is_believed() -> None:
     scope = asks(
         door(**PROXIED, ALLOWED_HOSTS="api"),
@@ -153,7 +163,7 @@ def test_what_the_proxy_was_asked_for_stands_beside_the_host_and_not_in_its_plac
 
 
 def test_what_others_say_of_themselves_is_not() -> None:
-    ours = door()
+    ours = door(AUTHENTICATION="required")
     scope = asks(ours, host="localhost", x_forwarded_for="203.0.113.9", x_forwarded_proto="https")
     assert (client_address(scope), scope["scheme"]) == ("127.0.0.1", "http")
     assert refused(ours, host="evil.example", x_forwarded_host="localhost") is WrongHost
