@@ -34,6 +34,7 @@ DATABASE = "orders"
 SUPERUSER = "postgres"
 PORT = 5432  # only the name of the socket's file
 _LOCK_POLL_S = 0.05
+_OWNER = re.compile(f"//{ROLE}:([^@]*)@")
 
 Pause = Callable[[float], None]  # sleeps for seconds, or raises if the start is to be given up
 
@@ -72,9 +73,8 @@ class Layout(Struct, frozen=True):
 
 
 def service_url(owner_url: str) -> str:
-    """The same server and database for the running parts; for URLs of `Layout.url` only."""
-    before, owner_password, after = re.split(f"//{ROLE}:([^@]*)@", owner_url, maxsplit=1)
-    return f"{before}//{SERVICE_ROLE}:{service_password(owner_password)}@{after}"
+    """The same server and database for the running parts; for URLs of `Layout.url` only. That of the parts stays."""
+    return _OWNER.sub(lambda owner: f"//{SERVICE_ROLE}:{service_password(owner[1])}@", owner_url, count=1)
 
 
 def service_password(owner_password: str) -> str:

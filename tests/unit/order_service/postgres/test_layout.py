@@ -12,7 +12,7 @@ from order_service.child_processes import Account
 from order_service.errors import BinariesNotFound
 from order_service.postgres import locate_binaries
 from order_service.postgres.account import can_pass, can_read
-from order_service.postgres.layout import layout_of
+from order_service.postgres.layout import layout_of, service_url
 from order_service.postgres.postmaster import Postmaster, read_postmaster, runs_on
 from order_service.postgres.programs import reason_in
 from order_service.postgres.socket_folder import prepare_socket_folder, remove_socket_folder
@@ -34,6 +34,17 @@ def test_the_url_survives_a_folder_with_odd_characters(tmp_path: Path) -> None:
     parts = conninfo_to_dict(layout.url())
     assert parts["host"] == str(layout.socket)
     assert (parts["user"], parts["password"], parts["dbname"]) == ("orders", "secret", "orders")
+
+
+def test_the_url_of_the_parts_shows_nothing_of_the_owners_password_and_is_its_own(tmp_path: Path) -> None:
+    layout = layout_of(tmp_path)
+    layout.socket.mkdir(parents=True)
+    layout.password_file.write_text("secret\n")
+    url = service_url(layout.url())
+    parts = conninfo_to_dict(url)
+    assert (parts["user"], parts["dbname"]) == ("orders_service", "orders")
+    assert "secret" not in url
+    assert service_url(url) == url
 
 
 def test_a_socket_lies_in_the_data_folder_where_its_path_is_short_enough() -> None:
