@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 
 import psycopg
-from psycopg import AsyncConnection
 
 from orders.bounds import CONNECT_TIMEOUT_S, FIRST_BACKOFF_S, MAX_BACKOFF_S, POLL_INTERVAL_S
-from orders.eventstore.connections import KEEPALIVE
+from orders.eventstore.connections import KEEPALIVE, TidyAsyncConnection
 from orders.follower import CHANNEL
 from projections.bounds import LISTEN_CHECK_S, MAX_WAITING_READS
 from projections.errors import ReadError, TooManyReads
@@ -99,7 +98,7 @@ class Checkpoints:
         backoff_s = FIRST_BACKOFF_S
         while True:
             try:
-                async with await AsyncConnection.connect(
+                async with await TidyAsyncConnection.connect(
                     self._direct_url,
                     autocommit=True,
                     application_name="orders checkpoints",
@@ -115,7 +114,7 @@ class Checkpoints:
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
-    async def _hear(self, connection: AsyncConnection[object]) -> None:
+    async def _hear(self, connection: TidyAsyncConnection) -> None:
         """Takes what is announced; after a silence, asks whether the connection lives. Raises where it does not."""
         async with aclosing(connection.notifies(timeout=LISTEN_CHECK_S)) as announced:
             async for notify in announced:

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, TooManyRequests
 
 from orders.bounds import ANSWER_GRACE_S, CONNECT_TIMEOUT_S, STATEMENT_TIMEOUT_S
-from orders.eventstore.connections import KEEPALIVE, is_dead
+from orders.eventstore.connections import KEEPALIVE, TidyAsyncConnection, is_dead
 from orders.eventstore.sql import load
 from projections.bounds import MAX_QUEUED_QUERIES, READ_CONNECTIONS
 from projections.errors import ReadsUnavailable, TablesMissing, TooManyReads
@@ -32,8 +31,9 @@ class ReadPool:
 
     def __init__(self, database_url: str, *, prepare: bool = True) -> None:
         self._prepare = prepare
-        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[TidyAsyncConnection] = AsyncConnectionPool(
             database_url,
+            connection_class=TidyAsyncConnection,
             kwargs={
                 "autocommit": True,
                 "application_name": "orders reads",
@@ -86,7 +86,7 @@ class ReadPool:
                 raise
 
     @asynccontextmanager
-    async def _living(self) -> AsyncIterator[AsyncConnection[Any]]:
+    async def _living(self) -> AsyncIterator[TidyAsyncConnection]:
         """A connection that was not lost while idle. The pool's own check pauses a second after each that was, and a
         database that restarts takes all of them."""
         for _ in range(READ_CONNECTIONS + 1):
@@ -99,5 +99,11 @@ class ReadPool:
         raise psycopg.OperationalError("every connection was lost")
 
 
-async def _configure(connection: AsyncConnection[Any]) -> None:
-    await connection.execute(SQL["session"], {"statement_ms": str(round(STATEMENT_TIMEOUT_S * 1000))})
+async def _configure(connection: TidyAsyncConnection) -> None:
+    """Closes one that does not take it in time: the pool would leave it open."""
+    try:
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S + ANSWER_GRACE_S):
+            await connection.execute(SQL["session"], {"statement_ms": str(round(STATEMENT_TIMEOUT_S * 1000))})
+    except (psycopg.Error, TimeoutError) as error:
+        await connection.close()
+        raise psycopg.OperationalError("the session could not be set up") from error

@@ -15,10 +15,9 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection
 
 from orders.bounds import FIRST_BACKOFF_S, FOLLOWER_BEAT_S, MAX_BACKOFF_S, MAX_TEXT
-from orders.eventstore.connections import KEEPALIVE, BoundedConnection, connect
+from orders.eventstore.connections import KEEPALIVE, BoundedConnection, TidyAsyncConnection, connect
 from orders.eventstore.port import EventStore, EventStoreError, StoreUnavailable
 from orders.eventstore.sql import load
 from orders.takeover import SQL as TAKEOVER_SQL
@@ -50,7 +49,7 @@ async def ask_for_rebuild(direct_url: str, projections: Sequence[Projection], na
     if name not in {projection.name for projection in projections}:
         raise UnknownProjection(name)
     try:
-        async with await AsyncConnection.connect(
+        async with await TidyAsyncConnection.connect(
             direct_url,
             autocommit=True,
             application_name="orders rebuild asked",

@@ -27,6 +27,7 @@ from order_service.errors import (
     UnreachableError,
     WrongMigrationFiles,
 )
+from orders.eventstore.connections import TidyConnection
 from orders.eventstore.sql import load
 
 __all__ = ["Migration", "migrate", "pending", "read_migrations"]
@@ -90,7 +91,7 @@ def pending(url: str, *, directory: Traversable | None = None) -> list[str]:
 @contextmanager
 def _connection(url: str) -> Iterator[_Connection]:
     try:
-        connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+        connection = TidyConnection.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database cannot be reached: {_first_line(error)}") from error
     with connection:

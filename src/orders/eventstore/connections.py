@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import select
-from typing import Any
+from traceback import clear_frames
+from typing import Any, Self
 
 import psycopg
 from psycopg.abc import RV, PQGen
@@ -31,7 +32,37 @@ SESSION_SETTINGS = {
 }
 
 
-class BoundedConnection(psycopg.Connection[Any]):
+class TidyConnection(psycopg.Connection[Any]):
+    """Leaves no socket open where it could not be made."""
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **given: Any) -> Self:
+        try:
+            return super().connect(conninfo, **given)
+        except psycopg.Error as error:
+            raise _let_go(error) from None
+
+
+class TidyAsyncConnection(psycopg.AsyncConnection[Any]):
+    """Leaves no socket open where it could not be made."""
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **given: Any) -> Self:
+        try:
+            return await super().connect(conninfo, **given)
+        except psycopg.Error as error:
+            raise _let_go(error) from None
+
+
+def _let_go(error: psycopg.Error) -> psycopg.Error:
+    """psycopg does not end a handshake that takes too long: its half-made connection stays in the frames that the error
+    leads to, which lead back to the error. Until the garbage collector came by, each attempt kept a socket here and,
+    once a frozen server goes on, a slot there."""
+    clear_frames(error.__traceback__)
+    return error.with_traceback(None)
+
+
+class BoundedConnection(TidyConnection):
     """Every wait for the server ends after `answer_within_s`, even where the server is frozen or the network silent.
 
     In the middle of an answer it is of no use any more, and is closed.
@@ -59,16 +90,17 @@ def connect(url: str, *, application_name: str, within_s: float = CONNECT_TIMEOU
         connect_timeout=max(2, round(within_s)),  # libpq takes whole seconds, 2 at least
         **KEEPALIVE,
     )
-    try:
-        configure(connection)
-    except psycopg.Error:
-        connection.close()
-        raise
+    configure(connection)
     return connection
 
 
 def configure(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(_SQL["session"], SESSION_SETTINGS)
+    """Closes one that does not take it: nobody else would, a pool neither. Raises psycopg.Error."""
+    try:
+        connection.execute(_SQL["session"], SESSION_SETTINGS)
+    except psycopg.Error:
+        connection.close()
+        raise
 
 
 def is_dead(connection: psycopg.Connection[Any]) -> bool:
