@@ -78,7 +78,9 @@ class OrderReads:
             if as_of is not None:
                 await self._freshness.check_exists("as_of", as_of)
             last = await self._in_thread(lambda: self._store.read_last(order_id, as_of_position=as_of))
-        if last is None or not isinstance(last.event, OrderEvent) or last.event.after.account != query.account:
+        if last is None or not isinstance(last.event, OrderEvent):
+            raise UnknownOrder(order_id)
+        if query.account not in (None, last.event.after.account):
             raise UnknownOrder(order_id)
         return last, required
 

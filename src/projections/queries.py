@@ -54,17 +54,18 @@ class BookQuery(Struct, frozen=True, kw_only=True):
 
 
 class OrderQuery(Struct, frozen=True, kw_only=True):
-    """One order: as it is, or as it was after a position of the log or at a time."""
+    """One order: as it is, or as it was after a position of the log or at a time. `account` is None where it may be
+    anybody's."""
 
-    account: str
+    account: str | None
     order_id: UUID
     as_of: int | datetime | None = None
 
 
 class HistoryQuery(Struct, frozen=True, kw_only=True):
-    """One order's events after a version, oldest first."""
+    """One order's events after a version, oldest first. `account` is None where it may be anybody's order."""
 
-    account: str
+    account: str | None
     order_id: UUID
     as_of: int | datetime | None = None
     limit: int = MAX_PAGE

@@ -137,6 +137,17 @@ async def test_other_peoples_orders_are_as_if_they_were_not(service: AccessServi
     assert (order.status_code, order.json()["quantity"], order.json()["status"]) == (200, 10, "Placed")
 
 
+async def test_an_operator_sees_the_life_of_an_order_of_any_account(service: AccessService) -> None:
+    path = f"/orders/{service.alices}"
+    for of_order in ("", "/events"):
+        theirs = await service.ask("GET", f"{path}{of_order}", service.key("read"))
+        seen = await service.ask("GET", f"/ops{path}{of_order}", service.key("admin", "bob"))
+        assert (seen.status_code, seen.json()) == (200, theirs.json())
+        assert (await service.ask("GET", f"/ops{path}{of_order}", service.key("read"))).status_code == 403
+        nobodys = await service.ask("GET", f"/ops/orders/{NOBODYS}{of_order}", service.key("admin", "bob"))
+        assert nobodys.status_code == 404
+
+
 async def test_no_read_shows_anything_of_another_account(service: AccessService) -> None:
     secrets = (str(service.alices), "alices-key", "1.10000")
     shown = []

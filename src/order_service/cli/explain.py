@@ -11,7 +11,7 @@ import click
 from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.explanation import Explanation, Step, explain
 from order_service.cli.output import JSON_OPTION, coloured, print_json
-from order_service.errors import ServiceError
+from order_service.errors import NotFoundError, RefusedError, ServiceError
 from order_service.settings import load_settings
 
 _HELD = ("in_doubt", "parked")
@@ -23,13 +23,26 @@ _HELD = ("in_doubt", "parked")
 def explain_order(order_id: str, as_json: bool) -> None:
     """Explain an order: what happened and when, by what proof, what it waits for, and what can be done."""
     with api(load_settings()) as service:
-        order = object_of(service.call("GET", f"/orders/{order_id}"))
-        pages = service.pages(f"/orders/{order_id}/events", {"as_of": order["position"]})
-        explanation = explain(order, list(chain.from_iterable(pages)), _held(service, order))
+        path, order = _found(service, order_id)
+        pages = service.pages(f"{path}/events", {"as_of": order["position"]})
+        events = list(chain.from_iterable(pages))
+        explanation = explain(order, events, _held(service, order), own=path.startswith("/orders"))
     if as_json:
         print_json(explanation)
     else:
         _print(explanation)
+
+
+def _found(service: Api, order_id: str) -> tuple[str, dict[str, Any]]:
+    """Where the order is shown, and how: among the caller's own, or to operators."""
+    path = f"/orders/{order_id}"
+    try:
+        return path, object_of(service.call("GET", path))
+    except (NotFoundError, RefusedError) as not_own:
+        try:
+            return f"/ops{path}", object_of(service.call("GET", f"/ops{path}"))
+        except RefusedError:
+            raise not_own from None
 
 
 def _held(service: Api, order: dict[str, Any]) -> dict[str, Any] | None:

@@ -87,7 +87,7 @@ class _Life:
             case "PlacementResumed":
                 self.failures = 0
             case "SubmitFailed":
-                self.failures += 1
+                self.failures += event.get("evidence") != "never_sent"
                 self.reason = event["reason"]
                 self.in_doubt -= set(fields["attempts"])
             case "CancelRequested":
@@ -102,13 +102,16 @@ class _Life:
             self.never_placed = event.get("evidence") == "never_placed"
 
 
-def explain(order: dict[str, Any], events: Iterable[Event], held: dict[str, Any] | None = None) -> Explanation:
+def explain(
+    order: dict[str, Any], events: Iterable[Event], held: dict[str, Any] | None = None, *, own: bool = True
+) -> Explanation:
     """`order` as GET /orders/{id} shows it, `events` its whole history, oldest first; `held` its line in the list of
-    orders that wait for a person, where it stands there and the caller may see it."""
+    orders that wait for a person, where it stands there and the caller may see it. One that is not the caller's `own`
+    can be canceled with a key of its account only."""
     life = _Life()
     for event in events:
         life.tell(event)
-    waiting_for, can_do = _prospects(order, life, held)
+    waiting_for, can_do = _prospects(order, life, held, own)
     return Explanation(
         order_id=order["order_id"],
         order=_order(order),
@@ -148,11 +151,16 @@ def _state(order: dict[str, Any]) -> str:
     return f"{state}; {filled}"
 
 
-def _prospects(order: dict[str, Any], life: _Life, held: dict[str, Any] | None) -> tuple[str | None, list[str]]:
+def _prospects(
+    order: dict[str, Any], life: _Life, held: dict[str, Any] | None, own: bool
+) -> tuple[str | None, list[str]]:
     order_id = order["order_id"]
     if order["status"] != "Placed":
         return _ended(order, life)
-    cancel = [] if life.cancel_asked else [f"orders cancel {order_id}"]
+    where = [] if own else ["with a key of its account"]
+    if order["delivery"] == "acked":
+        where.append("where the exchange can cancel")
+    cancel = [] if life.cancel_asked else [f"orders cancel {order_id}" + (f" ({', '.join(where)})" if where else "")]
     match order["delivery"]:
         case "queued":
             return _queued(life), [
@@ -216,4 +224,5 @@ def _at_exchange(order: dict[str, Any], life: _Life) -> str:
         return "the exchange's word on the cancel; until then it may still be filled"
     if life.change_asked is not None:
         return "the exchange's word on the change; until then the old terms hold"
-    return f"the exchange to fill {order['quantity'] - order['filled_quantity']} more"
+    left = order["quantity"] - order["filled_quantity"]
+    return f"the exchange to fill {left} more, which is known here only where it reports fills"

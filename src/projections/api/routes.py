@@ -45,6 +45,7 @@ def query_router(
         *_lists(reads, account_of, _problems(problem, 422, 503)),
         *listing_routes(reads, PROJECTIONS, account_of, _problems(problem, 422, 503)),
         *_one_order(order_reads, account_of, _problems(problem, 404, 422, 503)),
+        *_anybodys_order(order_reads, _problems(problem, 404, 422, 503)),
         _book(reads, account_of, _problems(problem, 404, 422, 503)),
         _instruments(reads, catalogue, _problems(problem, 422, 503)),
     ]
@@ -120,15 +121,7 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         operation_class=doc.operation(*doc.AS_OF, *doc.FRESHNESS, doc.IF_NONE_MATCH),
     )
     async def show_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
-        given = Parameters(request.query_params.multi_items())
-        asked, as_of = given.asked(), given.position_or_time("as_of")
-        given.check()
-        query = OrderQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
-        answer = await order_reads.order(query, asked)
-        etag = etag_of(answer.content.version)
-        if holds(request.headers.getall(IF_NONE_MATCH_HEADER, []), etag):
-            return _tagged(Response(None, status_code=304), etag, answer.position)
-        return _tagged(Response(answer.content), etag, answer.position)
+        return await _shown(request, order_reads, account_of(request), order_id)
 
     @get(
         ["/orders/{order_id:str}/events", "/order/{order_id:str}/events"],
@@ -137,14 +130,62 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
         operation_class=doc.operation(*doc.AS_OF, *doc.PAGING, *doc.FRESHNESS),
     )
     async def show_history(request: AnyRequest, order_id: FromPath[str]) -> Response[list[HistoryEvent]]:
-        given = Parameters(request.query_params.multi_items())
-        asked, as_of = given.asked(), given.position_or_time("as_of")
-        query = HistoryQuery(account=account_of(request), order_id=existing_id(order_id), as_of=as_of)
-        limit, after = page(given, query)
-        answer = await order_reads.history(msgspec.structs.replace(query, limit=limit, after_version=after or 0), asked)
-        return paged(request, answer, query)
+        return await _told(request, order_reads, account_of(request), order_id)
 
     return [show_order, show_history]
+
+
+def _anybodys_order(order_reads: OrderReads, problems: _Problems) -> list[Any]:
+    """For operators, whom alerts and the list of held orders send to orders of every account."""
+
+    @get(
+        "/ops/orders/{order_id:str}",
+        opt={"scope": "admin"},
+        summary="One order of any account, never stale",
+        responses={**problems, 304: _NOT_MODIFIED},
+        operation_class=doc.operation(*doc.AS_OF, *doc.FRESHNESS, doc.IF_NONE_MATCH),
+        tags=["operations"],
+    )
+    async def show_anybodys_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
+        return await _shown(request, order_reads, None, order_id)
+
+    @get(
+        "/ops/orders/{order_id:str}/events",
+        opt={"scope": "admin"},
+        summary="What happened to an order of any account, oldest first",
+        responses=problems,
+        operation_class=doc.operation(*doc.AS_OF, *doc.PAGING, *doc.FRESHNESS),
+        tags=["operations"],
+    )
+    async def show_anybodys_history(request: AnyRequest, order_id: FromPath[str]) -> Response[list[HistoryEvent]]:
+        return await _told(request, order_reads, None, order_id)
+
+    return [show_anybodys_order, show_anybodys_history]
+
+
+async def _shown(
+    request: AnyRequest, order_reads: OrderReads, account: str | None, order_id: str
+) -> Response[OrderResource]:
+    given = Parameters(request.query_params.multi_items())
+    asked, as_of = given.asked(), given.position_or_time("as_of")
+    given.check()
+    query = OrderQuery(account=account, order_id=existing_id(order_id), as_of=as_of)
+    answer = await order_reads.order(query, asked)
+    etag = etag_of(answer.content.version)
+    if holds(request.headers.getall(IF_NONE_MATCH_HEADER, []), etag):
+        return _tagged(Response(None, status_code=304), etag, answer.position)
+    return _tagged(Response(answer.content), etag, answer.position)
+
+
+async def _told(
+    request: AnyRequest, order_reads: OrderReads, account: str | None, order_id: str
+) -> Response[list[HistoryEvent]]:
+    given = Parameters(request.query_params.multi_items())
+    asked, as_of = given.asked(), given.position_or_time("as_of")
+    query = HistoryQuery(account=account, order_id=existing_id(order_id), as_of=as_of)
+    limit, after = page(given, query)
+    answer = await order_reads.history(msgspec.structs.replace(query, limit=limit, after_version=after or 0), asked)
+    return paged(request, answer, query)
 
 
 def _book(reads: Reads, account_of: AccountOf, problems: _Problems) -> Any:

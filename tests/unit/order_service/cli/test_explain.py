@@ -37,6 +37,9 @@ from tests.unit.order_service.cli.conftest import Run
 EXPLAINED = Path(__file__).parent / "explained"
 
 
+NOT_THERE = {"detail": f"Order with ID: {ID} does not exist"}
+
+
 def replaced() -> Life:
     limited = at_exchange(type=OrderType.LIMIT, limit_price=Decimal("1.1"))
     asked = limited.then(60, c.ReplaceOrder, CLIENT, quantity=20, limit_price=Decimal("1.2"))
@@ -141,10 +144,58 @@ def test_every_event_of_an_order_has_words() -> None:
     assert set(_WORDS) == {kind.__name__ for kind in e.OrderEvent.__subclasses__()}
 
 
-@pytest.mark.parametrize(("status", "code"), [(404, 3), (503, 5)])
-def test_what_cannot_be_explained_ends_with_the_contracts_code(
-    run: Run, api: ScriptedApi, status: int, code: int
+def test_an_operator_is_told_of_an_order_of_any_account_and_whose_key_may_cancel_it(run: Run, api: ScriptedApi) -> None:
+    api.answers(404, NOT_THERE)
+    answer_for(api, at_exchange())
+    told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
+    assert [path.partition("?")[0] for _, path, _ in api.asked[:3]] == [
+        f"/orders/{ID}",
+        f"/ops/orders/{ID}",
+        f"/ops/orders/{ID}/events",
+    ]
+    assert told["can_do"] == [f"orders cancel {ID} (with a key of its account, where the exchange can cancel)"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda: in_doubt().then(1, c.RecordExpired, reason="end of day", evidence=Evidence.VENUE_REPORT),
+        lambda: in_doubt().then(1, c.RecordCanceled, reason="by the exchange", evidence=Evidence.VENUE_REPORT),
+        lambda: in_doubt().then(1, c.RecordRejected, attempt=1, reason="no"),
+        lambda: in_doubt().then(1, c.CancelOrder, CLIENT).then(1, c.ResolveDoubt, OPERATOR, placed=False, reason="no"),
+        lambda: in_doubt().then(1, c.CancelOrder, CLIENT).then(1, c.RecordSubmitFailed, attempts=(1,), reason="no"),
+        lambda: in_doubt().then(1, c.RecordExecution, exec_id="e", quantity=10, price=Decimal("1.08"), leaves=0),
+    ],
+)
+def test_no_attempt_is_in_doubt_of_an_order_that_has_ended(
+    run: Run, api: ScriptedApi, end: Callable[[], Life]
 ) -> None:
-    api.answers(status, {"detail": "Order with ID: x does not exist"})
+    answer_for(api, end())
+    told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
+    assert (told["attempts_in_doubt"], told["waiting_for"]) == ([], None)
+
+
+def test_an_attempt_that_was_never_sent_is_no_failure(run: Run, api: ScriptedApi) -> None:
+    answer_for(api, sent().then(0.5, c.RecordSubmitFailed, attempts=(1,), reason="d", evidence=Evidence.NEVER_SENT))
+    told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
+    assert told["waiting_for"].startswith("an adapter to send it")
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "says"),
+    [
+        ([(404, "Not yours"), (404, "Nobody's")], 3, "Nobody's"),
+        ([(404, "Not yours"), (403, "No operator")], 3, "Not yours"),
+        ([(403, "May not read"), (403, "No operator")], 1, "May not read"),
+        ([(503, "Not now")], 5, "Not now"),
+    ],
+)
+def test_what_cannot_be_explained_ends_with_the_contracts_code(
+    run: Run, api: ScriptedApi, answers: list[tuple[int, str]], code: int, says: str
+) -> None:
+    for status, detail in answers:
+        api.answers(status, {"detail": detail})
     done = run("explain", "x", BASE_URL=api.url)
     assert (done.exit_code, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert len(api.asked) == len(answers)
