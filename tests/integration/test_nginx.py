@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -107,6 +108,32 @@ def test_a_process_that_was_away_serves_at_once_when_the_other_one_goes(
         second.breaks = True
         assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
         first.breaks, second.breaks = True, False
+        assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
+
+
+@pytest.fixture
+def hung() -> Iterator[int]:
+    """The port of a process that is stopped: the kernel still connects for it."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1024)
+        yield listener.getsockname()[1]
+
+
+def test_a_process_that_does_not_answer_is_set_aside_after_three_failures(
+    tmp_path: Path, upstreams: list[Upstream], hung: int
+) -> None:
+    with running_nginx(tmp_path, [upstreams[0].port, hung], patience="500ms") as nginx:
+        answers = [httpx.post(nginx.url, trust_env=False) for _ in range(2 * REQUESTS)]
+    lost = [answer for answer in answers if answer.status_code != 200]
+    assert 2 <= len(lost) <= 3, "its first failure may have been at the start"
+    assert {(answer.status_code, answer.json()["status"]) for answer in lost} == {(502, 502)}
+
+
+def test_a_read_that_waited_for_a_process_that_does_not_answer_is_asked_elsewhere(
+    tmp_path: Path, upstreams: list[Upstream], hung: int
+) -> None:
+    with running_nginx(tmp_path, [upstreams[0].port, hung], patience="500ms") as nginx:
         assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
 
 

@@ -1,4 +1,4 @@
-"""Two API processes behind nginx, as it is shipped: under load one is restarted after the other."""
+"""Two API processes behind nginx, both set up as they are shipped: under load one is restarted after the other."""
 
 import asyncio
 from collections import Counter
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from order_client import AsyncOrderClient, OrderMessage
+from tests.support.access_service import REQUIRED, token
 from tests.support.api_process import ApiProcess
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.steady_trading import SteadyTrading
@@ -25,7 +26,7 @@ class Apis:
     """Two API processes over one database."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
-        self._start = lambda port: ApiProcess(folder, database_url, port)
+        self._start = lambda port: ApiProcess(folder, database_url, port, **REQUIRED, TRUSTED_PROXY="127.0.0.1")
         self.running = [self._start(None) for _ in range(2)]
 
     @property
@@ -68,7 +69,8 @@ async def told(client: AsyncOrderClient, seen: Counter[tuple[str, str]]) -> None
 async def test_a_rolling_restart_fails_no_request_and_every_stream_tells_each_event_once(
     apis: Apis, nginx: Nginx
 ) -> None:
-    load = SteadyTrading(nginx.url)
+    api_key = token("alice", "read trade", ends_in_s=600)
+    load = SteadyTrading(nginx.url, api_key=api_key)
 
     async def some_more() -> None:
         goal = len(load.placed) + BETWEEN
@@ -78,7 +80,7 @@ async def test_a_rolling_restart_fails_no_request_and_every_stream_tells_each_ev
 
         await wait_until_async(reached, within_s=WITHIN_S, what="more orders")
 
-    async with AsyncOrderClient(nginx.url) as client:
+    async with AsyncOrderClient(nginx.url, api_key=api_key) as client:
         seen: list[Counter[tuple[str, str]]] = [Counter() for _ in range(STREAMS)]
         streams = [asyncio.create_task(told(client, counter)) for counter in seen]
         async with load.running():

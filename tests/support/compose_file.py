@@ -91,6 +91,14 @@ def image_words(stage: str, instruction: str) -> list[str]:
     return words
 
 
+def image_sources(*stages: str) -> list[str]:
+    """The files and folders of the project that these stages copy."""
+    lines = [
+        line for stage in stages for line in re.findall(r"^COPY (?!--from)(.*) \S+$", stage_text(stage), re.MULTILINE)
+    ]
+    return [source for line in lines for source in line.split()]
+
+
 def image_environment(stage: str) -> dict[str, str]:
     lines = re.findall(r"^ENV (.*)$", stage_text(stage), re.MULTILINE)
     return {name: value for line in lines for name, value in re.findall(r"(\w+)=(\S+)", line) if name != "PATH"}

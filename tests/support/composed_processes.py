@@ -7,11 +7,12 @@ and 127.0.0.1 with a free port for each host. PostgreSQL and RabbitMQ are given;
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.compose_file import ROOT, Service, services
+from tests.support.compose_file import ROOT, Service, image_sources, services
 from tests.support.nginx import Nginx
 from tests.support.running_service import free_port
 from tests.support.waiting import wait_until
@@ -19,6 +20,7 @@ from tests.support.waiting import wait_until
 READY_S = 60.0
 TESTS_S = 180.0
 STOP_S = 20.0
+_SCRIPTS = ("prepare", "run-tests")
 
 
 class ComposedProcesses:
@@ -36,7 +38,7 @@ class ComposedProcesses:
             "/run/secrets/": f"{folder}/secrets/",
             "/run/orders-keys": f"{folder}/keys",
             "/var/lib/orders-keys": f"{folder}/keys",
-            "/deploy/prepare": f"{folder}/prepare",
+            **{f"/deploy/{name}": f"{folder}/{name}" for name in _SCRIPTS},
             "/tmp/prepared": f"{folder}/prepared",
             "/reports": f"{folder}/reports",
             "0.0.0.0:7000": exchange,
@@ -47,7 +49,8 @@ class ComposedProcesses:
             (folder / name).mkdir()
         for name, value in secrets.items():
             (folder / "secrets" / name).write_text(f"{value}\n")
-        (folder / "prepare").write_text(self._placed((ROOT / "deploy/compose/prepare").read_text(), "prepare"))
+        for name in _SCRIPTS:
+            (folder / name).write_text(self._placed((ROOT / "deploy/compose" / name).read_text(), name))
 
     @property
     def api_urls(self) -> list[str]:
@@ -60,6 +63,8 @@ class ComposedProcesses:
         for name in names:
             service = services()[name]
             folder = self._data(name)
+            if service.is_part and not any(target == "/var/lib/orders" for _, target in service.mounts):
+                folder.chmod(0o555)  # as the read-only disk of its container
             with self._log(name).open("ab") as log:
                 self._running[name] = subprocess.Popen(
                     [self._placed(word, name) for word in service.words],
@@ -93,12 +98,21 @@ class ComposedProcesses:
             wait_until(healthy, within_s=READY_S, what=f"{name}; its log: {self._log(name)}")
 
     def test(self) -> subprocess.CompletedProcess[str]:
-        """What the profile `test` does, to its end."""
+        """What the profile `test` does, to its end, with nothing of the project but what its image has."""
         service = services()["tests"]
+        image = self.folder / "image"
+        for source in image_sources("build", "tests"):
+            (image / source).parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / source).is_dir():
+                shutil.copytree(
+                    ROOT / source, image / source, ignore=shutil.ignore_patterns("__pycache__", "report.html")
+                )
+            else:
+                shutil.copy(ROOT / source, image / source)
         words = [self._placed(word, service.name) for word in service.words]
         environment = self._environment(service)
         return subprocess.run(
-            words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TESTS_S, check=False
+            words, cwd=image, env=environment, capture_output=True, text=True, timeout=TESTS_S, check=False
         )
 
     def stop_all(self) -> dict[str, int]:

@@ -17,10 +17,13 @@ from tests.support.waiting import wait_until
 
 SHIPPED = ROOT / "deploy/nginx"
 STOP_S = 10.0
+PATIENCE = "12s"
+_SERVER = re.compile(r"\bserver (\S+:\d+) ")
 
 
 class Nginx:
-    """It runs when it has been made. `certificate` and its key, if there are any, are served by `tls.conf`."""
+    """It runs when it has been made. `certificate` and its key, if there are any, are served by `tls.conf`;
+    `patience` is how long it waits for an answer, where a test cannot wait as long as the shipped one."""
 
     def __init__(
         self,
@@ -29,11 +32,13 @@ class Nginx:
         *,
         upstream: str = "upstream.conf",
         certificate: tuple[Path, Path] | None = None,
+        patience: str = PATIENCE,
     ) -> None:
         self.port, self.tls_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = folder / "nginx.log"
         self._write_configuration(folder, api_ports, upstream)
+        _replace(folder / "proxy.conf", f"proxy_read_timeout    {PATIENCE};", f"proxy_read_timeout {patience};")
         if certificate is not None:
             self._serve_tls(folder, *certificate)
         with self._log.open("ab") as log:
@@ -52,14 +57,10 @@ class Nginx:
             for default, port in ((8080, self.port), (8443, self.tls_port)):
                 text = text.replace(f"listen {default}", f"listen 127.0.0.1:{port}")
             (folder / path.name).write_text(text)
-        servers = iter(api_ports)
-        text = re.sub(
-            r"^(\s*server )\S+?(?: resolve)?( max_fails)",
-            lambda found: f"{found[1]}127.0.0.1:{next(servers)}{found[2]}",
-            re.sub(r"^resolver.*$", "", (SHIPPED / upstream).read_text(encoding="utf-8"), flags=re.MULTILINE),
-            flags=re.MULTILINE,
-        )
-        assert next(servers, None) is None, text
+        text = re.sub(r"^resolver.*$", "", (SHIPPED / upstream).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        named = list(dict.fromkeys(_SERVER.findall(text)))
+        ports = dict(zip(named, api_ports, strict=True))
+        text = _SERVER.sub(lambda found: f"server 127.0.0.1:{ports[found[1]]} ", text).replace(" resolve ", " ")
         (folder / "upstream.conf").write_text(text)
 
     @staticmethod
@@ -68,8 +69,7 @@ class Nginx:
         (folder / "tls").mkdir()
         shutil.copy(certificate, folder / "tls/certificate.pem")
         shutil.copy(key, folder / "tls/key.pem")
-        main = folder / "nginx.conf"
-        main.write_text(main.read_text().replace("include server.conf;", "include tls.conf;"))
+        _replace(folder / "nginx.conf", "include server.conf;", "include tls.conf;")
 
     def tail(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
@@ -84,6 +84,12 @@ class Nginx:
             return httpx.get(self.url, trust_env=False).status_code > 0
         except httpx.TransportError:
             return False
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 def nginx_program() -> str:
@@ -101,9 +107,12 @@ def _as_this_account() -> str:
 
 @contextmanager
 def running_nginx(
-    folder: Path, api_ports: Sequence[int], certificate: tuple[Path, Path] | None = None
+    folder: Path,
+    api_ports: Sequence[int],
+    certificate: tuple[Path, Path] | None = None,
+    patience: str = PATIENCE,
 ) -> Iterator[Nginx]:
-    nginx = Nginx(folder, api_ports, certificate=certificate)
+    nginx = Nginx(folder, api_ports, certificate=certificate, patience=patience)
     try:
         yield nginx
     finally:

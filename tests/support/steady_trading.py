@@ -15,13 +15,15 @@ RESTING: dict[str, Any] = {"symbol": "EURUSD", "quantity": 10, "limit_price": "0
 
 
 class SteadyTrading:
-    """`answers` counts method and status of each; a request without an answer counts by the name of its error."""
+    """`answers` counts method and status of each; a request without an answer counts by the name of its error. All show
+    `api_key`."""
 
-    def __init__(self, url: str, *, clients: int = 32) -> None:
+    def __init__(self, url: str, *, api_key: str, clients: int = 32) -> None:
         self.answers: Counter[tuple[str, object]] = Counter()
         self.placed: set[str] = set()
         self._url = url
         self._clients = clients
+        self._headers = {"Authorization": f"Bearer {api_key}"}
         self._stopped = False
 
     @property
@@ -31,7 +33,8 @@ class SteadyTrading:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(base_url=self._url, timeout=20, trust_env=False) as http:
+        headers = self._headers
+        async with httpx.AsyncClient(base_url=self._url, headers=headers, timeout=20, trust_env=False) as http:
             clients = [asyncio.create_task(self._trade(http)) for _ in range(self._clients)]
             try:
                 yield

@@ -10,7 +10,7 @@ import yaml
 
 from order_service.cli.program import COMMANDS
 from order_service.secret_files import FILE_NAMES
-from order_service.settings import NAMES
+from order_service.settings import NAMES, load_settings
 from tests.support.compose_file import Service, compose_file, image_words, services, stage_text
 from tests.tidy.tree import ROOT, project_files
 
@@ -19,6 +19,7 @@ EXACT_TAG = re.compile(r"^[\w./-]+:v?\d+\.\d+[\w.-]*$|@sha256:[0-9a-f]{64}$")
 LOOPBACK = re.compile(r"^127\.0\.0\.1:\d+:\d+$")
 WRITABLE = {"rabbitmq"}  # each with its reason in compose.yaml
 PEOPLE_OPEN = {"nginx", "grafana"}
+SYSTEMD = ROOT / "deploy/systemd"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 NGINX = {name: (ROOT / name).read_text(encoding="utf-8") for name in FILES if name.startswith("deploy/nginx/")}
 
@@ -33,9 +34,11 @@ def exists(path: str) -> bool:
 
 
 def secrets_made(folder: Path) -> set[str]:
-    """What make-secrets makes, in a folder of its own; a second run is refused."""
+    """What make-secrets makes, in a folder of its own, after a run that was ended halfway; a second run is refused."""
     script = folder / "make-secrets"
     script.write_bytes((ROOT / "deploy/compose/make-secrets").read_bytes())
+    (folder / "secrets.unfinished").mkdir()
+    (folder / "secrets.unfinished/left").touch()
     subprocess.run(["bash", script], check=True, capture_output=True)
     assert subprocess.run(["bash", script], check=False, capture_output=True).returncode == 1
     return {path.name for path in (folder / "secrets").iterdir()}
@@ -166,6 +169,32 @@ def test_the_image_has_the_projects_version() -> None:
     assert built == {f"order-service:{version}", f"order-service-tests:{version}"}
 
 
+# systemd
+
+
+def test_what_systemd_starts_serves_nobody_without_credentials_and_believes_nginx() -> None:
+    """Whatever reaches nginx reaches the service; local mode would start on 127.0.0.1, and take it for this machine."""
+    ports = set(re.findall(r"^\s*server 127.0.0.1:(\d+) ", NGINX["deploy/nginx/upstream.conf"], re.MULTILINE))
+    assert ports
+    for port in ports:
+        settings = load_settings({"LISTEN": f"127.0.0.1:{port}"}, SYSTEMD / "orders.env")
+        assert settings.access.required
+        assert settings.trusted_proxy == "127.0.0.1"
+        assert settings.production
+        assert settings.database_url
+
+
+def test_no_setting_of_a_unit_can_be_undone_by_its_file_of_settings() -> None:
+    """A line of EnvironmentFile wins over Environment (systemd.exec)."""
+    units = {path.name: path.read_text(encoding="utf-8") for path in SYSTEMD.glob("*.service")}
+    assert set(units) == {"orders@.service", "orders-api@.service"}
+    for name, unit in units.items():
+        assert not re.search(r"^Environment=", unit, re.MULTILINE), name
+        assert "\nEnvironmentFile=/etc/orders/orders.env\n" in unit
+    assert "ExecStart=/usr/bin/env LISTEN=127.0.0.1:%i /opt/orders/bin/orders api\n" in units["orders-api@.service"]
+    assert "LISTEN=" not in (SYSTEMD / "orders.env").read_text(encoding="utf-8")
+
+
 # nginx, Prometheus and Grafana
 
 
@@ -200,11 +229,24 @@ def test_prometheus_asks_services_and_every_api() -> None:
     assert [name for name in config["rule_files"] if not exists(f"deploy/prometheus/{name}")] == []
 
 
-def test_the_keys_that_are_asked_for_are_made_at_the_first_start() -> None:
-    made = re.findall(r"^make_key (\w+)", (ROOT / "deploy/compose/prepare").read_text(encoding="utf-8"), re.MULTILINE)
+def test_prometheus_has_the_one_key_that_is_kept_and_it_opens_nothing_else() -> None:
+    prepare = (ROOT / "deploy/compose/prepare").read_text(encoding="utf-8")
+    assert re.findall(r"\borders keys create .*", prepare) == [
+        'orders keys create --account prometheus --name compose --scope admin >"$keys/prometheus.new"'
+    ]
     config = (ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8")
-    asked = re.findall(r"/run/orders-keys/(\w+)", config + services()["tests"].environment["ORDERS_API_KEY_FILE"])
-    assert set(asked) == set(made)
+    assert re.findall(r"/run/orders-keys/(\w+)", config) == ["prometheus"]
+    assert {one.name for one in services().values() for source, _ in one.mounts if source == "keys"} == {
+        "prepare",
+        "prometheus",
+    }
+
+
+def test_the_key_of_the_tests_is_made_for_their_run_and_ends_by_itself() -> None:
+    script = (ROOT / "deploy/compose/run-tests").read_text(encoding="utf-8").replace("\\\n", " ")
+    (made,) = re.findall(r"\borders keys create .*", script)
+    assert re.search(r" --expires \d+h\b", made)
+    assert services()["tests"].given["profiles"] == ["test"]
 
 
 def test_grafana_finds_its_data_and_its_dashboards() -> None:
