@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rabbitmq_node import SERVER
+
 SCRIPT = Path(__file__).resolve().parents[2] / "requirements/debian"
 TOOLS = "bash cat flock ln cp stat"
 STANDS_IN = r"""#!/usr/bin/env bash
@@ -37,10 +39,10 @@ class Machine:
         (self.folder / "user").write_text(f"{user}\n")
         (self.folder / "calls").touch()
 
-    def install(self, *packages: str) -> subprocess.CompletedProcess[str]:
+    def install(self, *packages: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.fspath(self.folder / "bin"), "MACHINE": os.fspath(self.folder)}
         return subprocess.run(
-            [SCRIPT, *packages], env=environment, capture_output=True, text=True, timeout=20, check=False
+            [script, *packages], env=environment, capture_output=True, text=True, timeout=20, check=False
         )
 
     @property
@@ -67,6 +69,15 @@ def test_who_may_not_install_is_told_in_one_line(machine: Machine, programs: tup
     outcome = machine.install("one", "two")
     assert outcome.returncode == 1
     assert outcome.stderr == "error: one two is missing. Install it (Debian: apt-get install one two).\n"
+
+
+def test_a_rabbitmq_that_the_tests_do_not_find_does_not_count(machine: Machine) -> None:
+    machine.has("rabbitmq-server", user="1000")
+    script = machine.folder / "debian"
+    script.write_text(SCRIPT.read_text().replace(os.fspath(SERVER.parent), os.fspath(machine.folder / "nowhere")))
+    script.chmod(0o755)
+    assert "rabbitmq-server is missing" in machine.install("rabbitmq-server", script=script).stderr
+    assert machine.install("rabbitmq-server").returncode == (0 if SERVER.exists() else 1)
 
 
 def test_an_installation_that_fails_ends_with_what_is_missing(machine: Machine) -> None:

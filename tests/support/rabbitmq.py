@@ -9,10 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -139,8 +140,7 @@ def rabbit() -> Iterator[Rabbit]:
     folder = Path(tempfile.gettempdir()) / f"orders-rabbitmq-{runner}"
     with Path(f"{folder}.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # whoever comes first starts it, the others wait
-        if not folder.exists():
-            _start_guardian(folder, runner)
+        with_guardian(folder, lambda folder: _start_guardian(folder, runner))
         node = Rabbit(folder)
     yield node
     node.close()
@@ -180,6 +180,22 @@ def fragile_rabbit(rabbit: Rabbit) -> Iterator[Rabbit]:
         rabbit.restored()
 
 
+def with_guardian(folder: Path, start: Callable[[Path], None]) -> None:
+    """Starts one where none listens. What is there then is left of one that was killed: a run had the same process id."""
+    if not _listens(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        start(folder)
+
+
+def _listens(folder: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(folder / SOCKET))
+    except OSError:
+        return False
+    return True
+
+
 def _start_guardian(folder: Path, runner: int) -> None:
     """In a session of its own: Ctrl-C is for the run, at whose end the guardian ends too."""
     folder.mkdir(mode=0o700)
@@ -190,11 +206,6 @@ def _start_guardian(folder: Path, runner: int) -> None:
 
     def listens() -> bool:
         assert os.waitpid(guardian, os.WNOHANG) == (0, 0), "RabbitMQ did not start"
-        try:
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(str(folder / SOCKET))
-        except OSError:
-            return False
-        return True
+        return _listens(folder)
 
     wait_until(listens, within_s=BOOT_S, what="RabbitMQ")
