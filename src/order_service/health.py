@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from order_service.errors import MigrationError, UnreachableError
 from order_service.migrations import pending
 from projections.errors import ReadError
 from projections.queries import Lag
+
+log = logging.getLogger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
 """The reason why it is not ready, in a person's words; None where all is well."""
@@ -67,6 +70,10 @@ async def _bounded(name: str, check: Check) -> str | None:
             return await check()
     except TimeoutError:
         return f"{name}: no answer within {HEALTH_TIMEOUT_S:g} s"
+    except Exception as error:
+        # What nobody foresaw of one must not hide what the others say, nor make a warning a reason not to be ready.
+        log.exception("health: %s could not be checked", name)
+        return f"{name}: could not be checked ({type(error).__name__})"
 
 
 class QueryTables:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from order_service.bounds import FIGURES_CACHE_S, FIGURES_TIMEOUT_S
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
 class LatestFigures(Generic[T]):
-    """`value` is what `read` gave last; None while it raises one of `failures` or does not answer: nothing old."""
+    """`value` is what `read` gave last; None while it raises or does not answer: nothing old. What it raises is logged,
+    `failures` apart, which are foreseen."""
 
     def __init__(
         self,
@@ -36,5 +40,8 @@ class LatestFigures(Generic[T]):
                 async with asyncio.timeout(FIGURES_TIMEOUT_S):
                     self.value = await self._read()
             except self._failures:
+                self.value = None
+            except Exception:
+                log.exception("figures for /metrics could not be read")
                 self.value = None
             self._read_at = self._clock()

@@ -10,6 +10,7 @@ import pytest
 from exchange_adapter.adapter_tables import AdapterTables
 from exchange_adapter.alerts import AlertKind
 from exchange_adapter.figures import Figures
+from orders.distribution import Observed
 from orders.domain.values import Capabilities
 from tests.support.operations_service import OperationsService, operations_service
 
@@ -76,6 +77,16 @@ async def test_the_figures_of_metrics_are_sums_over_the_workers_that_live(servic
     tables.close()
     assert (figures.workers, figures.calls_running, figures.calls_hanging, figures.breakers_open) == (2, 7, 1, 1)
     assert figures.duties == {"queued": 0, "sending": 0, "acked": 0, "in_doubt": 2, "parked": 0}
+
+
+async def test_an_adapter_of_another_release_hides_no_figures_of_the_others(service: OperationsService) -> None:
+    service.lives("now", figures='{"calls_running": 3, "messages": {"queues": 64, "in_hand": 1, "hints": 9}}')
+    service.lives("then", figures='{"calls_running": 4, "messages": {"consumed": 5}, "call_seconds": {"counts": "x"}}')
+    tables = AdapterTables(service.url)
+    figures = await tables.figures()
+    tables.close()
+    assert (figures.workers, figures.calls_running, figures.queues_consumed) == (2, 7, 64)
+    assert (figures.hints, figures.undecodable, figures.call_seconds["then"]) == ({"now": 9}, {}, Observed())
 
 
 async def test_a_kind_without_open_alerts_counts_0_so_that_a_rule_sees_it_clear(service: OperationsService) -> None:

@@ -110,6 +110,13 @@ async def test_while_the_database_is_away_old_values_are_not_shown() -> None:
     assert (await tables.shown()).items() >= SHOWN.items()
 
 
+async def test_what_nobody_foresaw_hides_no_other_figures_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    tables = Tables()
+    tables.away = KeyError("queues")
+    assert await tables.shown() == {"orders_adapter_readable": 0}
+    assert "figures for /metrics could not be read" in caplog.messages
+
+
 async def test_a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latest_figures, "FIGURES_TIMEOUT_S", 0.01)
     tables = Tables()

@@ -83,6 +83,16 @@ async def test_a_check_that_hangs_is_a_reason_with_its_name(monkeypatch: pytest.
     assert report.reasons == ["query tables: no answer within 0.05 s", "no b"]
 
 
+async def test_a_check_that_fails_in_an_unforeseen_way_is_told_where_it_belongs() -> None:
+    async def broken() -> str | None:
+        raise KeyError("queues")
+
+    warned = await Health({"a": reason(None)}, warnings={"adapters": broken, "b": reason("no b")}).ready()
+    told = "adapters: could not be checked (KeyError)"
+    assert (warned.status, warned.reasons, warned.degraded) == ("ready", [], [told, "no b"])
+    assert (await Health({"adapters": broken}).ready()).reasons == [told]
+
+
 async def test_many_who_ask_at_once_cost_one_look() -> None:
     looks = 0
 
