@@ -36,12 +36,8 @@ class LatestFigures(Generic[T]):
         async with self._lock:
             if self._clock() - self._read_at < FIGURES_CACHE_S:
                 return
-            try:
-                async with asyncio.timeout(FIGURES_TIMEOUT_S):
-                    self.value = await self._read()
-            except self._failures:
-                self.value = None
-            except Exception:
-                log.exception("figures for /metrics could not be read")
-                self.value = None
+            (read,) = await asyncio.gather(asyncio.wait_for(self._read(), FIGURES_TIMEOUT_S), return_exceptions=True)
+            if isinstance(read, BaseException) and not isinstance(read, self._failures):
+                log.error("figures for /metrics could not be read", exc_info=read)
+            self.value = None if isinstance(read, BaseException) else read
             self._read_at = self._clock()
