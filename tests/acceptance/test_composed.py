@@ -47,6 +47,7 @@ def test_all_of_it_comes_up_passes_its_tests_and_stops(composed: ComposedProcess
         assert figures.status_code == 200, figures.text
     assert httpx.get(f"{nginx.url}/orders", trust_env=False).status_code == 401
 
+    assert {name for name in (*PARTS, "prepare") if composed.written(name)} == {"exchange"}, "it has the only volume"
     assert composed.stop_all() == {**dict.fromkeys(PARTS, 0), "prepare": -15}
 
 

@@ -56,6 +56,10 @@ class ComposedProcesses:
     def api_urls(self) -> list[str]:
         return [f"http://127.0.0.1:{port}" for port in self._ports.values()]
 
+    def written(self, name: str) -> list[str]:
+        """What the part has written where its settings put data."""
+        return [path.name for path in self._data(name).iterdir()]
+
     def key(self, name: str) -> str:
         return (self.folder / "keys" / name).read_text().strip()
 
@@ -64,7 +68,7 @@ class ComposedProcesses:
             service = services()[name]
             folder = self._data(name)
             if service.is_part and not any(target == "/var/lib/orders" for _, target in service.mounts):
-                folder.chmod(0o555)  # as the read-only disk of its container
+                folder.chmod(0o555)  # as the read-only disk of its container; for root see `written`
             with self._log(name).open("ab") as log:
                 self._running[name] = subprocess.Popen(
                     [self._placed(word, name) for word in service.words],

@@ -181,7 +181,7 @@ def fragile_rabbit(rabbit: Rabbit) -> Iterator[Rabbit]:
 
 
 def with_guardian(folder: Path, start: Callable[[Path], None]) -> None:
-    """Starts one where none listens. What is there then is left of one that was killed: a run had the same process id."""
+    """Starts one where none listens. What is there then was left by one that was killed: a run had this process id."""
     if not _listens(folder):
         shutil.rmtree(folder, ignore_errors=True)
         start(folder)
