@@ -4,8 +4,9 @@
 
 It shows what a consumer has to mind. Messages come at least once, and after a restart some come again: each says the
 whole order after its event, so that one is taken only where its version is newer than what is stored. A message is
-acknowledged after the commit. What cannot be read goes to a queue of its own, for a person. RabbitMQ may go away at any
-time: everything is opened anew then, and the queue has kept what came meanwhile.
+acknowledged after the commit; while the file cannot be written it waits, and is not given back. What cannot be read
+goes to a queue of its own, for a person. RabbitMQ may go away at any time: everything is opened anew then, and the
+queue has kept what came meanwhile, up to its bound.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ QUEUE = "filled.orders"  # ours: the name of another consumer is another one
 DEAD = "filled.unreadable"
 WANTED = ("OrderExecuted.#", "ExecutionBusted.#", "ExecutionCorrected.#")  # of all symbols and accounts
 KNOWN_TYPES = tuple(f"order-service.{key.partition('.')[0]}.v1" for key in WANTED)
+LIMITS = {
+    "x-max-length": 1_000_000,  # the oldest leave then, for DEAD; GET /events has them still
+    "x-overflow": "drop-head",  # one that refuses more would hold up the events of everyone
+    "x-delivery-limit": 1_000_000,  # RabbitMQ 4 takes a message for bad after 20 deliveries: a day of restarts
+}
 PREFETCH = 100
 TRY_AGAIN_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
@@ -68,6 +74,16 @@ def read(message: AbstractIncomingMessage) -> OrderEvent:
     return msgspec.json.decode(message.body, type=OrderEvent)
 
 
+async def stored(database: sqlite3.Connection, event: OrderEvent) -> bool:
+    """As `store`, once the file can be written."""
+    while True:
+        try:
+            return store(database, event)
+        except sqlite3.Error as error:
+            print(f"the file cannot be written: {error!r}", file=sys.stderr, flush=True)
+            await asyncio.sleep(TRY_AGAIN_S)
+
+
 async def take(message: AbstractIncomingMessage, database: sqlite3.Connection) -> None:
     try:
         event = read(message)
@@ -75,7 +91,7 @@ async def take(message: AbstractIncomingMessage, database: sqlite3.Connection) -
         print(f"unreadable message {message.message_id}: {error}", flush=True)
         await message.reject(requeue=False)  # to DEAD
         return
-    if store(database, event):
+    if await stored(database, event):
         print(f"{event.order_id} has filled {event.filled_quantity} {event.symbol}", flush=True)
     await message.ack()
 
@@ -87,7 +103,7 @@ async def consume(connection: AbstractConnection, database: sqlite3.Connection) 
     exchange = await channel.declare_exchange("orders.events", aio_pika.ExchangeType.TOPIC, durable=True)
     await channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum", "x-max-length": 10_000})
     to_dead = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": DEAD}
-    queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum", **to_dead})
+    queue = await channel.declare_queue(QUEUE, durable=True, arguments={"x-queue-type": "quorum", **LIMITS, **to_dead})
     for key in WANTED:
         await queue.bind(exchange, key)
     print("waiting for events", flush=True)

@@ -70,12 +70,12 @@ class _Relay:
 
     async def run(self, stop: Event, ready: Callable[[], None]) -> None:
         work = WorkHints(self._store.head, batch_events=WORK_BATCH_EVENTS)
-        outlet = Outlet(WORK_EXCHANGE, declare_work, routed=True)
+        outlet = Outlet(WORK_EXCHANGE, declare_work, only_hints=True)
         self._follow(WORK_FOLLOWER, outlet, work, WORK_BATCH_EVENTS, stop)
         if self._config.integration_events:
             events = integration_messages(self._config.catalogue, self._config.source)
             self._follow(
-                EVENTS_FOLLOWER, Outlet(EVENTS_EXCHANGE, _declare_events, routed=False), events, EVENT_BATCH, stop
+                EVENTS_FOLLOWER, Outlet(EVENTS_EXCHANGE, _declare_events, only_hints=False), events, EVENT_BATCH, stop
             )
         for thread in self._threads:
             thread.start()

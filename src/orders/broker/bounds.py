@@ -11,6 +11,10 @@ BLOCKED_LOOK_S = 0.05  # the client knows at once whether the broker has blocked
 
 # The queues of adapter work
 MAX_HINTS = 500  # of one message: 30 kB; a message costs 0.3 ms in Python, however many hints are in it
-MAX_QUEUED_MESSAGES = 100_000  # of one shard while no adapter runs; then publishing waits, and the log goes on
+MAX_QUEUED_MESSAGES = 10_000  # of one shard while no adapter runs; what comes then is left to the table of duties
+MAX_QUEUED_BYTES = (
+    4_000_000  # the same: over all shards 256 MB, so that a forgotten queue never fills the broker's disk
+)
+FULL_QUEUE_TOLD_S = 60.0  # a line in the log so often at the most while a queue is full
 MAX_DEAD_MESSAGES = 10_000  # what cannot be decoded, kept for a person; the oldest leave
 WORK_DELIVERY_LIMIT = 1_000_000  # a good message may be redelivered at every move of its shard; only rejects are dead

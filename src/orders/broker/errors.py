@@ -2,6 +2,7 @@
 
 BrokerError
 ├── BrokerAway        it cannot be reached, or the connection was lost; what was not confirmed may have arrived
+│   └── BrokerSlow    it has not confirmed what was published within the time allowed: it hangs, or it was too much
 ├── BrokerRefuses     it answers, and refuses: user, password, virtual host, a right, or what a name was declared as
 ├── BrokerBlocked     it takes no messages from anybody at the moment: it is low on memory or disk
 └── NotConfirmed      it has not taken a message: its queue is full
@@ -17,6 +18,10 @@ class BrokerError(Exception):
 
 
 class BrokerAway(BrokerError):
+    pass
+
+
+class BrokerSlow(BrokerAway):
     pass
 
 

@@ -8,7 +8,6 @@ anew with the next one. A publish returns when the broker has confirmed it, with
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
@@ -39,10 +38,17 @@ from orders.broker.bounds import (
     PUBLISH_TIMEOUT_S,
     RECONNECT_S,
 )
-from orders.broker.errors import BrokerAway, BrokerBlocked, BrokerError, BrokerRefuses, NotConfirmed, Unroutable
+from orders.broker.errors import (
+    BrokerAway,
+    BrokerBlocked,
+    BrokerError,
+    BrokerRefuses,
+    BrokerSlow,
+    NotConfirmed,
+    Unroutable,
+)
+from orders.broker.outage import Outage
 from orders.broker.topology import DEAD_EXCHANGE, WORK_EXCHANGE, WORK_QUEUES, Queue, dead_queue
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -116,7 +122,8 @@ class Session:
         channel.close_callbacks.add(self._closed)
 
     async def declare(self, *queues: Queue) -> None:
-        """Each queue, and its binding. Their exchanges exist by now."""
+        """Each queue, and its binding. Their exchanges exist by now. Has no bound, and raises the client's errors: for
+        what `keep_connected` prepares."""
         for queue in queues:
             declared = await self.channel.declare_queue(queue.name, durable=True, arguments=queue.arguments)
             await declared.bind(queue.exchange, queue.routing_key)
@@ -126,8 +133,8 @@ class Session:
     ) -> None:
         """Returns when the broker has confirmed all. `routed`: a message without a queue is refused too.
 
-        Raises: NotConfirmed and BrokerBlocked (the session goes on), BrokerAway (it is lost). Some of the messages may
-        have arrived then.
+        Raises: NotConfirmed and BrokerBlocked (the session goes on), BrokerAway (it is lost). Some may have arrived
+        then; of a plain NotConfirmed all but what found a queue full.
         """
         await self._unblocked(timeout_s)
         through = await self.channel.get_exchange(exchange, ensure=False)
@@ -137,16 +144,17 @@ class Session:
                 outcomes = await asyncio.gather(*publishing, return_exceptions=True)
         except TimeoutError:
             await self._unblocked(BLOCKED_LOOK_S)
-            silent = BrokerAway(f"it has not confirmed what was published within {timeout_s:g} s")
-            self._lose(silent)
+            silent = BrokerSlow(f"it has not confirmed what was published within {timeout_s:g} s")
+            self.lose(silent)
             raise silent from None
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        failures = [as_broker_error(outcome) for outcome in outcomes if isinstance(outcome, BaseException)]
         if failures:
-            raise self.lost.result() if self.lost.done() else as_broker_error(failures[0])
+            worst = next((one for one in failures if type(one) is not NotConfirmed), failures[0])
+            raise self.lost.result() if self.lost.done() else worst
 
     async def close(self) -> None:
         """Consumers are cancelled and their handlers done by now: acknowledgements in flight would end it badly."""
-        self._lose(BrokerAway("closed by us"))
+        self.lose(BrokerAway("closed by us"))
         await _close(self.connection, self._wire)
 
     async def _unblocked(self, timeout_s: float) -> None:
@@ -159,9 +167,10 @@ class Session:
             raise BrokerBlocked("it takes no messages at the moment: it is low on memory or disk") from None
 
     def _closed(self, _: object, error: BaseException | None) -> None:
-        self._lose(BrokerAway("the connection was closed") if error is None else as_broker_error(error))
+        self.lose(BrokerAway("the connection was closed") if error is None else as_broker_error(error))
 
-    def _lose(self, reason: BrokerError) -> None:
+    def lose(self, reason: BrokerError) -> None:
+        """Gives it up: who keeps connected opens and prepares the next one."""
         if not self.lost.done():
             self.lost.set_result(reason)
 
@@ -206,7 +215,7 @@ async def keep_connected(
     is lost it is cancelled. A BrokerError of either ends the session, and everything begins again after a pause. An
     outage is one line in the log, its end another. For a task of its own.
     """
-    outage, pause_s = _Outage(name), RECONNECT_S[0]
+    outage, pause_s = Outage(name), RECONNECT_S[0]
     stopping = asyncio.ensure_future(stop.wait())
     try:
         while not stop.is_set():
@@ -234,7 +243,7 @@ async def _work_over(
     session: Session,
     prepare: Callable[[Session], Awaitable[None]],
     work: Callable[[Session], Coroutine[Any, Any, None]],
-    outage: _Outage,
+    outage: Outage,
     stopping: asyncio.Future[Any],
 ) -> None:
     try:
@@ -276,27 +285,6 @@ def _judge(task: asyncio.Task[None], session: Session) -> None:
         raise session.lost.result()
     if error is not None:
         raise as_broker_error(error) from error
-
-
-class _Outage:
-    """Logs the beginning and the end of an outage, once each; and once more where the broker begins to refuse."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._since: float | None = None
-        self._kind: type[BrokerError] | None = None
-
-    def begin(self, error: BrokerError) -> None:
-        self._since = self._since or time.monotonic()
-        if type(error) is not self._kind:
-            self._kind = type(error)
-            verb = "cannot be used" if isinstance(error, BrokerRefuses) else "is away"
-            log.warning("RabbitMQ %s: %s; %s tries until it is back", verb, error, self._name)
-
-    def end(self) -> None:
-        if self._since is not None:
-            log.info("RabbitMQ is back after %.1f s: %s goes on", time.monotonic() - self._since, self._name)
-        self._since = self._kind = None
 
 
 def _is_of_client(error: BaseException, *, lost: bool = False) -> bool:

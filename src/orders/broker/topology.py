@@ -17,7 +17,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from orders.broker.bounds import MAX_DEAD_MESSAGES, MAX_HINTS, MAX_QUEUED_MESSAGES, WORK_DELIVERY_LIMIT
+from orders.broker.bounds import (
+    MAX_DEAD_MESSAGES,
+    MAX_HINTS,
+    MAX_QUEUED_BYTES,
+    MAX_QUEUED_MESSAGES,
+    WORK_DELIVERY_LIMIT,
+)
 from orders.broker.errors import UndecodableWork
 from orders.domain import events as e
 from orders.eventstore.port import Recorded
@@ -66,6 +72,7 @@ def work_queue(shard: int) -> Queue:
             "x-delivery-limit": WORK_DELIVERY_LIMIT,
             "x-dead-letter-exchange": DEAD_EXCHANGE,
             "x-max-length": MAX_QUEUED_MESSAGES,
+            "x-max-length-bytes": MAX_QUEUED_BYTES,
             "x-overflow": "reject-publish",
         },
     )

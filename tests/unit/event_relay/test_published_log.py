@@ -1,16 +1,18 @@
 """What a relay's follower is handed: no event before the broker has confirmed what is published of it."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 from itertools import count, pairwise
+from typing import Any, cast
 
 import pytest
 
 from event_relay import published_log
-from event_relay.published_log import PublishedLog
-from orders.broker.errors import BrokerAway, BrokerBlocked, BrokerError, NotConfirmed
-from orders.broker.link import Outgoing
+from event_relay.published_log import Outlet, PublishedLog
+from orders.broker.errors import BrokerAway, BrokerBlocked, BrokerError, BrokerSlow, NotConfirmed, Unroutable
+from orders.broker.link import Outgoing, Session
 from orders.domain.events import OrderPlaced
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
@@ -131,3 +133,78 @@ def test_an_outage_is_left_to_the_link_to_tell_of(floor: Floor, caplog: pytest.L
     floor.now += 3.0
     assert floor.read() == [1, 2]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("refusal", [BrokerSlow("not within 5 s"), NotConfirmed("its queue is full")])
+def test_what_is_too_much_is_published_again_in_halves_and_what_is_confirmed_lets_it_grow_again(
+    monkeypatch: pytest.MonkeyPatch, refusal: BrokerError
+) -> None:
+    floor = Floor(monkeypatch, batch_events=8)
+    floor.store.append([unit() for _ in range(30)])
+    floor.answers = [refusal, refusal, refusal, refusal, None, None, None, None, None, None]
+    after = 0
+    for now in range(0, 30, 3):
+        floor.now = float(now)
+        after = max(floor.read(after), default=after)
+    assert [len(ids) for ids in floor.published] == [8, 4, 2, 1, 1, 2, 4, 8, 8, 7]
+
+
+def test_an_outage_makes_no_batch_smaller(floor: Floor) -> None:
+    floor.answers = [BrokerAway("it is away"), None]
+    floor.read()
+    floor.now += 3.0
+    assert floor.read() == [1, 2]
+
+
+class Publishing:
+    """A session that takes what it is told to take, or raises, and a relay's way out over it."""
+
+    def __init__(self) -> None:
+        self.outcome: BrokerError | None = None
+        self.lost: list[BrokerError] = []
+        self.declared = 0
+
+    async def publish(self, exchange: str, messages: Sequence[Outgoing], *, routed: bool) -> None:
+        if self.outcome is not None:
+            raise self.outcome
+
+    def lose(self, reason: BrokerError) -> None:
+        self.lost.append(reason)
+
+    def told(self, outcome: BrokerError | None, *, only_hints: bool, times: int = 1) -> None:
+        """Raises what who publishes hears of it."""
+
+        async def publish() -> None:
+            outlet = Outlet("orders.work", self._declare, only_hints=only_hints)
+            working = asyncio.ensure_future(outlet.work(cast(Session, self), asyncio.Event()))
+            await asyncio.sleep(0)
+            self.outcome = outcome
+            try:
+                for _ in range(times):
+                    await asyncio.wrap_future(outlet([]))
+            finally:
+                working.cancel()
+
+        asyncio.run(publish())
+
+    async def _declare(self, session: Any) -> None:
+        self.declared += 1
+
+
+def test_hints_that_find_their_queue_full_count_as_told_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Publishing().told(NotConfirmed("its queue is full"), only_hints=True, times=3)
+    assert ["a queue is full" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_events_that_find_a_queue_full_are_not_told() -> None:
+    with pytest.raises(NotConfirmed):
+        Publishing().told(NotConfirmed("its queue is full"), only_hints=False)
+
+
+def test_a_queue_that_is_not_there_ends_the_session_whose_successor_is_prepared_anew() -> None:
+    publishing = Publishing()
+    with pytest.raises(BrokerAway, match="deleted"):
+        publishing.told(Unroutable("there is no queue"), only_hints=True)
+    assert (len(publishing.lost), publishing.declared) == (1, 0)

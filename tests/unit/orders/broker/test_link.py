@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aio_pika.exceptions import AMQPError, DeliveryError, ProbableAuthenticationError
@@ -13,7 +13,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed, C
 
 from orders.broker.bounds import CONNECT_TIMEOUT_S
 from orders.broker.errors import BrokerAway, BrokerError, BrokerRefuses, NotConfirmed, Unroutable
-from orders.broker.link import Session, as_broker_error, keep_connected
+from orders.broker.link import Outgoing, Session, as_broker_error, keep_connected
 
 RETURNED: Any = SimpleNamespace(delivery=spec.Basic.Return(312, "NO_ROUTE"))
 
@@ -89,3 +89,31 @@ def test_it_stops_at_once_while_a_broker_that_is_frozen_does_not_answer() -> Non
             return time.monotonic() - began_at
 
     assert asyncio.run(lasting()) < CONNECT_TIMEOUT_S / 2
+
+
+def test_of_several_refusals_the_one_that_needs_most_is_told() -> None:
+    """A full queue may be counted as told where all else has arrived, so it must not hide that something has not."""
+    refusals = {
+        "1": DeliveryError(None, spec.Basic.Nack()),
+        "2": PublishError(RETURNED, spec.Basic.Return()),
+        "3": None,
+    }
+
+    class Exchange:
+        async def publish(self, message: object, routing_key: str, *, mandatory: bool) -> None:
+            if (refusal := refusals[routing_key]) is not None:
+                raise refusal
+
+    async def ready() -> None: ...
+
+    async def exchange(name: str, *, ensure: bool) -> Exchange:
+        return Exchange()
+
+    async def publish() -> None:
+        connection: Any = SimpleNamespace(close_callbacks=set(), transport=SimpleNamespace(ready=ready))
+        channel: Any = SimpleNamespace(close_callbacks=set(), get_exchange=exchange)
+        session = Session(connection, channel, cast(Any, None))
+        await session.publish("orders.work", [Outgoing(routing_key=key, body=b"", message_id=key) for key in refusals])
+
+    with pytest.raises(Unroutable):
+        asyncio.run(publish())

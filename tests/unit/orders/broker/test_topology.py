@@ -95,4 +95,5 @@ def test_each_shard_has_a_queue_from_which_nothing_but_what_is_rejected_becomes_
         assert queue.arguments["x-queue-type"] == "quorum"
         assert queue.arguments["x-dead-letter-exchange"] == DEAD_EXCHANGE
         assert queue.arguments["x-overflow"] == "reject-publish"
+        assert queue.arguments["x-max-length-bytes"] * SHARDS <= 256_000_000, "and not the broker's disk"
         assert "x-message-ttl" not in queue.arguments
