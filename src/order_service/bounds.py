@@ -57,6 +57,7 @@ MAX_PATH_BYTES = 2_048  # of a URL; ours have 100
 MAX_QUERY_BYTES = 8_192  # of a URL; a cursor and every filter together have 1,000
 MAX_PARAMETERS = 64  # of a query: five times what any route knows
 BODY_TIMEOUT_S = 20.0  # for a whole body: 2 MiB at 1 Mbit/s take 17 s
+MAX_DISCARDED_BYTES = 4 * 1024 * 1024  # of a body that is too large: above the 3 MiB that our nginx passes on
 UNREAD_TIMEOUT_MS = 20_000  # how long an answer may stand in the kernel of which the client takes nothing
 RATE_BURST_S = 1.0  # an account that was quiet may ask for so many seconds' worth at once
 RATE_WHERE_REQUIRED = 1_000.0  # a second, of an account with a credential: a third of what one API process can do

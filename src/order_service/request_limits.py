@@ -6,6 +6,7 @@ The server bounds the head of a request as a whole (processes.py), and how slowl
 from __future__ import annotations
 
 import asyncio
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from order_service.bounds import BODY_TIMEOUT_S, MAX_PARAMETERS, MAX_PATH_BYTES, MAX_QUERY_BYTES
+from order_service.bounds import BODY_TIMEOUT_S, MAX_DISCARDED_BYTES, MAX_PARAMETERS, MAX_PATH_BYTES, MAX_QUERY_BYTES
 
 _SEVERAL_STREAMS = "2"
 """HTTP/2 tells in other ways whether there is a body."""
@@ -31,8 +32,14 @@ class RequestLimits:
             _check_url(scope)
             size = _announced_size(scope)
             if size != 0:
-                _check_size(scope, size)
-                receive = _Body(receive, self._body_timeout_s).receive
+                body = _Body(receive, self._body_timeout_s)
+                if size is not None and size > _most(scope):
+                    if size <= MAX_DISCARDED_BYTES:
+                        await body.discard()
+                    raise HTTPException(
+                        status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"}
+                    )
+                receive = body.receive
         await self._app(scope, receive, send)
 
 
@@ -70,6 +77,12 @@ class _Body:
         self._has_ended = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
+    async def discard(self) -> None:
+        """Reads it to its end. What is unread when a connection closes resets it: a proxy that still sends then loses
+        the answer, and takes the process for a broken one."""
+        while not self._has_ended:
+            await self.receive()
+
     def _end(self, task: asyncio.Task[Any]) -> None:
         self._is_late = True
         task.cancel()
@@ -99,9 +112,8 @@ def _announced_size(scope: Any) -> int | None:
     return None if scope["http_version"].startswith(_SEVERAL_STREAMS) else 0
 
 
-def _check_size(scope: Any, size: int | None) -> None:
-    """Also where the route reads no body: who sends one that is too large hears so everywhere. One in chunks is counted
-    while it is read, and where nobody reads it the server ends the connection."""
-    most = scope["route_handler"].resolve_request_max_body_size()
-    if size is not None and most is not None and size > most:
-        raise HTTPException(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"})
+def _most(scope: Any) -> float:
+    """Bytes. Also where the route reads no body: who sends one that is too large hears so everywhere. One in chunks is
+    counted while it is read, and where nobody reads it the server ends the connection."""
+    most: int | None = scope["route_handler"].resolve_request_max_body_size()
+    return math.inf if most is None else most

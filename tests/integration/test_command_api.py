@@ -174,7 +174,7 @@ def api(postgres_server: object, migrated_template: str) -> Iterator[Server]:
 def test_an_endless_body_is_refused_before_it_is_read(api: Server) -> None:
     sent_bytes = 0
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
-        connection.sendall(b"POST /orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"POST /orders HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"2000\r\n" + b" " * 0x2000 + b"\r\n"
         connection.setblocking(False)
         answer = b""
@@ -195,7 +195,7 @@ def test_an_endless_body_is_refused_before_it_is_read(api: Server) -> None:
 
 def test_a_body_that_announces_too_much_is_refused_unread(api: Server) -> None:
     with socket.create_connection(("127.0.0.1", api.port), timeout=10) as connection:
-        connection.sendall(b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999999\r\n\r\n")
+        connection.sendall(b"POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 

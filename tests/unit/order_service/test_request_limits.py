@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from order_service import request_limits
-from order_service.bounds import MAX_PARAMETERS, MAX_PATH_BYTES, MAX_QUERY_BYTES
+from order_service.bounds import MAX_DISCARDED_BYTES, MAX_PARAMETERS, MAX_PATH_BYTES, MAX_QUERY_BYTES
 from orders.bounds import MAX_BODY_BYTES
 from orders.eventstore.memory import MemoryEventStore
 from tests.support.command_service import CommandService, command_service
@@ -43,6 +43,25 @@ async def test_a_body_that_is_too_large_is_413_at_every_route(service: CommandSe
         assert answer.headers["content-type"] == "application/problem+json", endpoint
         asked += 1
     assert asked > 10
+
+
+@pytest.mark.parametrize(
+    ("announced", "read"), [(MAX_BODY_BYTES + 4096, MAX_BODY_BYTES + 4096), (MAX_DISCARDED_BYTES + 4096, 0)]
+)
+async def test_what_is_a_little_too_large_is_read_before_it_is_refused(
+    service: CommandService, announced: int, read: int
+) -> None:
+    """Unread, it resets the connection, and a proxy that still sends then answers 502 in place of 413."""
+    taken = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal taken
+        async for chunk in _chunks(announced):
+            taken += len(chunk)
+            yield chunk
+
+    answer = await service.http.post("/orders", content=body(), headers={"Content-Length": str(announced)})
+    assert (answer.status_code, taken) == (413, read)
 
 
 @pytest.mark.parametrize(("method", "path"), BODIES)
