@@ -167,9 +167,7 @@ def test_an_operator_is_told_of_an_order_of_any_account_and_whose_key_may_cancel
         lambda: in_doubt().then(1, c.RecordExecution, exec_id="e", quantity=10, price=Decimal("1.08"), leaves=0),
     ],
 )
-def test_no_attempt_is_in_doubt_of_an_order_that_has_ended(
-    run: Run, api: ScriptedApi, end: Callable[[], Life]
-) -> None:
+def test_no_attempt_is_in_doubt_of_an_order_that_has_ended(run: Run, api: ScriptedApi, end: Callable[[], Life]) -> None:
     answer_for(api, end())
     told = json.loads(run("explain", str(ID), "--json", BASE_URL=api.url).stdout)
     assert (told["attempts_in_doubt"], told["waiting_for"]) == ([], None)
