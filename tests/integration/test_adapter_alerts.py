@@ -91,6 +91,11 @@ def alerts_of(database_url: str) -> list[tuple[Any, ...]]:
     return run(database_url, "select kind, key, times, worker from adapter_alerts order by kind, key")
 
 
+def wait_for_alerts(database_url: str, expected: list[tuple[Any, ...]]) -> None:
+    """What is looked at when a follower starts: it may be at the log's end before it has."""
+    wait_until(lambda: alerts_of(database_url) == expected, what=f"{expected}")
+
+
 def give(client: Client, kind: type[c.Command], order_id: UUID, **fields: Any) -> None:
     stamp = {"order_id": order_id, "command_id": uuid7(), "at": datetime.now(UTC), "by": "test"}
     client.give(kind(**stamp, **fields))
@@ -134,15 +139,14 @@ def test_orders_in_doubt_are_judged_anew_when_the_adapter_starts_with_other_sett
         give(client, c.ParkPlacement, parked, reason="8 attempts failed")
     always = (AlertKind.ORDER_PARKED, str(parked), 1, None)
     assert alerts_of(database_url) == [always]
-    with following(database_url):
-        found = alerts_of(database_url)
     both = [(HELD, str(order_id), 1, None) for order_id in sorted((plain, canceled), key=str)]
-    assert found == [*both, always]
+    with following(database_url):
+        wait_for_alerts(database_url, [*both, always])
     assert run(database_url, f"select detail from adapter_alerts where key = '{plain}'") == [("EURUSD: no answer",)]
     with following(database_url, venue=canceling):
-        assert alerts_of(database_url) == [(HELD, str(plain), 1, None), always]
+        wait_for_alerts(database_url, [(HELD, str(plain), 1, None), always])
     with following(database_url, venue=resending):
-        assert alerts_of(database_url) == [always]
+        wait_for_alerts(database_url, [always])
         resolve(client, plain)
 
 
