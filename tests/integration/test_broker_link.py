@@ -158,7 +158,7 @@ async def test_it_is_back_by_itself_after_a_kill_a_frozen_broker_and_one_that_is
     began_at = time.monotonic()
     second = await kept.session(2)
     assert time.monotonic() - began_at < BACK_S
-    lines = [record.levelname for record in caplog.records if record.name.startswith("orders")]
+    lines = [record.levelname for record in caplog.records if record.name.startswith("orders.broker")]
     assert lines == ["WARNING", "INFO"], "one when it went, one at its return"
 
     async def all_there() -> bool:
