@@ -85,8 +85,13 @@ def _refusals(tag: str, *, takes_body: bool) -> dict[str, Any]:
         texts["408"] = "The body took too long"
     if tag != _NEVER_TOO_OFTEN:
         texts["429"] = "Too often: see Retry-After and RateLimit"
+    return {status: problem_response(text) for status, text in texts.items()}
+
+
+def problem_response(text: str) -> dict[str, Any]:
+    """An answer that is a problem (RFC 9457)."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": text, "content": content} for status, text in texts.items()}
+    return {"description": text, "content": content}
 
 
 def _link(document: dict[str, Any], method: str, path: str, text: str) -> dict[str, Any]:

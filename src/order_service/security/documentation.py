@@ -9,6 +9,7 @@ from litestar import HttpMethod, Litestar
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
+from order_service.documented_paths import problem_response
 from order_service.security.access import SCOPE
 from order_service.security.errors import CHALLENGE
 from order_service.security.principal import PUBLIC
@@ -21,7 +22,6 @@ SCHEMES = {
     },
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key, as well."},
 }
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
 class NamedScope(Struct, frozen=True):
@@ -85,10 +85,7 @@ def _refusals(scope: str | None, present: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(status: str, text: str) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": text,
-        "content": {"application/problem+json": {"schema": _PROBLEM}},
-    }
+    response = problem_response(text)
     if status in ("401", "403"):
         schema = {"type": "string"}
         response["headers"] = {CHALLENGE: {"description": "How a credential is shown (RFC 6750).", "schema": schema}}
