@@ -31,6 +31,8 @@
 Whatever calls the venue waits for its backoff first (Wait), counted from the end of the last try. A resend while in
 doubt carries the terms of the first attempt: a replace that came meanwhile is held. Where the venue would take it for
 another order, it waits besides until START_BOUND_S and the call's timeout are over: a slow answer may still settle it.
+A cancel sent while in doubt asks whether the order is there. Where another word says so first, what is held goes out in
+the order in which it was asked for: a replace, and that cancel again.
 """
 
 from __future__ import annotations

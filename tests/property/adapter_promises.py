@@ -103,6 +103,8 @@ class Watch:
     def _on_request(self, order: Order, method: str, request_id: UUID) -> None:
         if method == "replace" and order.delivery is not Delivery.ACKED:
             self.broken.append(f"{order.id}: replaced while it is {order.delivery} (promise 10)")
+        if method == "cancel" and order.delivery is Delivery.IN_DOUBT:
+            return  # it asks whether the order is there, before its turn: what is held goes out after the answer
         sent, asked = self._sent[order.id], self._asked[order.id]
         if request_id in sent or request_id == unwanted_cancel_id(order.id):
             return

@@ -194,6 +194,26 @@ def test_while_a_cancel_is_held_doubt_is_settled_by_the_cancel_itself_and_not_by
     on_floor(test)
 
 
+def test_a_cancel_that_was_to_settle_a_doubt_waits_its_turn_once_another_word_has_settled_it() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place()
+        floor.venue.will("submit", Later(20.0, Unknown("gone")))
+        floor.venue.will("cancel", Later(2.0, Unknown("connection lost")))
+        floor.start()
+        await pass_time(1)
+        floor.client.replace(order_id, quantity=20)
+        floor.client.cancel(order_id)
+        await pass_time(10)
+        assert floor.order(order_id).delivery is Delivery.IN_DOUBT
+        stamp = {"order_id": order_id, "command_id": floor.new_id(), "at": floor.loop.utc(), "by": "exchange"}
+        floor.client.give(c.RecordExecution(**stamp, exec_id="E1", quantity=1, price=Decimal("1.1")))
+        await pass_time(60)
+        assert [called.method for called in floor.venue.calls] == ["submit", "cancel", "replace", "cancel"]
+        assert floor.order(order_id).phase is Phase.CANCELED
+
+    on_floor(test)
+
+
 def test_unknown_order_counts_like_not_found_after_the_same_bounds() -> None:
     async def test(floor: Floor) -> None:
         (order_id,) = floor.client.place()
