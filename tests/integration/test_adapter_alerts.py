@@ -266,5 +266,6 @@ def test_an_order_whose_call_hangs_reaches_the_webhook_and_its_end_too(database_
         assert client.order(order_id).delivery is Delivery.ACKED
         returning.set()
         wait_until(lambda: told(HANG, "cleared"), what="the end of the hanging call")
+        unfinished = "select kind from adapter_alert_notices where open or not delivered"
+        wait_until(lambda: run(database_url, unfinished) == [], what="all that was told to be written as delivered")
     assert alerts_of(database_url) == []
-    assert run(database_url, "select kind from adapter_alert_notices where open or not delivered") == []
