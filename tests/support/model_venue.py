@@ -60,8 +60,8 @@ class ModelVenue:
         """How often each replace was carried out."""
         self.sent: Counter[UUID] = Counter()
         """How often each replace may have reached the venue."""
-        self.coming: Counter[UUID] = Counter()
-        """Calls about an order that were cut off and arrive late."""
+        self.coming: Counter[UUID | None] = Counter()
+        """Submits of an order that were cut off and arrive late; all other calls under None."""
         self.report: Callable[..., object] = lambda kind, order_id, **fields: None
         """Is told what happens, as an execution report tells it."""
         self._answers: dict[UUID, Outcome] = {}
@@ -77,7 +77,7 @@ class ModelVenue:
                 self.report(ReportKind.ACCEPTED, order.order_id, venue_order_id="V")
             return Placed("V")
 
-        return self._meet(order.order_id, arrive)
+        return self._meet(arrive, order.order_id)
 
     def cancel(self, request: CancelRequest) -> Any:
         def arrive() -> Outcome:
@@ -88,7 +88,7 @@ class ModelVenue:
 
             return self._once(request.request_id, request.order_id, request.base, carry_out)
 
-        return self._meet(request.order_id, arrive)
+        return self._meet(arrive)
 
     def replace(self, request: ReplaceRequest) -> Any:
         def carry_out(resting: Resting) -> Outcome:
@@ -103,10 +103,7 @@ class ModelVenue:
             self.report(ReportKind.REPLACED, request.order_id, request_id=str(request.request_id), **terms)
             return Done(request.quantity, request.limit_price)
 
-        outcome = self._meet(
-            request.order_id,
-            lambda: self._once(request.request_id, request.order_id, request.base, carry_out),
-        )
+        outcome = self._meet(lambda: self._once(request.request_id, request.order_id, request.base, carry_out))
         self.sent[request.request_id] += not isinstance(outcome, NotSent)
         return outcome
 
@@ -125,7 +122,7 @@ class ModelVenue:
                 executions=resting.executions,
             )
 
-        return self._meet(order_id, arrive)
+        return self._meet(arrive)
 
     def trade(self, order_id: UUID, quantity: int) -> None:
         """A fill of so much, or of what is left; nothing where the order does not work there."""
@@ -157,7 +154,7 @@ class ModelVenue:
         self._answers[request_id] = outcome
         return outcome
 
-    def _meet(self, order_id: UUID, arrive: Callable[[], Outcome]) -> Any:
+    def _meet(self, arrive: Callable[[], Outcome], submitted: UUID | None = None) -> Any:
         fate = self._random.choice(FATES) if self._random.random() < self.trouble else "fine"
         match fate:
             case "not sent":
@@ -168,8 +165,8 @@ class ModelVenue:
                 return Later(None)
             case "arrives late":
                 delay_s = self._random.uniform(0.0, self.capabilities.late_arrival_s or 100.0)
-                asyncio.get_running_loop().call_later(LATENCY_S + delay_s, self._arrive_late, order_id, arrive)
-                self.coming[order_id] += 1
+                asyncio.get_running_loop().call_later(LATENCY_S + delay_s, self._arrive_late, arrive, submitted)
+                self.coming[submitted] += 1
                 return Later(LATENCY_S, Unknown("cut"))
         outcome = arrive()
         match fate:
@@ -181,6 +178,6 @@ class ModelVenue:
                 return Later(self._timeout_s * self._random.uniform(1.1, 3.0), outcome)
         return Later(LATENCY_S, outcome)
 
-    def _arrive_late(self, order_id: UUID, arrive: Callable[[], Outcome]) -> None:
-        self.coming[order_id] -= 1
+    def _arrive_late(self, arrive: Callable[[], Outcome], submitted: UUID | None) -> None:
+        self.coming[submitted] -= 1
         arrive()
