@@ -87,6 +87,7 @@ chaos: install-dev ## kill, stop and cut for minutes, and check that nothing was
 	@$(BIN)/python -m tests.campaigns.kills --kills 30
 	@$(BIN)/python -m tests.campaigns.faults --orders 100000 --kills 100
 	@$(BIN)/python -m tests.campaigns.doubt --kills 30
+	@$(BIN)/python -m tests.campaigns.adapter_worlds --worlds 4000
 	@$(BIN)/python -m tests.campaigns.log_readers --events 200000
 	@$(BIN)/python -m tests.campaigns.sockets --sockets 1000 --cuts 20 --events 100000
 	@$(BIN)/python -m tests.campaigns.slow_sockets --sockets 1000 --slow 10 --pairs 5

@@ -9,7 +9,8 @@ pytest_plugins = ["tests.support.postgres", "tests.support.rabbitmq"]
 
 # No deadline: other processes share the cores, and pytest-timeout names a test that hangs.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", parent=settings.get_profile("default"), print_blob=True)
+# CI judges a change: it tries the same examples each time. Runs by hand, and the long ones, look for new ones.
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True)
 # By hand, before a release or after a change of rules: HYPOTHESIS_PROFILE=long make test
 settings.register_profile("long", parent=settings.get_profile("default"), max_examples=3_000, stateful_step_count=80)
 # Measuring coverage makes every line slower, and few examples already reach every branch.

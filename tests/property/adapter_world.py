@@ -9,6 +9,8 @@ from random import Random
 from typing import Any, TypeVar
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from exchange_adapter.policy import Limits
 from exchange_adapter.recorder import Recorder
 from exchange_adapter.reports import ReportReader
@@ -17,17 +19,37 @@ from exchange_adapter.venue import Report, ReportPosition
 from orders.domain.errors import Refusal
 from orders.domain.values import Capabilities
 from orders.eventstore.port import Appended, Conflict, Unit
-from tests.support.adapter_floor import FaultyAppender, Floor, LostAnswer, Process
+from tests.support.adapter_floor import FULL, PLAIN, FaultyAppender, Floor, LostAnswer, Process
 from tests.support.model_venue import ModelVenue
 from tests.support.report_reading import Journal, Positions
 from tests.support.virtual_time import InlineExecutor, VirtualLoop, pass_time
 
 T = TypeVar("T")
 
+ASKS = Capabilities(queries=True, cancels=True, replaces=True, late_arrival_s=20.0)
+DEDUPLICATES = Capabilities(deduplicates=True, cancels=True, replaces=True, repeats_answers=True, late_arrival_s=20.0)
+FORGETS = Capabilities(cancels=True, replaces=True)
+VENUES = {
+    "full": FULL,
+    "asks": ASKS,
+    "asks and hears": replace(ASKS, reports=True),
+    "deduplicates": DEDUPLICATES,
+    "deduplicates and hears": replace(DEDUPLICATES, reports=True),
+    "forgets": FORGETS,
+    "forgets and hears": replace(FORGETS, reports=True),
+    "plain": PLAIN,
+}
+"""A venue that reports settles much by itself: each of the others is tried without that, too."""
+
 CALL_TIMEOUT_S = 3.0
 STEP_S = 0.01  # between any two steps of a turn: time enough to end in between
 SETTLED_AFTER_S = 130.0  # the longest backoff thrice, and the bounds after which "not found" is believed
 MOST_PROCESSES = 3
+
+
+def settles_all(venue: Capabilities) -> bool:
+    """Whether every doubt ends without a person."""
+    return venue.deduplicates or venue.queries
 
 
 class StepwiseAppender(FaultyAppender):

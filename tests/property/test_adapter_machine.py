@@ -15,28 +15,11 @@ from uuid import UUID
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from msgspec.structs import replace
 
-from orders.domain.values import Capabilities
 from tests.property.adapter_promises import Watch
-from tests.property.adapter_world import World
-from tests.support.adapter_floor import FULL, PLAIN
+from tests.property.adapter_world import VENUES, World, settles_all
 from tests.support.virtual_time import VirtualLoop, pass_time
 
-ASKS = Capabilities(queries=True, cancels=True, replaces=True, late_arrival_s=20.0)
-DEDUPLICATES = Capabilities(deduplicates=True, cancels=True, replaces=True, repeats_answers=True, late_arrival_s=20.0)
-FORGETS = Capabilities(cancels=True, replaces=True)
-VENUES = {
-    "full": FULL,
-    "asks": ASKS,
-    "asks and hears": replace(ASKS, reports=True),
-    "deduplicates": DEDUPLICATES,
-    "deduplicates and hears": replace(DEDUPLICATES, reports=True),
-    "forgets": FORGETS,
-    "forgets and hears": replace(FORGETS, reports=True),
-    "plain": PLAIN,
-}
-"""A venue that reports settles much by itself: each of the others is tried without that, too."""
 YOUTH = st.integers(0, 60)  # steps before the rules begin: most runs would not get far from the start by themselves
 ANY_ORDER = st.integers(0, 99)
 SOON_S = st.floats(0.0, 0.4)  # as long as a turn takes whose call ends well
@@ -121,7 +104,7 @@ class AdapterMachine(RuleBasedStateMachine):
             if self.whole:
                 self._run(self.world.calm_down())
                 self.watch.look()
-                if _settles_all(VENUES[self.name]):
+                if settles_all(VENUES[self.name]):
                     self.watch.agrees()
         finally:
             self._run(self.world.end())
@@ -138,11 +121,6 @@ class AdapterMachine(RuleBasedStateMachine):
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self.loop.run_until_complete(coroutine)
-
-
-def _settles_all(venue: Capabilities) -> bool:
-    """Whether every doubt ends without a person."""
-    return venue.deduplicates or venue.queries
 
 
 TestAdapterMachine = AdapterMachine.TestCase
