@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from load.servers import HOST
-from order_service.processes import serve_http
-from order_service.settings import Address
+from order_service.configuration.settings import Address
+from order_service.processes.parts import serve_http
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from psycopg import sql
 from load.log_histories import fill_log
 from load.results import Contest, Pair, arguments_of, finish, number_from
 from load.servers import ServerFailed, embedded_database, temporary_folder
-from order_service.processes import collect_rarely
+from order_service.processes.parts import collect_rarely
 from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import FOLLOWER as CHAIN
 from projections.projection import Projection

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from load.run.traffic import Target, address_of
 from load.servers import HOST, temporary_folder, whole_service
-from order_service.access_settings import ACCESS_NAMES
-from order_service.settings import default_data_dir
+from order_service.configuration.access_settings import ACCESS_NAMES
+from order_service.configuration.settings import default_data_dir
 from simulated_exchange.audit import Audit, audit
 from simulated_exchange.control import CONTROL_NAME
 from simulated_exchange.control_client import ask

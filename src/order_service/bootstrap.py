@@ -21,20 +21,21 @@ from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
 from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
 from exchange_adapter.work.duties import FOLLOWER as DUTIES
-from order_service.access_settings import TokenRules
-from order_service.adapter_metrics import AdapterMetrics
-from order_service.api_figures import observe_api
-from order_service.asgi import ApiParts, create_app
+from order_service.api.asgi import ApiParts, create_app
+from order_service.api.problem_details import Problem
 from order_service.bounds import API_THREADS, SHUTDOWN_DRAIN_S
+from order_service.configuration.access_settings import TokenRules
+from order_service.configuration.settings import Settings
 from order_service.database import Database, database
-from order_service.degradation import Degradation
 from order_service.exchange import capabilities
-from order_service.follower_figures import FollowerFigures
-from order_service.health import Health, Migrations, QueryTables
-from order_service.metrics import Metrics
-from order_service.order_life import OrderLife
-from order_service.problem_details import Problem
-from order_service.projection_figures import ProjectionMetrics, operators_lags
+from order_service.monitoring.adapter_metrics import AdapterMetrics
+from order_service.monitoring.api_figures import observe_api
+from order_service.monitoring.degradation import Degradation
+from order_service.monitoring.follower_figures import FollowerFigures
+from order_service.monitoring.health import Health, Migrations, QueryTables
+from order_service.monitoring.metrics import Metrics
+from order_service.monitoring.order_life import OrderLife
+from order_service.monitoring.projection_figures import ProjectionMetrics, operators_lags
 from order_service.security.access import Access
 from order_service.security.authentication import Authentication
 from order_service.security.door import Door, door_rules
@@ -42,7 +43,6 @@ from order_service.security.key_table import PostgresKeys
 from order_service.security.known_keys import KnownKeys
 from order_service.security.open_streams import OpenStreams
 from order_service.security.principal import account_of
-from order_service.settings import Settings
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.api.routes import command_routes
@@ -71,7 +71,7 @@ from projections.registry import PROJECTIONS
 
 if TYPE_CHECKING:
     from order_service.security.tokens import Tokens
-    from order_service.spans import Spans
+    from order_service.tracing.spans import Spans
 
 
 def system_clock() -> datetime:
@@ -251,14 +251,14 @@ class _ApiProcess:
     def _appender(self) -> Appender:
         if self._spans is None:
             return self._writer
-        from order_service.request_spans import TracedAppender
+        from order_service.tracing.request_spans import TracedAppender
 
         return TracedAppender(self._writer, self._spans.tracer)
 
     def _around(self, app: ASGIApp) -> ASGIApp:
         if self._spans is None:
             return app
-        from order_service.request_spans import traced_requests
+        from order_service.tracing.request_spans import traced_requests
 
         return traced_requests(self._spans.tracer, app)
 

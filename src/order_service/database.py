@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 from msgspec import Struct
 
 from order_service.bounds import CONNECT_TIMEOUT_S, OTHERS_POLL_S, OTHERS_WAIT_S
+from order_service.configuration.settings import Settings
 from order_service.database_roles import grant_rights
 from order_service.errors import UnreachableError
 from order_service.migrations import migrate
 from order_service.postgres import EmbeddedPostgres, running_url, service_url
-from order_service.settings import Settings
 from orders.eventstore.sql import load
 
 

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from exchange_adapter.errors import VenueConfigError
 from exchange_adapter.loading import venue_capabilities
+from order_service.configuration.settings import Settings
 from order_service.errors import SettingsError, WrongSetting
-from order_service.settings import Settings
 from orders.domain.values import Capabilities
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from order_service.bootstrap import build_api
-from order_service.settings import load_settings
+from order_service.configuration.settings import load_settings
 
 _NOWHERE = "postgresql://nobody@127.0.0.1:1/none"  # the document is made without asking anything
 _NO_FILE = Path("/nonexistent/.env")

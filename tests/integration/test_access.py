@@ -8,8 +8,8 @@ import pytest
 from litestar.routes import HTTPRoute
 from websockets.exceptions import InvalidStatus
 
+from order_service.api.documented_access import NamedScope, named_scopes
 from order_service.security.access import STREAM
-from order_service.security.documentation import NamedScope, named_scopes
 from order_service.security.principal import PUBLIC
 from tests.support.access_service import SCOPES, AccessService, access_service, closing, showing, token
 from tests.support.waiting import wait_until_async

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from order_service.cli.broker_check import check_broker
-from order_service.settings import Settings, load_settings
+from order_service.configuration.settings import Settings, load_settings
 from tests.support.rabbitmq import Rabbit
 from tests.support.running_service import free_port
 from tests.support.waiting import wait_until

@@ -12,11 +12,11 @@ from psycopg import sql
 
 from order_service.cli.database_checks import check_database
 from order_service.cli.findings import Finding
+from order_service.configuration.settings import load_settings
 from order_service.database import Database, migrate_and_grant
 from order_service.database_roles import danger_to_the_log, grant_rights
 from order_service.errors import MigrationFailed, UnreachableError
 from order_service.postgres import EmbeddedPostgres, service_url
-from order_service.settings import load_settings
 from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import FOLLOWER
 from projections.projector import run_projector

@@ -10,7 +10,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from order_service.bootstrap import build_api
-from order_service.settings import load_settings
+from order_service.configuration.settings import load_settings
 from orders.eventstore.postgres import PostgresEventStore
 from orders.http import POSITION_HEADER
 from projections.api import documentation as doc

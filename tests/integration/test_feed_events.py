@@ -11,7 +11,7 @@ import httpx
 import pytest
 from msgspec import Struct
 
-from order_service.head_requests import head_as_get
+from order_service.api.head_requests import head_as_get
 from projections import feed_client, feed_hub, feed_session
 from tests.support.feed_server import served
 from tests.support.read_service import ReadService, read_service, wrong_fields

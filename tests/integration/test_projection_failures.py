@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from order_service.cli.database_checks import check_database
-from order_service.health import QueryTables
-from order_service.projection_figures import ProjectionMetrics, operators_lags
-from order_service.settings import load_settings
+from order_service.configuration.settings import load_settings
+from order_service.monitoring.health import QueryTables
+from order_service.monitoring.projection_figures import ProjectionMetrics, operators_lags
 from orders.eventstore.port import Recorded
 from projections.positions import POSITIONS
 from projections.projection import Change

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from litestar import Litestar
 
-from order_service.problem_details import Problem, problem_handlers
-from order_service.projection_figures import operators_lags
+from order_service.api.problem_details import Problem, problem_handlers
+from order_service.monitoring.projection_figures import operators_lags
 from orders import takeover
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.eventstore.postgres import PostgresEventStore

@@ -18,9 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed
 
 from order_service.bootstrap import build_api
+from order_service.configuration.settings import load_settings
 from order_service.security.api_keys import NewKey, new_key
 from order_service.security.key_table import create_key, revoke_key
-from order_service.settings import load_settings
 from orders.eventstore.postgres import PostgresEventStore
 from tests.support.feed_server import served
 from tests.support.operations_service import keeping_duties

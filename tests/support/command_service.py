@@ -14,11 +14,11 @@ import httpx
 from litestar import Litestar
 from uuid_utils.compat import uuid7
 
-from order_service.asgi import ApiParts, create_app
-from order_service.health import Check, Health
-from order_service.metrics import Metrics
-from order_service.problem_details import Problem
-from order_service.rate_settings import Rates
+from order_service.api.asgi import ApiParts, create_app
+from order_service.api.problem_details import Problem
+from order_service.configuration.rate_settings import Rates
+from order_service.monitoring.health import Check, Health
+from order_service.monitoring.metrics import Metrics
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS
 from orders.api.routes import command_routes

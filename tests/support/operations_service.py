@@ -22,10 +22,10 @@ from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
 from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
 from exchange_adapter.work.duties import FOLLOWER, apply_batch
-from order_service.asgi import ApiParts, create_app
-from order_service.health import Health
-from order_service.metrics import Metrics
-from order_service.problem_details import Problem
+from order_service.api.asgi import ApiParts, create_app
+from order_service.api.problem_details import Problem
+from order_service.monitoring.health import Health
+from order_service.monitoring.metrics import Metrics
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.domain import commands as c
 from orders.domain.events import OrderEvent

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from order_service.postgres import service_url
-from order_service.supervisor import READY_FD
+from order_service.processes.supervisor import READY_FD
 
 STOP_S = 10.0  # the contract's bound
 READY_S = 60.0  # a start takes a second

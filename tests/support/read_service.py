@@ -11,10 +11,10 @@ from typing import Any, cast
 import httpx
 from litestar import Litestar
 
-from order_service.encoded_slashes import encoded_slashes_kept
-from order_service.head_requests import head_as_get
+from order_service.api.encoded_slashes import encoded_slashes_kept
+from order_service.api.head_requests import head_as_get
+from order_service.api.problem_details import problem_handlers
 from order_service.postgres import service_url
-from order_service.problem_details import problem_handlers
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.domain.instruments import BUILT_IN
 from orders.eventstore.live_log import LiveLog

@@ -21,7 +21,7 @@ import psutil
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from order_service.settings import load_settings
+from order_service.configuration.settings import load_settings
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]

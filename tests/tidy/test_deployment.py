@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from order_service.cli.program import COMMANDS
-from order_service.secret_files import FILE_NAMES
-from order_service.settings import NAMES, load_settings
+from order_service.configuration.secret_files import FILE_NAMES
+from order_service.configuration.settings import NAMES, load_settings
 from tests.support.compose_file import Service, compose_file, image_words, services, stage_text
 from tests.tidy.tree import ROOT, project_files
 

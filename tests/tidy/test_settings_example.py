@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from order_service.settings import NAMES, load_settings
+from order_service.configuration.settings import NAMES, load_settings
 from tests.tidy.tree import ROOT
 
 # What operators were promised. A name here may not go, and a new one is added here too.

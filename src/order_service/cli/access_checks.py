@@ -9,10 +9,10 @@ import psycopg
 
 from order_service.bounds import DOCTOR_CHECK_S
 from order_service.cli.findings import Finding
+from order_service.configuration.settings import Settings
 from order_service.database import database
 from order_service.errors import EmbeddedPostgresError, UnreachableError
 from order_service.security.key_table import list_keys
-from order_service.settings import Settings
 from orders.eventstore.connections import connect
 
 _CREATE = "orders keys create --account NAME --scope read --scope trade"

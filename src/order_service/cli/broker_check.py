@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from order_service.broker_settings import broker_address
 from order_service.cli.findings import Finding
-from order_service.settings import Settings
+from order_service.configuration.broker_settings import broker_address
+from order_service.configuration.settings import Settings
 
 _NAME = "RabbitMQ"
 

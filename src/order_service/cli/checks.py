@@ -13,10 +13,10 @@ import msgspec
 from order_service.bounds import DOCTOR_CHECK_S, LOW_DISK_BYTES
 from order_service.cli.findings import Finding
 from order_service.cli.own_access import http_options
+from order_service.configuration.settings import Settings
 from order_service.errors import SettingsError
 from order_service.exchange import capabilities
-from order_service.listening import holder_of, why_taken
-from order_service.settings import Settings
+from order_service.processes.listening import holder_of, why_taken
 
 _START = "start the service with `orders up`"
 

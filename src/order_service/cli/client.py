@@ -11,6 +11,7 @@ import httpx
 
 from order_service.bounds import CLIENT_TIMEOUT_S
 from order_service.cli.own_access import http_options
+from order_service.configuration.settings import Settings
 from order_service.errors import (
     ConflictError,
     NotFoundError,
@@ -19,7 +20,6 @@ from order_service.errors import (
     UnreachableError,
     WrongRequestError,
 )
-from order_service.settings import Settings
 
 _NO_ENTRANCE = {401: ". Set ORDERS_API_KEY", 403: ". ORDERS_API_KEY is the key that was shown"}
 _BY_STATUS = {404: NotFoundError, 409: ConflictError, 422: WrongRequestError}

@@ -13,11 +13,11 @@ from exchange_adapter.bounds import WORKER_SEEN_S
 from exchange_adapter.work.duties import FOLLOWER
 from order_service.bounds import DOCTOR_CHECK_S, OLDEST_POSTGRESQL, READY_LAG_EVENTS
 from order_service.cli.findings import Finding
+from order_service.configuration.settings import Settings
 from order_service.database import database
 from order_service.database_roles import danger_to_the_log
 from order_service.errors import EmbeddedPostgresError, MigrationError, UnreachableError
 from order_service.migrations import pending
-from order_service.settings import Settings
 from orders.eventstore.sql import load
 from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS

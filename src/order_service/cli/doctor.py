@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from order_service.access_settings import ACCESS_NAMES
 from order_service.bounds import DOCTOR_CHECK_S
 from order_service.cli.access_checks import check_access
 from order_service.cli.broker_check import check_broker
@@ -20,9 +19,10 @@ from order_service.cli.database_checks import check_database
 from order_service.cli.findings import Finding
 from order_service.cli.output import JSON_OPTION, print_json, print_rows
 from order_service.cli.program import DONE, FAILED, UNREACHABLE
+from order_service.configuration.access_settings import ACCESS_NAMES
+from order_service.configuration.settings import Settings, load_settings
 from order_service.errors import SettingsError
-from order_service.log_secrets import secrets_of
-from order_service.settings import Settings, load_settings
+from order_service.logs.log_secrets import secrets_of
 
 Check = Callable[[Settings], Iterable[Finding]]
 

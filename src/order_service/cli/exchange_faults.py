@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from order_service.cli.output import JSON_OPTION, print_fields, print_json
+from order_service.configuration.settings import Settings, load_settings
 from order_service.errors import ConflictError, NotFoundError, UnreachableError, WrongRequestError
-from order_service.settings import Settings, load_settings
 
 RATES: dict[str, str] = {
     "error": "Share of requests that are refused.",

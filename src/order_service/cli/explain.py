@@ -11,8 +11,8 @@ import click
 from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.explanation import Explanation, Step, explain
 from order_service.cli.output import JSON_OPTION, coloured, print_json
+from order_service.configuration.settings import load_settings
 from order_service.errors import NotFoundError, RefusedError, ServiceError
-from order_service.settings import load_settings
 
 _HELD = ("in_doubt", "parked")
 

@@ -13,13 +13,13 @@ import click
 import psycopg
 
 from order_service.cli.output import JSON_OPTION, print_fields, print_json, print_rows
+from order_service.configuration.settings import load_settings
 from order_service.database import database
 from order_service.errors import NotFoundError, UnreachableError, WrongRequestError
 from order_service.security.api_keys import key_id_of, new_key
 from order_service.security.bounds import MAX_ACCOUNT, MAX_KEY_DAYS, MAX_KEY_NAME
 from order_service.security.key_table import ListedKey, create_key, list_keys, revoke_key
 from order_service.security.principal import AccessScope
-from order_service.settings import load_settings
 from orders.eventstore.connections import connect
 
 _ACCOUNT = re.compile(rf"[!-~]{{1,{MAX_ACCOUNT}}}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from order_service.settings import Settings
+from order_service.configuration.settings import Settings
 
 
 def http_options(settings: Settings) -> dict[str, Any]:

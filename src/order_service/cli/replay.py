@@ -22,11 +22,11 @@ from order_service.cli.replay_words import (
     warn_of_differences,
 )
 from order_service.cli.replay_work import Work, one_line, translated, translating
+from order_service.configuration.settings import load_settings
 from order_service.database import Database, database_for_a_while
 from order_service.errors import WrongRequestError
-from order_service.priority import lower_priority
-from order_service.processes import collect_rarely
-from order_service.settings import load_settings
+from order_service.processes.parts import collect_rarely
+from order_service.processes.priority import lower_priority
 from orders.eventstore.connections import connect
 from orders.eventstore.postgres import PostgresEventStore
 from projections.errors import KeptForeign, NothingKept, RebuildError

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from order_service.cli.exchange_faults import bust, correct, faults, rate_options, refuse_in_production
-from order_service.settings import Settings, load_settings
+from order_service.configuration.settings import Settings, load_settings
 
 
 @click.command()
@@ -18,7 +18,7 @@ def up() -> None:
     With DATABASE_URL empty that includes a PostgreSQL of its own, with its data in ORDERS_DATA_DIR; the simulated
     exchange is started where EXCHANGE=simulated, the relay where AMQP_URL names a RabbitMQ.
     """
-    from order_service.up import run_all
+    from order_service.processes.up import run_all
 
     run_all(load_settings())
 
@@ -26,7 +26,7 @@ def up() -> None:
 @click.command()
 def api() -> None:
     """Serve the API and the WebSocket alone, on LISTEN or BASE_URL's host and port."""
-    from order_service.processes import run_api
+    from order_service.processes.parts import run_api
 
     run_api(_checked())
 
@@ -34,7 +34,7 @@ def api() -> None:
 @click.command()
 def projector() -> None:
     """Keep the query tables alone; a second one stands by."""
-    from order_service.processes import run_projector
+    from order_service.processes.parts import run_projector
 
     run_projector(_checked())
 
@@ -42,7 +42,7 @@ def projector() -> None:
 @click.command()
 def adapter() -> None:
     """Place orders at the exchange alone, and record what it says."""
-    from order_service.processes import run_adapter
+    from order_service.processes.parts import run_adapter
 
     run_adapter(_checked())
 
@@ -53,7 +53,7 @@ def relay() -> None:
 
     The adapters' work goes there, and integration events for other services where INTEGRATION_EVENTS=on.
     """
-    from order_service.processes import run_relay
+    from order_service.processes.parts import run_relay
 
     run_relay(_checked())
 
@@ -74,7 +74,7 @@ def exchange(context: click.Context, /, **options: object) -> None:
     In production there are none.
     """
     if context.invoked_subcommand is None:
-        from order_service.processes import run_exchange
+        from order_service.processes.parts import run_exchange
 
         settings = _checked()
         if any(_is_given(context, option) for option in options if option != "seed"):
@@ -108,8 +108,8 @@ def _is_given(context: click.Context, option: str) -> bool:
 
 def _checked() -> Settings:
     """For a part that runs alone: its settings, and its log lines."""
-    from order_service.log_secrets import secrets_of
-    from order_service.logs import configure_logs
+    from order_service.logs.log_lines import configure_logs
+    from order_service.logs.log_secrets import secrets_of
 
     settings = load_settings()
     configure_logs(settings.production, settings.log_level, secrets_of(settings))

@@ -10,8 +10,8 @@ import click
 from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.history import print_history
 from order_service.cli.output import JSON_OPTION, on_terminal, print_fields, print_json, print_json_lines, print_rows
+from order_service.configuration.settings import load_settings
 from order_service.errors import NotFoundError
-from order_service.settings import load_settings
 
 _COLUMNS = (
     "order_id",

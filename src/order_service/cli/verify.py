@@ -12,8 +12,8 @@ import click
 
 from order_service.cli.output import JSON_OPTION, print_json, print_rows
 from order_service.cli.program import DONE, FAILED, UNREACHABLE, end_with
+from order_service.configuration.settings import load_settings
 from order_service.errors import ConflictError, MigrationError, ServiceError, UnreachableError, WrongRequestError
-from order_service.settings import load_settings
 
 if TYPE_CHECKING:
     from order_service.cli.verify_progress import CheckProgress

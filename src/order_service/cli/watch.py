@@ -15,8 +15,8 @@ from order_client.sync_stream import Stream
 from order_service.bounds import WATCH_START_S
 from order_service.cli.output import print_line
 from order_service.cli.own_access import tls
+from order_service.configuration.settings import Settings, load_settings
 from order_service.errors import RefusedError, UnreachableError, WrongRequestError
-from order_service.settings import Settings, load_settings
 
 _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Rejected": "red", "Expired": "yellow"}
 _COLUMNS = {

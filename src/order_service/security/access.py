@@ -15,12 +15,12 @@ from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from order_service.rate_limits import Rate, client_of
 from order_service.security.authentication import SUBPROTOCOL, Authentication
 from order_service.security.bounds import GOODBYE_S
 from order_service.security.errors import NotAuthenticated, NotPermitted
 from order_service.security.open_streams import Ended, OpenStreams
 from order_service.security.principal import LOCAL, PUBLIC, Principal
+from order_service.security.rate_limits import Rate, client_of
 from orders.eventstore.port import EventStoreError
 from projections.api.own_sockets import cut_peer
 from projections.feed_client import FULL, NOT_AUTHENTICATED, NOT_PERMITTED

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from litestar.types import ASGIApp, Receive, Scope, Send
 from msgspec import Struct
 
-from order_service.access_settings import is_loopback
+from order_service.configuration.access_settings import is_loopback
+from order_service.configuration.settings import Settings
 from order_service.security.bounds import MAX_KNOWN_HOSTS
 from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, UndeclaredProxy, WrongHost
-from order_service.settings import Settings
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

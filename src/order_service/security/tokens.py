@@ -11,7 +11,7 @@ from typing import Any
 from litestar.exceptions import NotAuthorizedException
 from litestar.security.jwt import Token
 
-from order_service.access_settings import ACCOUNT_CLAIM, TokenRules
+from order_service.configuration.access_settings import ACCOUNT_CLAIM, TokenRules
 from order_service.security.bounds import CLOCK_LEEWAY_S, MAX_ACCOUNT, MAX_CREDENTIAL, MAX_KNOWN_TOKENS
 from order_service.security.principal import AccessScope, Principal
 

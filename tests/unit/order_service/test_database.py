@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from order_service import database as module
+from order_service.configuration.settings import Settings, load_settings
 from order_service.database import Database, database, database_for_a_while
 from order_service.errors import UnreachableError
 from order_service.postgres.layout import service_password
-from order_service.settings import Settings, load_settings
 from tests.support.waiting import wait_until
 
 OWN = "postgresql://u:geheim@db.internal/orders"

@@ -8,8 +8,8 @@ import pytest
 
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.simulated_venue import SimulatedVenue
+from order_service.configuration.settings import load_settings
 from order_service.exchange import capabilities
-from order_service.settings import load_settings
 from orders.domain.values import Capabilities
 
 NO_FILE = Path(__file__).parent / "no.env"

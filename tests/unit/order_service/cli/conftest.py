@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from order_service.cli.program import orders
-from order_service.settings import NAMES
+from order_service.configuration.settings import NAMES
 from orders.eventstore.postgres import PostgresEventStore
 from projections.order_status import ORDER_STATUS
 from tests.support.rebuilds import follow

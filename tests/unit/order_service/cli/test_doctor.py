@@ -18,7 +18,7 @@ from order_service.cli.checks import check_api, check_data_folder, check_port, c
 from order_service.cli.database_checks import check_database
 from order_service.cli.doctor import CHECKS, check_settings, exit_code, run_checks
 from order_service.cli.findings import Finding, State
-from order_service.settings import Settings, load_settings
+from order_service.configuration.settings import Settings, load_settings
 from orders.eventstore.postgres import PostgresEventStore
 from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from order_service.configuration.settings import load_settings
 from order_service.security.bounds import MAX_KNOWN_HOSTS
 from order_service.security.door import Door, DoorRules, client_address, door_rules
 from order_service.security.errors import AccessError, ForeignOrigin, NotTheProxy, UndeclaredProxy, WrongHost
-from order_service.settings import load_settings
 
 PROXIED = {"BASE_URL": "https://orders.example", "LISTEN": "0.0.0.0:8000", "TRUSTED_PROXY": "10.0.0.0/24"}
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from order_service.access_settings import TokenRules
+from order_service.configuration.access_settings import TokenRules
 from order_service.security.bounds import CLOCK_LEEWAY_S, MAX_CREDENTIAL
 from order_service.security.tokens import Tokens
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from order_service.problem_details import Problem, problem_handlers
+from order_service.api.problem_details import Problem, problem_handlers
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS
 from orders.api.routes import command_routes

@@ -1,0 +1,336 @@
+"""What the assembled app does with what no handler answers: problems, HEAD, documents, metrics."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from order_service.api.docs_pages import ASSETS_PATH
+from orders.api.errors import ApiError
+from orders.api.problems import DETAILS, PROBLEMS
+from orders.domain.errors import Refusal
+from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.port import EventStoreError, StoreUnavailable
+from orders.request_errors import RequestError
+from tests.support.command_service import EURUSD, CommandService, command_service
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parents[4]
+SECRET = "connection to host db7.internal failed"
+DOCUMENTS = ["/openapi.json", "/asyncapi.json", f"{ASSETS_PATH}/swagger-ui.css"]
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class FailingReads(MemoryEventStore):
+    error: Exception | None = None
+
+    def read_stream(self, *given: Any, **named: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return super().read_stream(*given, **named)
+
+
+@pytest.fixture
+async def store() -> FailingReads:
+    return FailingReads()
+
+
+@pytest.fixture
+async def service(store: FailingReads) -> AsyncIterator[CommandService]:
+    async with command_service(store, store.hints) as running:
+        yield running
+
+
+def _below(kind: type[Exception]) -> set[type[Exception]]:
+    return {one for child in kind.__subclasses__() for one in {child, *_below(child)}}
+
+
+@pytest.mark.parametrize("root", [Refusal, ApiError, RequestError, EventStoreError])
+async def test_every_error_of_a_tree_has_its_row_in_the_table(root: type[Exception]) -> None:
+    missing = {kind.__name__ for kind in _below(root) - set(PROBLEMS) if kind.__module__.startswith("orders.")}
+    assert not missing
+
+
+async def test_every_store_error_that_a_client_sees_has_words_of_ours() -> None:
+    shown = {kind for kind in _below(EventStoreError) & set(PROBLEMS) if PROBLEMS[kind][0] != 500}
+    assert shown <= set(DETAILS)
+
+
+async def test_a_problem_has_its_members_and_its_media_type(service: CommandService) -> None:
+    answer = await service.http.post("/orders", json={**EURUSD, "quantity": 0, "colour": "red"})
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(body) == {"type", "title", "status", "detail", "errors", "trace_id"}
+    assert (body["status"], body["type"]) == (422, "urn:problem-type:invalid-order")
+    assert body["detail"] == body["errors"][0]["message"] == "Quantity must be greater than zero"
+    assert [error["field"] for error in body["errors"]] == ["quantity", "colour"]
+
+
+@pytest.mark.parametrize("path", ["/nonsense", "/docs/nonsense", "/docs/assets/nonsense", "/orders/x/y/z"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_what_is_not_there_is_a_problem_and_no_page(service: CommandService, method: str, path: str) -> None:
+    answer = await service.http.request(method, path)
+    assert answer.status_code in (404, 405)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+
+
+@pytest.mark.parametrize(
+    ("path", "order_id"),
+    [
+        ("/orders/a%2Fb", "a/b"),
+        ("/order/%2F%2F", "//"),
+        ("/orders/%C3%BC%2f?x=1", "ü/"),
+        ("/orders/x%252Fy", "x%2Fy"),
+        ("/orders/%25", "%"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_slash_or_percent_sign_within_an_id_names_no_order_like_any_other_text(
+    service: CommandService, method: str, path: str, order_id: str
+) -> None:
+    answer = await service.http.request(method, path, content=b"{}")
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"Order with ID: {order_id} does not exist")
+
+
+async def test_what_is_not_taken_names_what_is(service: CommandService) -> None:
+    answer = await service.http.request("PATCH", "/orders")
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/orders", {"OPTIONS", "POST"}),
+        ("/orders/any", {"DELETE", "OPTIONS", "PATCH", "PUT"}),
+        ("/health/live", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+async def test_options_and_405_name_every_method_of_a_path(
+    service: CommandService, path: str, methods: set[str]
+) -> None:
+    asked, refused = await service.http.options(path), await service.http.request("TRACE", path)
+    assert (asked.status_code, asked.content, refused.status_code) == (204, b"", 405)
+    for answer in (asked, refused):
+        assert set(answer.headers["allow"].split(", ")) == methods
+    assert "content-length" not in asked.headers
+
+
+async def test_options_of_what_is_not_there_is_not_found(service: CommandService) -> None:
+    assert (await service.http.options("/nonsense")).status_code == 404
+
+
+async def test_the_callers_trace_is_the_problems_and_else_it_has_one_of_its_own(service: CommandService) -> None:
+    traced = await service.http.post("/orders", content=b"{", headers={"traceparent": TRACEPARENT})
+    others = [await service.http.post("/orders", content=b"{", headers={"traceparent": "x"}) for _ in range(2)]
+    assert traced.headers["x-trace-id"] == traced.json()["trace_id"] == TRACEPARENT.split("-")[1]
+    assert len({answer.json()["trace_id"] for answer in others}) == 2
+
+
+async def test_every_answer_tells_a_caller_the_trace_that_it_brought_and_the_events_keep_it(
+    service: CommandService, store: FailingReads
+) -> None:
+    traced = await service.http.post("/orders", json=EURUSD, headers={"traceparent": TRACEPARENT})
+    trace_id = TRACEPARENT.split("-")[1]
+    assert (traced.status_code, traced.headers["x-trace-id"]) == (201, trace_id)
+    (placed,) = store.read_stream(UUID(traced.json()["id"]))
+    assert placed.event.trace_id == trace_id
+    assert "x-trace-id" not in (await service.http.post("/orders", json=EURUSD)).headers
+
+
+async def test_every_refusal_carries_the_position_that_the_process_knows(service: CommandService) -> None:
+    await service.place()
+    for answer in (
+        await service.http.post("/orders", json={}),
+        await service.http.delete("/orders/nonsense"),
+        await service.http.get("/nonsense"),
+    ):
+        assert answer.headers["orders-position"] == "1"
+
+
+async def test_a_lost_database_is_told_without_its_inside_and_logged_with_it(
+    service: CommandService, store: FailingReads, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = StoreUnavailable(SECRET)
+    answer = await service.http.delete("/orders/5f0c9a51-3c1e-5d0a-9d55-6a2f4b7f8e01")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "internal" not in answer.text
+    (logged,) = [record for record in caplog.records if SECRET in record.getMessage()]
+    assert logged.__dict__["trace_id"] == answer.json()["trace_id"]
+
+
+async def test_a_fault_of_ours_is_told_without_its_inside_and_logged_in_full(
+    service: CommandService, store: FailingReads, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.error = LookupError(SECRET)
+    answer = await service.http.delete("/orders/5f0c9a51-3c1e-5d0a-9d55-6a2f4b7f8e01")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "internal" not in answer.text.lower().replace("internal server error", "")
+    (logged,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert logged.exc_info is not None
+    assert logged.__dict__["trace_id"] == answer.json()["trace_id"]
+
+
+async def test_half_a_surrogate_pair_is_answered_as_what_it_is(service: CommandService) -> None:
+    answer = await service.http.post("/orders", content=rb'{"symbol": "\ud800", "quantity": 1, "\udfff": 1}')
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["symbol", "?"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", *DOCUMENTS, "/nonsense"])
+async def test_head_is_get_without_its_content(service: CommandService, path: str) -> None:
+    got, head = await service.http.get(path), await service.http.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert head.headers["content-length"] == str(len(got.content))
+
+
+async def test_head_sends_no_content_on_the_wire(service: CommandService) -> None:
+    """Seen below the client, which drops what a server should not have sent."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "HEAD",
+        "path": f"{ASSETS_PATH}/swagger-ui.css",
+        "query_string": b"",
+        "headers": [],
+        "state": {},
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await service.app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"")
+
+
+async def test_a_client_that_goes_before_its_bodys_end_is_no_fault_of_ours(
+    service: CommandService, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": "/orders",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", b"100")],
+        "state": {},
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await service.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_the_docs_load_nothing_from_elsewhere(service: CommandService) -> None:
+    page = await service.http.get("/docs")
+    assert page.status_code == 200
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text.split("<body>")[0])
+    assert len(loaded) >= 4
+    for path in loaded:
+        assert path.startswith(ASSETS_PATH)
+        assert (await service.http.get(path)).status_code == 200
+    assert "://" not in page.text.split("<body>")[0]
+
+
+async def test_who_looks_at_the_root_finds_the_docs(service: CommandService) -> None:
+    answer = await service.http.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "/docs")
+
+
+async def test_the_shipped_files_are_those_of_the_manifest() -> None:
+    folder = files("order_service") / "docs_assets"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {one.name for one in folder.iterdir()} == {"manifest.json", *manifest["files"]}
+    assert manifest["licence"]
+    assert manifest["version"]
+    for name, integrity in manifest["files"].items():
+        digest = hashlib.sha384((folder / name).read_bytes()).digest()
+        assert integrity == f"sha384-{base64.b64encode(digest).decode()}", name
+
+
+async def test_the_document_of_the_feed_is_the_committed_one(service: CommandService) -> None:
+    answer = await service.http.get("/asyncapi.json")
+    assert answer.headers["content-type"] == "application/vnd.aai.asyncapi+json;version=3.0.0"
+    assert answer.text == (ROOT / "docs/reference/asyncapi.json").read_text(encoding="utf-8")
+
+
+async def test_the_schema_declares_every_route_with_its_answers(service: CommandService) -> None:
+    schema = (await service.http.get("/openapi.json")).json()
+    post, put = schema["paths"]["/orders"]["post"], schema["paths"]["/orders/{order_id}"]["put"]
+    assert {"200", "201", "400", "408", "409", "413", "414", "415", "422", "429", "500", "503"} <= set(
+        post["responses"]
+    )
+    assert {"200", "202", "400", "404", "409", "413", "415", "422", "503"} <= set(put["responses"])
+    body = post["requestBody"]["content"]["application/json"]["schema"]
+    assert (body["required"], body["additionalProperties"]) == (["quantity"], False)
+    assert body["properties"]["limit_price"]["anyOf"][0]["type"] == ["number", "string"]
+    assert body["properties"]["type"]["anyOf"][0]["enum"] == ["limit", "market"]
+    assert {"200", "413", "414", "421", "503"} == set(schema["paths"]["/health/ready"]["get"]["responses"])
+    assert "/metrics" not in schema["paths"]
+    assert not any(path.startswith("/docs") for path in schema["paths"])
+    _check_references(schema, schema)
+
+
+def _check_references(node: Any, schema: dict[str, Any]) -> None:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            found: Any = schema
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                assert part in found, node["$ref"]
+                found = found[part]
+        for inner in node.values():
+            _check_references(inner, schema)
+    elif isinstance(node, list):
+        for inner in node:
+            _check_references(inner, schema)
+
+
+async def test_every_answer_is_counted_by_route_and_status(service: CommandService) -> None:
+    await service.place()
+    await service.http.post("/orders", json={})
+    for number in range(3):
+        await service.http.get(f"/nowhere/{number}")
+        await service.http.request(f"MADEUP{number}", "/orders")
+    metrics = (await service.http.get("/metrics")).text
+    assert counted(metrics, "POST", "/orders", 201) == 1
+    assert counted(metrics, "POST", "/orders", 422) == 1
+    assert counted(metrics, "GET", "other", 404) == 3
+    assert "MADEUP" not in metrics
+    assert "/nowhere" not in metrics
+
+
+def counted(metrics: str, method: str, route: str, status: int) -> float:
+    labels = f'{{method="{method}",route="{route}",status="{status}"}}'
+    found = re.search(re.escape(f"orders_http_request_seconds_count{labels}") + r" (\S+)", metrics)
+    return float(found[1]) if found else 0.0
