@@ -19,6 +19,7 @@ RUN ["/opt/orders/bin/pip", "install", "--no-index", "--no-deps", "--no-build-is
 FROM build AS tests
 COPY requirements/dev.txt requirements/
 RUN ["/opt/orders/bin/pip", "install", "--require-hashes", "--only-binary", ":all:", "--requirement", "requirements/dev.txt"]
+COPY docs/reference/metrics.md docs/reference/
 COPY tests tests
 ENV PATH=/opt/orders/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

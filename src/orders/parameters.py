@@ -122,6 +122,11 @@ class Parameters:
         return self.take(name, read, "a position, or a time like 2026-11-21T09:30:00Z (RFC 3339)")
 
 
+def take_none(given: Iterable[tuple[str, str]]) -> None:
+    """Where there are no parameters: what a client means by one is not done. Raises InvalidParameters."""
+    Parameters(given).check()
+
+
 def parsed_symbol(text: str) -> str:
     """A text that may be a symbol or an instrument code, and goes into paths, filters and pages of every kind."""
     if not _SYMBOL.fullmatch(text):

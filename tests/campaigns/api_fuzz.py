@@ -22,7 +22,7 @@ import schemathesis
 from schemathesis.checks import CHECKS, load_all_checks
 
 import tests.campaigns.fuzz_hooks  # noqa: F401 - its hook is registered by that
-from tests.support.running_service import ROOT, running_service
+from tests.support.running_service import ROOT, ServiceAtUrl, running_service
 
 PROMISES = (
     "not_a_server_error",
@@ -38,9 +38,13 @@ Asked = Counter[tuple[str, str, int]]
 """How often each method, path and status came."""
 
 
-def fuzz_operations(url: str, *, examples: int, phases: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def fuzz_operations(
+    service: ServiceAtUrl, *, examples: int, phases: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
     """Each operation by itself; exit code 1 where a promise is broken."""
-    command = [f"{Path(sys.executable).parent}/schemathesis", "run", f"{url}/openapi.json"]
+    command = [f"{Path(sys.executable).parent}/schemathesis", "run", f"{service.url}/openapi.json"]
+    for name, value in service.credentials.items():
+        command += ["--header", f"{name}: {value}"]
     options = {
         "--checks": ",".join(PROMISES),
         "--max-examples": str(examples),
@@ -61,15 +65,18 @@ def fuzz_operations(url: str, *, examples: int, phases: str, folder: Path) -> su
     )
 
 
-def fuzz_chains(url: str, *, examples: int) -> Asked:
+def fuzz_chains(service: ServiceAtUrl, *, examples: int) -> Asked:
     """Chains of requests about orders. Raises the failures of Schemathesis, with a curl line that repeats each."""
     asked: Asked = Counter()
     load_all_checks()
     checks = CHECKS.get_by_names(list(PROMISES))
-    schema = schemathesis.openapi.from_url(f"{url}/openapi.json").include(path_regex="^/orders")
+    schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json").include(path_regex="^/orders")
     machine: Any = schema.as_state_machine()
 
     class Chains(machine):  # type: ignore[misc]
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"headers": service.credentials}
+
         def validate_response(self, response: Any, case: Any, *args: Any, **more: Any) -> None:
             asked[case.method, case.operation.path, response.status_code] += 1
             case.validate_response(response, checks=checks)
@@ -90,9 +97,9 @@ def fuzz_chains(url: str, *, examples: int) -> Asked:
 @click.option("--examples", default=200, show_default=True, help="Of each operation, and chains.")
 def main(examples: int) -> None:
     with running_service() as service:
-        run = fuzz_operations(service.url, examples=examples, phases="examples,coverage,fuzzing", folder=service.folder)
+        run = fuzz_operations(service, examples=examples, phases="examples,coverage,fuzzing", folder=service.folder)
         print(run.stdout + run.stderr)
-        asked = fuzz_chains(service.url, examples=examples)
+        asked = fuzz_chains(service, examples=examples)
     for (method, path, status), times in sorted(asked.items()):
         print(f"{method:7}{path:28}{status:5}{times:7,}")
     raise SystemExit(run.returncode)

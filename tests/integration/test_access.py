@@ -77,6 +77,8 @@ async def test_nothing_else_answers_who_shows_nothing(service: AccessService) ->
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="orders"', route
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["type"] == "urn:problem-type:not-authenticated"
+        if route.method == "GET":
+            assert (await service.ask("HEAD", named(route.path))).status_code == 401, route
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,8 @@ async def test_other_peoples_orders_are_as_if_they_were_not(service: AccessServi
         theirs = await service.ask(route.method, named(route.path, service.alices), bobs, content=body)
         nobodys = await service.ask(route.method, named(route.path), bobs, content=body)
         assert theirs.status_code == nobodys.status_code == 404, route
+        if route.method == "GET":
+            assert (await service.ask("HEAD", named(route.path, service.alices), bobs)).status_code == 404, route
         said, of_nobody = (answer.json() for answer in (theirs, nobodys))
         assert said.pop("trace_id") != of_nobody.pop("trace_id")
         assert said["detail"].replace(str(service.alices), NOBODYS) == of_nobody["detail"]
@@ -154,13 +158,24 @@ async def test_no_read_shows_anything_of_another_account(service: AccessService)
     for route in guarded(service):
         if route.scope != "read" or route.method != "GET" or "{order_id}" in route.path or route.path in ENDLESS:
             continue
-        for params in ({}, {"as_of": "2"}, {"client_order_id": "alices-key"}):
+        for params in ({}, {"as_of": "2"}, {"client_order_id": "alices-key"}, {"order_id": str(service.alices)}):
             answer = await service.ask("GET", named(route.path), service.key("read", "bob"), params=params)
             assert not any(secret in answer.text for secret in secrets), (route, params)
         mine = await service.ask("GET", named(route.path), service.key("read"))
         if any(secret in mine.text for secret in secrets):
             shown.append(route.path)
     assert {"/orders", "/order", "/trades", "/books/{symbol}"} <= set(shown), "where alice sees it, bob would have"
+
+
+async def test_a_parameter_that_a_route_does_not_know_stops_it(service: AccessService) -> None:
+    """`dry_run` in the address of a cancel must not cancel."""
+    for route in guarded(service):
+        if route.path in ("/metrics", "/ws"):  # scrapers may be told to send some; a GET of /ws is none of its requests
+            continue
+        path, credential = named(route.path, service.alices), service.key(str(route.scope))
+        answer = await service.ask(route.method, path, credential, params={"no_such": "1"}, content=b"{}")
+        assert answer.status_code == 422, route
+        assert "no_such" in [error["field"] for error in answer.json()["errors"]], route
 
 
 async def test_a_cursor_of_one_account_is_of_no_use_to_another(service: AccessService) -> None:
@@ -224,9 +239,12 @@ async def test_every_socket_asks_who_it_is(service: AccessService) -> None:
         assert refused.value.response.status_code == 403
 
 
-@pytest.mark.parametrize("query", ["?after=0&detail=true&channels=orders,trades,books", "?after=0"])
+@pytest.mark.parametrize(
+    "query", ["detail=true&channels=orders,trades,books", "detail=false", "symbol=EURUSD", "order_id={alices}"]
+)
 async def test_a_socket_tells_of_its_own_accounts_orders_only(service: AccessService, query: str) -> None:
     told: dict[str, list[str]] = {}
+    query = f"?after=0&{query.format(alices=service.alices)}"
     for account in ("alice", "bob"):
         async with service.feed(query, service.key("read", account)) as socket:
             told[account] = [str(await socket.recv())]
@@ -246,15 +264,14 @@ async def test_an_endless_answer_tells_of_its_own_accounts_orders_only(service: 
         route.path for route, handler in handlers if handler.opt.get(STREAM) and handler.http_methods != {"OPTIONS"}
     }, "one that does not say so outlives its credential"
     for path in endless:
-        told = {account: await until_caught_up(service, path, account) for account in ("alice", "bob")}
-        assert str(service.alices) in told["alice"]
-        assert str(service.alices) not in told["bob"]
+        for query in ("after=0&detail=true", f"after=0&order_id={service.alices}"):
+            told = {who: await until_caught_up(service, f"{path}?{query}", who) for who in ("alice", "bob")}
+            assert str(service.alices) in told["alice"]
+            assert str(service.alices) not in told["bob"]
 
 
 async def until_caught_up(service: AccessService, path: str, account: str) -> str:
-    request = service.http.build_request(
-        "GET", f"{path}?after=0&detail=true", headers=showing(service.key("read", account))
-    )
+    request = service.http.build_request("GET", path, headers=showing(service.key("read", account)))
     answer = await service.http.send(request, stream=True)
     told = ""
     async for part in answer.aiter_text():

@@ -35,8 +35,8 @@ class ServiceAtUrl:
 
     def __init__(self, url: str, api_key: str = "") -> None:
         self.url = url
-        self._credentials = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self.http = httpx.Client(base_url=url, timeout=20, trust_env=False, headers=self._credentials)
+        self.credentials = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.http = httpx.Client(base_url=url, timeout=20, trust_env=False, headers=self.credentials)
 
     def place(self, **terms: Any) -> dict[str, Any]:
         answer = self.http.post("/orders", json={"symbol": "EURUSD", "quantity": 10, **terms})
@@ -73,7 +73,7 @@ class ServiceAtUrl:
     @contextmanager
     def socket(self, query: str = "") -> Iterator[ClientConnection]:
         url = self.url.replace("http", "ws", 1) + "/ws" + query
-        with connect(url, proxy=None, open_timeout=10, additional_headers=self._credentials) as connection:
+        with connect(url, proxy=None, open_timeout=10, additional_headers=self.credentials) as connection:
             yield connection
 
 

@@ -30,7 +30,7 @@ from orders.bounds import MAX_BODY_BYTES, MAX_TEXT
 from orders.domain.values import Delivery
 from orders.http import POSITION_HEADER, json_body, local_account
 from orders.paging import cursor_of, next_link, place_of
-from orders.parameters import Asked, Parameters
+from orders.parameters import Asked, Parameters, take_none
 
 AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
@@ -257,6 +257,7 @@ def _lists(tables: AdapterTables, facts: Facts, problem: type[msgspec.Struct] | 
 
 
 async def _asked(request: AnyRequest, schema: type[Struct]) -> AskedAction:
+    take_none(request.query_params.multi_items())
     return read_action(await json_body(request, InternalServerException), schema)
 
 

@@ -56,6 +56,7 @@ def with_paths(document: dict[str, Any]) -> dict[str, Any]:
             _drop_what_is_never_sent(operation["responses"])
         for operation in operations.values():
             operation["responses"] |= _refusals(tag, takes_body="requestBody" in operation)
+            operation["responses"].setdefault("500", problem_response("A fault of the service: its log tells more"))
     links = {name: _link(document, *where) for name, where in _FOLLOWED_BY.items()}
     for path in ("/orders", "/order"):
         responses = document["paths"].get(path, {}).get("post", {}).get("responses", {})

@@ -23,7 +23,7 @@ from orders.bounds import MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, RETRY_AFTER_S
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import BrokenLog, CommitUnknown, EventStoreError, StoreUnavailable, TooLarge, UnknownEvent
 from orders.http import COST, ETAG_HEADER, FAULTS, POSITION_HEADER, etag_of, json_body, local_account
-from orders.parameters import existing_id
+from orders.parameters import existing_id, take_none
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,7 @@ def _placing(
         exception_handlers=dict.fromkeys(_OURS, not_placed),
     )
     async def place_order(request: AnyRequest) -> ASGIResponse:
+        take_none(request.query_params.multi_items())
         body = await json_body(request, _GONE)
         default = SINGULAR_SYMBOL if _is_singular(request) else None
         placing = commands.read(body, _key(request), default)
@@ -118,6 +119,7 @@ def _placing_many(
         exception_handlers=dict.fromkeys(_OURS, not_placed),
     )
     async def place_orders(request: AnyRequest) -> ASGIResponse:
+        take_none(request.query_params.multi_items())
         body = await json_body(request, _GONE)
         asked = await commands.read_all(body, _key(request))
         request.scope["state"].get(COST, _free)(len(asked))
@@ -148,6 +150,7 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         operation_class=doc.ReplaceOperation,
     )
     async def replace_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
+        take_none(request.query_params.multi_items())
         body = await json_body(request, _GONE)
         accepted = await commands.replace(_caller(request, account_of), existing_id(order_id), body)
         # After a PUT a tag would say that the order is now, byte for byte, what was sent (RFC 9110, 9.3.4).
@@ -160,9 +163,10 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         opt=_TRADE,
         summary="Cancel an order",
         description="Waits up to 2 s for the exchange.",
-        responses=_responses(problem, canceled, 400, 404, 409, 503),
+        responses=_responses(problem, canceled, 400, 404, 409, 422, 503),
     )
     async def cancel_order(request: AnyRequest, order_id: FromPath[str]) -> ASGIResponse:
+        take_none(request.query_params.multi_items())
         accepted = await commands.cancel(_caller(request, account_of), existing_id(order_id))
         return _answer(accepted, 202 if accepted.pending else 200, _tag(accepted))
 

@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 
 from orders.http import POSITION_HEADER, local_account
-from orders.parameters import Parameters
+from orders.parameters import take_none
 from orders.path_segments import segment_text
 from projections.queries import AskedRebuild
 
@@ -43,7 +43,7 @@ def rebuild_router(
         tags=["operations"],
     )
     async def rebuild_projection(request: AnyRequest, name: FromPath[str]) -> Response[AskedRebuild]:
-        Parameters(request.query_params.multi_items()).check()
+        take_none(request.query_params.multi_items())
         asked = await ask(segment_text(name), f"operator {account_of(request)}")
         return Response(asked, headers={POSITION_HEADER: str(position()), "Location": "/ops/projections"})
 

@@ -64,7 +64,7 @@ def test_a_broker_that_is_away_is_tried_again_and_told_of_once(caplog: pytest.Lo
             await asyncio.wait_for(connecting, 5.0)
 
     asyncio.run(lasting())
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("orders")]
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("orders.broker")]
     assert len(lines) == 1
     assert "RabbitMQ is away" in lines[0]
     assert "secret" not in caplog.text
