@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from typing import Protocol
 
 import psycopg
@@ -58,7 +58,7 @@ class MemoryHints:
 class PostgresHints:
     """NOTIFY on a channel, heard on a connection of its own that needs a session (`direct_url`: no pooler).
 
-    A thread listens and reconnects by itself, so that waiting never waits for a connection.
+    From the first wait on a thread listens and reconnects by itself, so that waiting never waits for a connection.
     """
 
     def __init__(
@@ -69,16 +69,24 @@ class PostgresHints:
         self._application_name = application_name
         self._hints = MemoryHints()
         self._stop = Event()
-        self._thread = Thread(target=self._run, name=f"hints of {channel}", daemon=True)
-        self._thread.start()
+        self._thread: Thread | None = None
+        self._starting = Lock()
 
     def wait(self, seen: int, timeout_s: float) -> int:
+        self._listen_from_now_on()
         return self._hints.wait(seen, timeout_s)
 
     def close(self) -> None:
         self._stop.set()
         self._hints.close()
-        self._thread.join(POLL_INTERVAL_S * 4)
+        if self._thread is not None:
+            self._thread.join(POLL_INTERVAL_S * 4)
+
+    def _listen_from_now_on(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name=f"hints of {self._channel}", daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         backoff_s = FIRST_BACKOFF_S
