@@ -77,13 +77,15 @@ def appenders(url: str, waiting: bool) -> list[int]:
         return [pid for (pid,) in rows]
 
 
-def end_session(url: str) -> None:
-    """Ends the store's session while it is idle."""
+def end_session(url: str, proxy: PostgresProxy) -> None:
+    """Ends the store's session while it is idle, and waits until the store can know."""
+    before = proxy.ended
     execute(
         url,
         "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
         " where application_name = 'doubt append' and datname = current_database()",
     )
+    wait_until(lambda: proxy.ended > before, what="the end of the session")
 
 
 def versions(store: PostgresEventStore, appended: Unit) -> list[int]:
@@ -219,7 +221,7 @@ def test_an_append_that_fails_at_its_commit_is_not_taken_for_written(store: Post
 def test_a_connection_that_was_lost_while_idle_raises_no_doubt(
     store: PostgresEventStore, proxy: PostgresProxy, url: str
 ) -> None:
-    end_session(url)
+    end_session(url, proxy)
     proxy.refuses = True
     with pytest.raises(StoreUnavailable, match="no connection") as caught:
         store.append_encoded([encode_unit(unit())], timeout_s=0.2)
@@ -229,11 +231,11 @@ def test_a_connection_that_was_lost_while_idle_raises_no_doubt(
 
 
 def test_a_database_that_has_become_read_only_is_unavailable_until_it_is_not(
-    store: PostgresEventStore, url: str
+    store: PostgresEventStore, proxy: PostgresProxy, url: str
 ) -> None:
     name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
     execute(url, f"alter database {name} set default_transaction_read_only = on")
-    end_session(url)
+    end_session(url, proxy)
     with pytest.raises(StoreUnavailable, match="25006") as caught:
         store.append([unit()])
     assert not isinstance(caught.value, CommitUnknown)

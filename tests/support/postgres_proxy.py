@@ -63,6 +63,11 @@ class PostgresProxy:
         with self._lock:
             self._fault = fault
 
+    @property
+    def ended(self) -> int:
+        """How many connections the server has ended, and the client can see it."""
+        return sum(link.ended.is_set() for link in self._links)
+
     def silence(self) -> None:
         """From now on no open connection says anything to its client, and each stays open."""
         for link in self._links:
@@ -99,6 +104,7 @@ class _Link:
         self._client = client
         self._server = server
         self.fault: Fault | None = None
+        self.ended = Event()
 
     def requests(self) -> None:
         with suppress(OSError):
@@ -132,6 +138,7 @@ class _Link:
         if self.fault is not Fault.FREEZE:
             _close(self._client)
             _close(self._server)
+            self.ended.set()
 
 
 def _close(end: socket.socket) -> None:
