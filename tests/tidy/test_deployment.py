@@ -195,6 +195,23 @@ def test_no_setting_of_a_unit_can_be_undone_by_its_file_of_settings() -> None:
     assert "LISTEN=" not in (SYSTEMD / "orders.env").read_text(encoding="utf-8")
 
 
+def test_the_recipe_starts_all_that_the_settings_need_and_says_where_nginx_listens() -> None:
+    """With the simulated exchange nothing is placed unless it runs, too, and clients are answered 201 all the same."""
+    recipe = (ROOT / "docs/how-to/deploy.md").read_text(encoding="utf-8")
+    (started,) = re.findall(r"systemctl enable --now (.*)", recipe)
+    settings = load_settings({}, SYSTEMD / "orders.env")
+    ports = re.findall(r"^\s*server 127.0.0.1:(\d+) ", NGINX["deploy/nginx/upstream.conf"], re.MULTILINE)
+    parts = {"projector", "adapter"}
+    parts |= {"exchange"} if settings.exchange == "simulated" else set()
+    parts |= {"relay"} if settings.amqp_url else set()
+    assert set(started.split()) == {f"orders-api@{port}" for port in ports} | {f"orders@{part}" for part in parts}
+    assert parts <= set(COMMANDS)
+    assert re.search(r"^EXCHANGE=", (SYSTEMD / "orders.env").read_text(encoding="utf-8"), re.MULTILINE)
+    for name in ("server.conf", "tls.conf"):
+        for port in re.findall(r"^\s*listen (\d+)", NGINX[f"deploy/nginx/{name}"], re.MULTILINE):
+            assert re.search(rf"\b{port}\b", recipe), port
+
+
 # nginx, Prometheus and Grafana
 
 
