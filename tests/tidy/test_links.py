@@ -47,3 +47,9 @@ def test_a_link_to_nowhere_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A `b`, c\n\n[one](no.md) [two](#a-b-c) [three](#no) [four](mailto:a@b) `[five](no.md)`\n")
     assert [found.split(":")[0] for found in broken_links(page)] == ["no.md", "#no"]
+
+
+def test_every_decision_is_listed_once_and_in_order() -> None:
+    decisions = ROOT / "docs/decisions"
+    listed = re.findall(r"^\| \[\d{4}\]\((.*?)\)", (decisions / "README.md").read_text(), re.MULTILINE)
+    assert listed == sorted(path.name for path in decisions.glob("0*.md") if path.name != "0000-template.md")
