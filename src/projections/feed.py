@@ -25,6 +25,9 @@ BOOKS = "books"
 CHANNELS = (ORDERS, TRADES, BOOKS)
 """The channels that a client may name."""
 
+Circle = tuple[str, UUID | str | None]
+"""Whom an entry may concern: those of an account that want all, or one symbol, or one order."""
+
 
 class Subscription(Struct, frozen=True, kw_only=True):
     """What a client wants. `detail`: also what is between, such as accepted, pending, in doubt, parked. `after`: first
@@ -37,6 +40,11 @@ class Subscription(Struct, frozen=True, kw_only=True):
     detail: bool = False
     after: int | None = None
     batch: bool = False
+
+    @property
+    def circle(self) -> Circle:
+        """By what the client filters most narrowly."""
+        return self.account, self.order_id or self.symbol
 
     @property
     def replays(self) -> bool:
@@ -93,6 +101,11 @@ class Entry:
         self._order: Telling | None = None
         self._trade: Telling | None = None
         self._both: Telling | None = None
+
+    @property
+    def circles(self) -> tuple[Circle, ...]:
+        """Nobody outside of them hears of it."""
+        return (self.account, None), (self.account, self.symbol), (self.account, self.order_id)
 
     def telling(self, wanted: Subscription) -> Telling | None:
         """What a client hears of the event; None where that is nothing."""

@@ -6,15 +6,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
-from uuid import UUID
 
 from orders.domain.instruments import Catalogue
 from orders.eventstore.port import Recorded
 from projections.bounds import DRAIN_TIMEOUT_S, MAX_FEED_CLIENTS
-from projections.feed import Entry, entries
+from projections.feed import Circle, Entry, entries
 from projections.feed_client import FULL, GOING_DOWN, FeedClient
 
-_Key = UUID | str | None
 _RESTART = "the service restarts"
 _NO_ROOM = "too many clients, try again later"
 _ENOUGH = "too many clients of this account, try again later"
@@ -52,8 +50,8 @@ class FeedHub:
         self._most_of_account = most_of_account
         self._clients: set[FeedClient] = set()
         self._places: dict[str, set[FeedClient]] = {}  # by account; who is refused is a client, but has none
-        # By what a client filters most narrowly: of a thousand clients an entry meets only those that may want it.
-        self._live_clients: dict[_Key, set[FeedClient]] = {}
+        # Of a thousand clients an entry meets only those that may want it.
+        self._live_clients: dict[Circle, set[FeedClient]] = {}
         self._published = 0
         self._closing = False
         self._empty = asyncio.Event()
@@ -112,17 +110,17 @@ class FeedHub:
     def go_live(self, client: FeedClient) -> None:
         """From now on the client is offered what comes after `position`."""
         if client.subscription.replays:
-            self._live_clients.setdefault(_key(client), set()).add(client)
+            self._live_clients.setdefault(client.subscription.circle, set()).add(client)
         if self.watcher is not None:
             self.watcher.client_is_live(client)
 
     def leave_live(self, client: FeedClient) -> None:
         """From now on it is offered nothing."""
-        key = _key(client)
-        if live := self._live_clients.get(key):
+        circle = client.subscription.circle
+        if live := self._live_clients.get(circle):
             live.discard(client)
             if not live:
-                del self._live_clients[key]
+                del self._live_clients[circle]
         if self.watcher is not None:
             self.watcher.client_left(client)
 
@@ -146,12 +144,8 @@ class FeedHub:
         self._published = batch[-1].position
 
     def _offer(self, entry: Entry) -> None:
-        for key in (None, entry.symbol, entry.order_id):
-            for client in self._live_clients.get(key, ()):
+        for circle in entry.circles:
+            for client in self._live_clients.get(circle, ()):
                 client.offer(entry)
         if self.watcher is not None:
             self.watcher.offered(entry)
-
-
-def _key(client: FeedClient) -> _Key:
-    return client.subscription.order_id or client.subscription.symbol

@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from operator import attrgetter
 from typing import TypeVar
-from uuid import UUID
 
 from orders.domain.instruments import Catalogue
 from orders.eventstore.port import BrokenLog, EventStore
 from projections.bounds import MAX_REPLAY_PAGES, MAX_REPLAY_READS, REPLAY_PAGE
-from projections.feed import Entry, Subscription, Telling, entries
+from projections.feed import Circle, Entry, Subscription, Telling, entries
 
 T = TypeVar("T")
 
@@ -29,15 +28,14 @@ class Page:
     def __init__(self, last: int, content: Sequence[Entry]) -> None:
         self.last = last
         self.content = content
-        self._by_filter: defaultdict[str | UUID, list[Entry]] = defaultdict(list)
+        self._of_circle: defaultdict[Circle, list[Entry]] = defaultdict(list)
         for entry in content:
-            self._by_filter[entry.symbol].append(entry)
-            self._by_filter[entry.order_id].append(entry)
+            for circle in entry.circles:
+                self._of_circle[circle].append(entry)
 
     def after(self, position: int, wanted: Subscription) -> list[Telling]:
         """What a client that has everything up to a position is told of the rest."""
-        key = wanted.order_id or wanted.symbol
-        found = self.content if key is None else self._by_filter.get(key, ())
+        found = self._of_circle.get(wanted.circle, ())
         start = bisect_right(found, position, key=attrgetter("position"))
         return [told for entry in found[start:] if (told := entry.telling(wanted)) is not None]
 

@@ -186,3 +186,15 @@ def test_every_message_is_what_its_struct_says(desk: TradingDesk) -> None:
     for one in told(desk, "orders", "trades"):
         message = msgspec.convert(one, kinds.get(one["type"], OrderMessage), strict=False)
         assert msgspec.json.decode(text_of(message)) == one
+
+
+def test_who_hears_of_an_entry_is_in_one_of_its_circles_and_no_other_account_is(desk: TradingDesk) -> None:
+    ours, other = desk.place("EURUSD", 10, "1.1"), desk.place("USDCAD", 10, "1.1")
+    for account in ("local", "somebody"):
+        for symbol in (None, "EURUSD", "USDCAD"):
+            for order_id in (None, ours, other):
+                wanted = Subscription(account=account, symbol=symbol, order_id=order_id)
+                for entry in entries(desk.log(), BUILT_IN):
+                    hears, meets = entry.telling(wanted) is not None, wanted.circle in entry.circles
+                    assert meets or not hears
+                    assert account == "local" or not meets
