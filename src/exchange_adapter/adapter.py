@@ -123,7 +123,7 @@ class _Adapter:
         self._clock = Clock()
         self._worker = worker_id()
         rules = Rules(catalogue=config.catalogue, venue=self._capabilities)
-        handler = CommandHandler(store, self._writer, rules, self._reads)
+        handler = CommandHandler(store, self._writer, rules, ReadThreads(self._reads, most=MAX_QUEUED_READS))
         recorder = Recorder(handler, new_id=config.new_id, utc=self._clock.utc)
         self._window = DutyWindow()
         self._calls = Calls(config.max_calls)
@@ -142,6 +142,7 @@ class _Adapter:
             wake=self._dispatcher.wake,
             clock=self._clock,
             threads=self._duty_reads,
+            know=handler.know,
         )
         self._queues = self._listening(config.amqp_url, handler)
         self._reports = self._reading(config, store, recorder)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
 from msgspec import Struct
@@ -34,8 +33,8 @@ from orders.domain.order import Order, evolve
 from orders.domain.terms import Rules
 from orders.event_lines import log_events
 from orders.eventstore.port import Appended, Conflict, EventStore, EventStoreError, Recorded, StoreUnavailable, Unit
+from orders.eventstore.read_threads import ReadThreads
 
-T = TypeVar("T")
 MakeCommands = Callable[[Order], Sequence[Command]]
 
 
@@ -97,7 +96,7 @@ class FoldedOrders:
 class CommandHandler:
     """Runs on an event loop; reads of the store run in `threads`."""
 
-    def __init__(self, store: EventStore, appender: Appender, rules: Rules, threads: Executor) -> None:
+    def __init__(self, store: EventStore, appender: Appender, rules: Rules, threads: ReadThreads) -> None:
         self.rules = rules
         self._store = store
         self._appender = appender
@@ -235,12 +234,16 @@ class CommandHandler:
             raise UnknownOrder(order_id)
         return order
 
+    def know(self, order: Order) -> None:
+        """An order as its events made it, which the caller has read: `load` need not read them again."""
+        self._folded.keep(order)
+
     async def last(self, order_id: UUID) -> Recorded | None:
         """The order's last event, straight from the log."""
-        return await self._in_thread(lambda: self._store.read_last(order_id))
+        return await self._threads.run(lambda: self._store.read_last(order_id))
 
     async def events_after(self, order_id: UUID, version: int) -> list[Recorded]:
-        return await self._in_thread(lambda: self._store.read_stream(order_id, after_version=version))
+        return await self._threads.run(lambda: self._store.read_stream(order_id, after_version=version))
 
     def _decided(self, order: Order, make: MakeCommands) -> tuple[list[OrderEvent], Order]:
         events: list[OrderEvent] = []
@@ -255,7 +258,7 @@ class CommandHandler:
         while True:
             version = 0 if order is None else order.version
             read = partial(self._store.read_stream, order_id, after_version=version, limit=MAX_STREAM_READ)
-            page = await self._in_thread(read)
+            page = await self._threads.run(read)
             for recorded in page:
                 assert isinstance(recorded.event, OrderEvent)
                 order = evolve(order_id, order, recorded.event)
@@ -269,7 +272,7 @@ class CommandHandler:
         """The order that the key named before. Raises KeyReused where its content was another."""
         if command.client_order_id is None:
             return None
-        return await self._in_thread(lambda: self._read_named(command))
+        return await self._threads.run(lambda: self._read_named(command))
 
     async def _look_up(self, asked: Sequence[tuple[int, PlaceOrder]]) -> dict[int, Placed | NotPlaced]:
         """What the keys of these commands named before, by index; of the log's errors each is one command's own. In one
@@ -298,7 +301,12 @@ class CommandHandler:
                         found[index] = named
             return found
 
-        return await self._in_thread(look_up) if keyed else {}
+        if not keyed:
+            return {}
+        try:
+            return await self._threads.run(look_up)
+        except EventStoreError as error:  # it did not begin: what is placed already keeps its answer
+            return {index: error for index, _ in keyed}
 
     def _read_named(self, command: PlaceOrder) -> Placed | None:
         """In a thread. Raises KeyReused."""
@@ -311,9 +319,6 @@ class CommandHandler:
         last = self._store.read_last(command.order_id)
         assert last is not None
         return Placed(last, repeated=True)
-
-    def _in_thread(self, read: Callable[[], T]) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, read)
 
 
 def _of_the_first(

@@ -102,6 +102,36 @@ def test_the_table_holds_what_is_open_oldest_first_and_nothing_else(database_url
     assert {duty.order_id for change in changes for duty in change.open} == {queued, sent, done}
 
 
+def test_an_order_of_which_the_batch_has_everything_is_told_whole(database_url: str, client: Client) -> None:
+    alone, (sent,) = client.place(2), client.place()
+    give(client, c.StartSubmit, sent, worker="w")
+    changes: list[Changed] = []
+    with following(database_url, changes):
+        wait_until(lambda: caught_up(database_url, client))
+    told = {order.id: order for change in changes for order in change.placed}
+    assert told == {order_id: client.order(order_id) for order_id in alone}
+
+
+def test_an_adapter_reads_no_order_again_that_its_follower_has_just_told_it(
+    database_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[UUID] = []
+    read_stream = PostgresEventStore.read_stream
+
+    def watched(store: PostgresEventStore, stream_id: UUID, **how: int) -> list[Recorded]:
+        if threading.current_thread().name.startswith("order-reads"):
+            read.append(stream_id)
+        return read_stream(store, stream_id, **how)
+
+    with running_adapter(database_url, PlaceOrderVenue(lambda order: None)):
+        (first,) = client.place()
+        wait_until(lambda: client.order(first).delivery is Delivery.ACKED)  # it has its shards
+        monkeypatch.setattr(PostgresEventStore, "read_stream", watched)
+        order_ids = client.place(20)
+        wait_until(lambda: all(client.order(order_id).delivery is Delivery.ACKED for order_id in order_ids))
+    assert not set(order_ids) & set(read)
+
+
 def test_a_restart_goes_on_from_the_table_without_reading_the_log_again(database_url: str, client: Client) -> None:
     with following(database_url, []):
         (first,) = client.place()

@@ -6,7 +6,7 @@ batch's duties as soon as they are committed, so that an order need not wait for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from threading import Event
@@ -61,10 +61,12 @@ _SETTLES_REQUESTS = (*e.CancelReplies, *e.ReplaceReplies, e.OrderExpired, e.Orde
 
 
 class Changed(Struct, frozen=True):
-    """What a batch of the log made of duties."""
+    """What a batch of the log made of duties. `placed`: the orders of which it has everything, so that nobody need read
+    them again."""
 
     open: tuple[Duty, ...]
     settled: tuple[UUID, ...]
+    placed: tuple[Order, ...] = ()
 
 
 class Known(Struct, frozen=True):
@@ -202,7 +204,18 @@ def apply_batch(
     settling = {recorded.stream_id for recorded in batch if isinstance(recorded.event, _SETTLES_REQUESTS)}
     if answered := [order_id for order_id in settling if not _asks(after[order_id])]:
         cursor.execute(_SQL["forget_requests"], {"order_ids": answered})
-    return Changed(opened, settled)
+    placed = tuple(_placed(recorded) for recorded in batch if _is_all_of_its_order(recorded, after))
+    return Changed(opened, settled, placed)
+
+
+def _is_all_of_its_order(recorded: Recorded, after: Mapping[UUID, Duty | None]) -> bool:
+    duty = after[recorded.stream_id]
+    return duty is not None and recorded.version == duty.version == 1
+
+
+def _placed(recorded: Recorded) -> Order:
+    assert isinstance(recorded.event, e.OrderPlaced)
+    return evolve(recorded.stream_id, None, recorded.event)
 
 
 def _asks(duty: Duty | None) -> bool:

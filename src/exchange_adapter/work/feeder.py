@@ -19,14 +19,17 @@ from exchange_adapter.waiting import first_of
 from exchange_adapter.work.duties import Changed, DueDuties, Known, is_workable
 from exchange_adapter.work.duty import Duty
 from exchange_adapter.work.window import DutyWindow, is_unsent
+from orders.domain.order import Order
 from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.port import StoreUnavailable
+from orders.shards import shard_of
 
 log = structlog.get_logger(__name__)
 
 
 class Feeder:
-    """For the loop's own thread. `wake` is called when the window has got something. Reads run in `threads`."""
+    """For the loop's own thread. `wake` is called when the window has got something, `know` with each order of our
+    shards that was just placed. Reads run in `threads`."""
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Feeder:
         wake: Callable[[], None],
         clock: Clock,
         threads: Executor,
+        know: Callable[[Order], None] = lambda order: None,
         limit: int = WINDOW_DUTIES,
     ) -> None:
         self._duties = duties
@@ -45,6 +49,7 @@ class Feeder:
         self._wake = wake
         self._clock = clock
         self._threads = threads
+        self._know = know
         self._limit = limit
         self._shards: frozenset[int] = frozenset()
         self._look = asyncio.Event()
@@ -72,6 +77,9 @@ class Feeder:
     def changed(self, changed: Changed) -> None:
         """What the follower of this process has just committed."""
         self._window.remove(changed.settled)
+        for order in changed.placed:
+            if shard_of(order.id) in self._shards:
+                self._know(order)
         workable = [
             duty for duty in changed.open if is_workable(duty, self._venue) and not self._comes_by_message(duty)
         ]

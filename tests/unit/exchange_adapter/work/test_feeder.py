@@ -14,7 +14,9 @@ from exchange_adapter.work.duties import Changed, Known
 from exchange_adapter.work.duty import Duty
 from exchange_adapter.work.feeder import Feeder
 from exchange_adapter.work.window import DutyWindow
+from orders.domain.order import Order, evolve
 from orders.domain.values import Capabilities, Delivery
+from tests.support.order_events import placed
 from tests.support.virtual_time import InlineExecutor, VirtualLoop, pass_time, run_virtually
 
 ASKED_ONLY = Capabilities(queries=True)
@@ -48,7 +50,7 @@ class Table:
 Scene = Callable[[Feeder, DutyWindow], Coroutine[Any, Any, None]]
 
 
-def played(table: Table, scene: Scene, *, limit: int = 8) -> None:
+def played(table: Table, scene: Scene, *, limit: int = 8, know: Callable[[Order], None] = lambda order: None) -> None:
     async def play(loop: VirtualLoop) -> None:
         window, stop = DutyWindow(limit, refill_below=2), asyncio.Event()
         feeder = Feeder(
@@ -58,6 +60,7 @@ def played(table: Table, scene: Scene, *, limit: int = 8) -> None:
             wake=lambda: None,
             clock=Clock(loop.time, loop.utc),
             threads=InlineExecutor(),
+            know=know,
             limit=limit,
         )
         feeder.own({0})
@@ -100,6 +103,17 @@ def test_a_new_order_is_placed_at_once_though_all_that_fit_were_sent_and_are_in_
         assert next_one(window) == 90
 
     played(Table(*map(duty, range(1, 9))), scene)
+
+
+def test_what_was_just_placed_is_known_where_it_is_ours_to_send() -> None:
+    known: list[UUID] = []
+
+    async def scene(feeder: Feeder, window: DutyWindow) -> None:
+        orders = tuple(evolve(UUID(int=number), None, placed()) for number in (64, 65, 128))
+        feeder.changed(Changed((), (), orders))
+        assert known == [UUID(int=64), UUID(int=128)]
+
+    played(Table(), scene, know=lambda order: known.append(order.id))
 
 
 def test_what_another_follower_tells_of_arrives_with_the_next_poll_and_nothing_is_read_twice() -> None:
