@@ -105,4 +105,4 @@ def metrics_router(metrics: Metrics) -> Router:
         return Response(await metrics.text(), media_type=PROMETHEUS_TEXT)
 
     handlers: list[Any] = [show_metrics]
-    return Router(path="/", route_handlers=handlers, opt={"scope": "admin"})
+    return Router(path="/", route_handlers=handlers, opt={"scope": "admin", "last_known": True})

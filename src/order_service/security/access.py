@@ -25,8 +25,9 @@ from orders.eventstore.port import EventStoreError
 from projections.api.own_sockets import cut_peer
 from projections.feed_client import FULL, NOT_AUTHENTICATED, NOT_PERMITTED
 
-SCOPE, STREAM = "scope", "stream"
-"""What a route says of itself by Litestar's `opt`: the scope that it needs, and whether its answer is endless."""
+SCOPE, STREAM, LAST_KNOWN = "scope", "stream", "last_known"
+"""What a route says of itself by Litestar's `opt`: the scope that it needs, whether its answer is endless, and whether a
+key that this process has known opens it while the database cannot be asked. That is for figures only."""
 
 _GONE = {ScopeType.WEBSOCKET: "websocket.disconnect", ScopeType.HTTP: "http.disconnect"}
 
@@ -64,7 +65,7 @@ class Access:
                     await self._socket(app, scope, receive, send, reads)
                     return
                 opt = scope["route_handler"].opt
-                principal = await self._enter(scope, opt.get(SCOPE), reads)
+                principal = await self._enter(scope, opt, reads)
                 if self._streams is not None and principal is not None and opt.get(STREAM):
                     await self._stream(app, scope, receive, send, principal)
                 else:
@@ -74,14 +75,15 @@ class Access:
 
         return guarding
 
-    async def _enter(self, scope: Any, needs: object, reads: Rate | None) -> Principal | None:
+    async def _enter(self, scope: Any, opt: Mapping[str, Any], reads: Rate | None) -> Principal | None:
         """Raises: AccessError, EventStoreError, TooManyRequestsException."""
+        needs = opt.get(SCOPE)
         if self._authentication is None:
             principal: Principal | None = LOCAL
         elif needs == PUBLIC:
             principal = None
         else:
-            principal = await self._identify(self._authentication, scope, reads)
+            principal = await self._identify(self._authentication, scope, opt, reads)
         scope["user"] = principal
         if needs != PUBLIC and (principal is None or needs not in principal.scopes):
             if reads is not None:
@@ -89,14 +91,17 @@ class Access:
             raise NotPermitted(str(needs))
         return principal
 
-    async def _identify(self, authentication: Authentication, scope: Any, reads: Rate | None) -> Principal:
+    async def _identify(
+        self, authentication: Authentication, scope: Any, opt: Mapping[str, Any], reads: Rate | None
+    ) -> Principal:
         """An address from which too much was refused is looked at no further: neither keys nor signatures can be tried
         at any speed."""
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         if reads is not None:
             reads.require(client_of(scope))
         try:
-            return await authentication.principal(headers, scope.get("subprotocols", ()))
+            subprotocols = scope.get("subprotocols", ())
+            return await authentication.principal(headers, subprotocols, last_known=opt.get(LAST_KNOWN, False))
         except NotAuthenticated:
             if reads is not None:
                 reads.charge(client_of(scope), 1)
@@ -106,7 +111,7 @@ class Access:
         """Who may not come in hears why by a close code, since browsers show no answer in place of a WebSocket."""
         tell = _choosing_subprotocol(scope, send)
         try:
-            principal = await self._enter(scope, scope["route_handler"].opt.get(SCOPE), reads)
+            principal = await self._enter(scope, scope["route_handler"].opt, reads)
             if reads is not None:
                 reads.take(client_of(scope))
         except (NotAuthenticated, NotPermitted) as refused:

@@ -27,11 +27,13 @@ class Authentication:
         self._keys = keys
         self._tokens = tokens
 
-    async def principal(self, headers: Mapping[bytes, bytes], subprotocols: Sequence[str] = ()) -> Principal:
-        """Raises: NotAuthenticated, StoreUnavailable, StoreOverloaded."""
+    async def principal(
+        self, headers: Mapping[bytes, bytes], subprotocols: Sequence[str] = (), *, last_known: bool = False
+    ) -> Principal:
+        """`last_known`: see KnownKeys.principal. Raises: NotAuthenticated, StoreUnavailable, StoreOverloaded."""
         text = shown_credential(headers, subprotocols)
         if key_id_of(text) is not None:
-            found = await self._keys.principal(text)
+            found = await self._keys.principal(text, last_known=last_known)
         else:
             found = self._tokens.principal(text) if self._tokens is not None else None
         if found is None:

@@ -12,14 +12,16 @@ from typing import Protocol
 from order_service.security.api_keys import StoredKey, key_id_of, opens
 from order_service.security.bounds import (
     KEY_FRESH_S,
+    KEY_KEPT_S,
     KEY_REFRESH_S,
     KEY_USED_EVERY_S,
+    KEY_WAIT_S,
     MAX_ASKED_KEYS,
     MAX_KEYS_WAITING,
     MAX_KNOWN_KEYS,
 )
 from order_service.security.principal import Principal
-from orders.eventstore.port import StoreOverloaded, StoreUnavailable
+from orders.eventstore.port import EventStoreError, StoreOverloaded, StoreUnavailable
 
 _Waiting = asyncio.Future[StoredKey | None]
 
@@ -48,11 +50,14 @@ class KnownKeys:
         self._used: set[str] = set()
         self._told_used_at = float("-inf")
 
-    async def principal(self, text: str) -> Principal | None:
-        """Whose key it is; None where it does not hold. Raises StoreUnavailable, StoreOverloaded."""
+    async def principal(self, text: str, *, last_known: bool = False) -> Principal | None:
+        """Whose key it is; None where it does not hold. `last_known` takes what was known where the database does not
+        answer. Raises StoreUnavailable, StoreOverloaded."""
         key_id = key_id_of(text)
-        stored = None if key_id is None else await self.stored(key_id)
-        if key_id is None or stored is None or not opens(text, stored):
+        if key_id is None:
+            return None
+        stored = await (self._stored_or_last_known(key_id) if last_known else self.stored(key_id))
+        if stored is None or not opens(text, stored):
             return None
         self._used.add(key_id)
         if self._clock() - self._told_used_at >= KEY_USED_EVERY_S:
@@ -70,6 +75,20 @@ class KnownKeys:
                         self._ask(key_id)
                 return known[0]
         return await asyncio.shield(self._ask(key_id))
+
+    async def _stored_or_last_known(self, key_id: str) -> StoredKey | None:
+        """As it is now; where that is not told within KEY_WAIT_S, as it was less than KEY_KEPT_S ago. What did not hold
+        when it was asked for last is not kept."""
+        try:
+            async with asyncio.timeout(KEY_WAIT_S):
+                return await self.stored(key_id)
+        except (TimeoutError, EventStoreError) as error:
+            known, since = self._known.get(key_id, (None, 0.0))
+            if known is not None and self._clock() - since < KEY_KEPT_S:
+                return known
+            if isinstance(error, TimeoutError):
+                raise StoreUnavailable("API keys: no answer in time") from error
+            raise
 
     def _ask(self, key_id: str) -> _Waiting:
         waiting = self._waiting.get(key_id)

@@ -1,6 +1,7 @@
-"""Where nobody can be told apart, since the database is away, nobody is let in, and nobody is called wrong."""
+"""Where nobody can be told apart, since the database is away, nobody is let in, and nobody is called wrong. Figures
+alone are shown to a key that was known: they are what says that the database is away."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any, cast
 
 import httpx
@@ -8,8 +9,12 @@ import pytest
 
 from order_service.bootstrap import build_api
 from order_service.configuration.settings import load_settings
-from order_service.security.api_keys import new_key
+from order_service.security import known_keys
+from order_service.security.api_keys import NewKey, StoredKey, new_key
+from order_service.security.key_table import PostgresKeys
+from order_service.security.principal import AccessScope, Principal
 from orders.api.routes import NOT_PLACED
+from orders.eventstore.port import StoreUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -17,9 +22,14 @@ NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "AUTHENTICATI
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
+def key() -> NewKey:
+    return new_key()
+
+
+@pytest.fixture
+async def http(key: NewKey) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=cast(Any, build_api(load_settings(NOWHERE))))
-    headers = {"Authorization": f"Bearer {new_key().text}"}
+    headers = {"Authorization": f"Bearer {key.text}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as http:
         yield http
 
@@ -45,3 +55,30 @@ async def test_what_needs_no_key_is_answered(http: httpx.AsyncClient) -> None:
 async def test_who_shows_no_key_hears_that_at_once(http: httpx.AsyncClient) -> None:
     del http.headers["Authorization"]
     assert (await http.post("/orders")).status_code == 401
+
+
+@pytest.mark.parametrize("scope", AccessScope)
+async def test_a_scrape_goes_on_with_a_key_that_was_known_and_nothing_else_does(
+    http: httpx.AsyncClient, key: NewKey, scope: AccessScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = StoredKey(Principal(account="desk", scopes=frozenset({scope}), key_id=key.key_id), key.digest)
+    away = False
+
+    async def holding(table: PostgresKeys, key_ids: Collection[str]) -> dict[str, StoredKey]:
+        if away:
+            raise StoreUnavailable("the database is away")
+        return {key.key_id: stored}
+
+    monkeypatch.setattr(PostgresKeys, "holding", holding)
+    monkeypatch.setattr(known_keys, "KEY_FRESH_S", 0.0)
+    assert (await http.get("/metrics")).status_code == (200 if scope == "admin" else 403)
+    away = True
+    answer = await http.get("/metrics")
+    if scope == "admin":
+        assert answer.status_code == 200
+        assert "orders_database_readable 0.0" in answer.text.splitlines()
+    else:
+        assert answer.status_code == 403
+    for path in ("/orders", "/ops/parked", "/ops/projections", "/events"):
+        assert (await http.get(path)).status_code == 503, path
+    assert (await http.post("/orders", json={"symbol": "EURUSD", "quantity": 10})).status_code == 500

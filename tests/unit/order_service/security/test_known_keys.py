@@ -7,7 +7,7 @@ import pytest
 
 from order_service.security import known_keys
 from order_service.security.api_keys import NewKey, StoredKey, key_id_of, new_key, opens
-from order_service.security.bounds import KEY_FRESH_S, KEY_USED_EVERY_S
+from order_service.security.bounds import KEY_FRESH_S, KEY_KEPT_S, KEY_USED_EVERY_S
 from order_service.security.known_keys import KnownKeys
 from order_service.security.principal import Principal
 from orders.eventstore.port import StoreOverloaded, StoreUnavailable
@@ -163,6 +163,55 @@ async def test_without_the_database_nobody_is_let_in_and_nobody_called_wrong(key
         await keys.principal(key.text)
     table.away = False
     assert await keys.principal(key.text) is not None
+
+
+async def test_what_was_known_of_a_key_holds_in_an_outage_for_who_asks_for_that_and_for_a_while(
+    keys: KnownKeys, table: Table, clock: Clock
+) -> None:
+    key, other = table.add(), new_key()
+    known = await keys.principal(key.text)
+    table.away = True
+    clock.now += KEY_KEPT_S - 1
+    assert await keys.principal(key.text, last_known=True) == known
+    assert await keys.principal(other.text.replace(other.key_id, key.key_id), last_known=True) is None
+    with pytest.raises(StoreUnavailable):
+        await keys.principal(key.text)
+    with pytest.raises(StoreUnavailable):
+        await keys.principal(other.text, last_known=True)
+    clock.now += 1
+    with pytest.raises(StoreUnavailable):
+        await keys.principal(key.text, last_known=True)
+
+
+async def test_a_database_that_hangs_is_not_waited_for_by_who_takes_what_was_known(
+    keys: KnownKeys, table: Table, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_keys, "KEY_WAIT_S", 0.01)
+    key = table.add()
+    known = await keys.principal(key.text)
+    table.open.clear()
+    clock.now += KEY_FRESH_S
+    assert await asyncio.wait_for(keys.principal(key.text, last_known=True), 5) == known
+    with pytest.raises(StoreUnavailable):
+        await keys.principal(new_key().text, last_known=True)
+    table.open.set()
+
+
+async def test_a_revocation_is_known_as_soon_as_the_database_is_back(
+    keys: KnownKeys, table: Table, clock: Clock
+) -> None:
+    key = table.add()
+    await keys.principal(key.text)
+    table.away = True
+    clock.now += KEY_FRESH_S
+    assert await keys.principal(key.text, last_known=True) is not None
+    del table.keys[key.key_id]
+    table.away = False
+    assert await keys.principal(key.text, last_known=True) is None
+    table.away = True
+    clock.now += KEY_FRESH_S
+    with pytest.raises(StoreUnavailable):
+        await keys.principal(key.text, last_known=True)
 
 
 async def test_a_flood_of_invented_keys_is_bounded(
