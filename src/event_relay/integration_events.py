@@ -22,7 +22,7 @@ from event_relay.bounds import MAX_ROUTING_WORD
 from orders.broker.link import Outgoing
 from orders.domain import events as e
 from orders.domain.instruments import Catalogue
-from orders.domain.resource import printed
+from orders.domain.resource import printed, told_beside
 from orders.domain.values import OrderType, OrdStatus, Side, Status, TimeInForce
 from orders.eventstore.port import Recorded
 
@@ -130,35 +130,29 @@ def _message(recorded: Recorded, event: e.OrderEvent, catalogue: Catalogue, sour
 
 def data_of(recorded: Recorded, event: e.OrderEvent, catalogue: Catalogue) -> OrderEventData:
     after = event.after
-    fill = event if isinstance(event, e.OrderExecuted | e.ExecutionCorrected) else None
     price = after.limit_price
-    told = {
-        "event": e.event_name(event),
-        "event_id": event.event_id,
-        "order_id": recorded.stream_id,
-        "account": after.account,
-        "client_order_id": after.client_order_id,
-        "status": after.status,
-        "ord_status": after.ord_status,
-        "symbol": after.symbol,
-        "instrument": after.instrument,
-        "side": after.side,
-        "type": after.type,
-        "limit_price": None if price is None else printed(catalogue, after.symbol, price),
-        "quantity": after.quantity,
-        "time_in_force": after.time_in_force,
-        "filled_quantity": after.filled_quantity,
-        "average_price": None if after.average_price is None else f"{after.average_price:f}",
-        "version": recorded.version,
-        "position": recorded.position,
-        "time": event.at,
-        "exec_id": getattr(event, "exec_id", UNSET),
-        "ref_exec_id": getattr(event, "ref_exec_id", UNSET),
-        "last_quantity": fill.quantity if fill else UNSET,
-        "last_price": printed(catalogue, after.symbol, fill.price) if fill else UNSET,
-        "reason": getattr(event, "reason", None) or UNSET,
-    }
-    return OrderEventData(**told)  # type: ignore[arg-type]
+    return OrderEventData(
+        event=e.event_name(event),  # type: ignore[arg-type]  # the literals are the names of TOLD_TO_CLIENTS
+        event_id=event.event_id,
+        order_id=recorded.stream_id,
+        account=after.account,
+        client_order_id=after.client_order_id,
+        status=after.status,
+        ord_status=after.ord_status,
+        symbol=after.symbol,
+        instrument=after.instrument,
+        side=after.side,
+        type=after.type,
+        limit_price=None if price is None else printed(catalogue, after.symbol, price),
+        quantity=after.quantity,
+        time_in_force=after.time_in_force,
+        filled_quantity=after.filled_quantity,
+        average_price=None if after.average_price is None else f"{after.average_price:f}",
+        version=recorded.version,
+        position=recorded.position,
+        time=event.at,
+        **told_beside(event, catalogue),
+    )
 
 
 _encoder = msgspec.json.Encoder()

@@ -12,6 +12,7 @@ from exchange_adapter.policy import Limits, unanswered_after_s
 from orders.domain import events as e
 from orders.domain.instruments import Catalogue
 from orders.domain.order import Order, evolve
+from orders.domain.resource import printed
 from orders.domain.values import Capabilities, Delivery, Phase, Side
 
 HELD = (Delivery.IN_DOUBT, Delivery.PARKED)
@@ -97,16 +98,16 @@ def not_placed_from(order: Order, claims: Mapping[int, datetime], after_s: float
 def shown(told: Told, last: LastTry, catalogue: Catalogue, after_s: float, *, needs_person: bool) -> HeldOrder:
     """Of an order that is held."""
     order = told.order
-    traded = order.placed.traded
+    symbol, price = order.placed.traded, order.limit_price
     in_doubt = order.delivery is Delivery.IN_DOUBT
     return HeldOrder(
         order_id=order.id,
         account=order.account,
         client_order_id=order.client_order_id,
-        symbol=traded,
+        symbol=symbol,
         side=order.placed.side,
         quantity=order.quantity,
-        limit_price=_printed(order, catalogue),
+        limit_price=None if price is None else printed(catalogue, symbol, price),
         delivery=order.delivery,
         attempts=order.attempts,
         attempts_in_doubt=sorted(order.in_doubt),
@@ -125,10 +126,3 @@ def shown(told: Told, last: LastTry, catalogue: Catalogue, after_s: float, *, ne
 def _pending(order: Order) -> list[str]:
     waiting = {"cancel": order.pending_cancel, "replace": order.pending_replace}
     return [name for name, request in waiting.items() if request is not None]
-
-
-def _printed(order: Order, catalogue: Catalogue) -> str | None:
-    if order.limit_price is None:
-        return None
-    instrument = catalogue.find(order.placed.traded)
-    return instrument.printed(order.limit_price) if instrument else f"{order.limit_price:f}"

@@ -50,6 +50,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= MAX_ECHO else text[:MAX_ECHO] + "…"
 
 
+def encodable(text: str) -> str:
+    """What a client sent without halves of surrogate pairs, which JSON can name and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
@@ -70,9 +75,9 @@ def _whole(text: str) -> int:
 
 
 def _exact(text: str) -> Decimal:
-    """Exact, whatever the thread's own context does. What has an exponent of more digits than Python converts, no field
-    takes either: it is no number (NaN)."""
-    return Decimal(text, _NUMBERS)
+    """Exact, whatever the thread's own context does. What is longer than any field takes is no number (NaN), nor is what
+    has an exponent of more digits than Python converts."""
+    return Decimal(text if len(text) <= MAX_NUMBER_DIGITS else "NaN", _NUMBERS)
 
 
 _NUMBERS = Context(traps=[])

@@ -16,12 +16,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from orders.domain import events as e
 from orders.domain.instruments import Catalogue
-from orders.domain.resource import printed
+from orders.domain.resource import printed, told_beside
 from orders.domain.values import Delivery, OrderType, OrdStatus, Side, Status
 from orders.eventstore.port import Recorded
 from projections.order_book import Level
 
-Fill = e.OrderExecuted | e.ExecutionCorrected
 TradeEvent = e.OrderExecuted | e.ExecutionBusted | e.ExecutionCorrected
 
 
@@ -154,7 +153,6 @@ MESSAGES = (
 
 def order_message(recorded: Recorded, event: e.OrderEvent, catalogue: Catalogue) -> OrderMessage:
     after = event.after
-    fill = event if isinstance(event, Fill) else None
     price = after.limit_price
     return OrderMessage(
         event=e.event_name(event),
@@ -174,11 +172,7 @@ def order_message(recorded: Recorded, event: e.OrderEvent, catalogue: Catalogue)
         version=recorded.version,
         position=recorded.position,
         time=event.at,
-        exec_id=getattr(event, "exec_id", UNSET),
-        ref_exec_id=getattr(event, "ref_exec_id", UNSET),
-        last_quantity=fill.quantity if fill else UNSET,
-        last_price=printed(catalogue, after.symbol, fill.price) if fill else UNSET,
-        reason=getattr(event, "reason", None) or UNSET,
+        **told_beside(event, catalogue),
     )
 
 

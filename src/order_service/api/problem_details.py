@@ -19,6 +19,7 @@ from orders.api.tracing import TRACE_HEADER, trace_id_of
 from orders.bounds import RETRY_AFTER_S
 from orders.domain.errors import FieldError
 from orders.http import BLANK, POSITION_HEADER, problem_type
+from orders.strict_json import encodable
 from projections.feed_client import NOT_PERMITTED
 
 log = logging.getLogger(__name__)
@@ -145,12 +146,8 @@ def _encoded(problem: Problem) -> bytes:
         return msgspec.json.encode(problem)
     except UnicodeEncodeError:
         # Half of a surrogate pair, from the client's own text: JSON can name one, UTF-8 cannot.
-        errors = [FieldError(_valid(error.field), _valid(error.message)) for error in problem.errors]
-        return msgspec.json.encode(msgspec.structs.replace(problem, detail=_valid(problem.detail), errors=errors))
-
-
-def _valid(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+        errors = [FieldError(encodable(error.field), encodable(error.message)) for error in problem.errors]
+        return msgspec.json.encode(msgspec.structs.replace(problem, detail=encodable(problem.detail), errors=errors))
 
 
 def _asked(request: AnyRequest) -> str:

@@ -11,6 +11,7 @@ from orders.domain.resource import OrderResource
 from orders.eventstore.port import EventStoreError
 from orders.handlers import NotPlaced
 from orders.http import BLANK, problem_type
+from orders.strict_json import encodable
 
 NOT_PLACED = "Internal server error while placing the order"
 """What is said wherever a fault of ours kept an order from being durable."""
@@ -46,12 +47,7 @@ def _problem(error: NotPlaced) -> OrderProblem:
     if isinstance(error, EventStoreError):
         return OrderProblem(type=BLANK, title="Internal Server Error", status=500, detail=NOT_PLACED)
     status, title = PROBLEMS[type(error)]
-    errors = [FieldError(_valid(one.field), _valid(one.message)) for one in getattr(error, "errors", ())]
+    errors = [FieldError(encodable(one.field), encodable(one.message)) for one in getattr(error, "errors", ())]
     return OrderProblem(
-        type=problem_type(type(error)), title=title, status=status, detail=_valid(str(error)), errors=errors
+        type=problem_type(type(error)), title=title, status=status, detail=encodable(str(error)), errors=errors
     )
-
-
-def _valid(text: str) -> str:
-    """Without halves of surrogate pairs, which JSON can name and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()

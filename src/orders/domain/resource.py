@@ -1,13 +1,15 @@
-"""An order as the API's JSON shows it (the contract's order fields)."""
+"""An order as the API's JSON shows it (the contract's order fields), and what an event adds to it."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
+from orders.domain.events import ExecutionCorrected, OrderEvent, OrderExecuted
 from orders.domain.instruments import Catalogue
 from orders.domain.values import Delivery, OrderType, OrderView, OrdStatus, Side, Status, TimeInForce
 
@@ -64,6 +66,18 @@ def resource(
         version=version,
         position=position,
     )
+
+
+def told_beside(event: OrderEvent, catalogue: Catalogue) -> dict[str, Any]:
+    """What the event tells beside the order after it, as the feed and other services hear it: of a fill or a correction
+    its exec_id, last_quantity and last_price, of a bust or a correction its ref_exec_id, of others a reason."""
+    told: dict[str, Any] = {name: getattr(event, name) for name in ("exec_id", "ref_exec_id") if hasattr(event, name)}
+    if reason := getattr(event, "reason", None):
+        told["reason"] = reason
+    if isinstance(event, OrderExecuted | ExecutionCorrected):
+        told["last_quantity"] = event.quantity
+        told["last_price"] = printed(catalogue, event.after.symbol, event.price)
+    return told
 
 
 def printed(catalogue: Catalogue, symbol: str, price: Decimal) -> str:
