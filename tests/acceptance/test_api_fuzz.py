@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.api_fuzz import fuzz_chains, fuzz_operations
+from tests.campaigns.api_fuzz import ENDLESS, NOT_AT_OTHERS, fuzz_chains, fuzz_operations
 from tests.support.running_service import ServiceAtUrl, service_to_ask
+
+METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.fixture(scope="module")
@@ -16,14 +18,25 @@ def service(pytestconfig: pytest.Config) -> Iterator[ServiceAtUrl]:
         yield service
 
 
-def test_every_operation_answers_as_declared_to_what_is_right_and_wrong(service: ServiceAtUrl, tmp_path: Path) -> None:
-    run = fuzz_operations(service, examples=1, phases="examples,coverage", folder=tmp_path)
+def operations(service: ServiceAtUrl) -> list[str]:
+    """The path of each."""
+    paths: dict[str, dict[str, object]] = service.http.get("/openapi.json").json()["paths"]
+    return [path for path, item in paths.items() for method in item if method in METHODS]
+
+
+def test_every_operation_answers_as_declared_to_what_is_right_and_wrong(
+    service: ServiceAtUrl, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    left_out = NOT_AT_OTHERS if pytestconfig.getoption("--at-base-url") else ENDLESS
+    run = fuzz_operations(service, examples=1, phases="examples,coverage", folder=tmp_path, left_out=left_out)
     shown = run.stdout + run.stderr
     assert run.returncode == 0, shown
-    tested, of_all = re.search(r"Operations: +(\d+) selected / (\d+) total", shown).groups()  # type: ignore[union-attr]
-    assert int(tested) == int(of_all) - 1, "all but /events"
+    (tested,) = re.findall(r"Operations: +(\d+) selected / ", shown)
+    assert int(tested) == len([path for path in operations(service) if not re.search(left_out, path)])
 
 
+# Others' requests between its own would make the same chain go on in another way.
+@pytest.mark.own_service
 def test_chains_of_requests_about_an_order_are_answered_as_declared(service: ServiceAtUrl) -> None:
     asked = fuzz_chains(service, examples=15)
     reached = {(method, path) for method, path, status in asked if status < 300}

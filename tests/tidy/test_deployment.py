@@ -266,6 +266,13 @@ def test_the_key_of_the_tests_is_made_for_their_run_and_ends_by_itself() -> None
     assert services()["tests"].given["profiles"] == ["test"]
 
 
+def test_the_profile_runs_every_test_that_needs_nothing_but_an_address() -> None:
+    tests = {name for name in FILES if name.startswith("tests/acceptance/test_")}
+    asking = {name for name in tests if "service_to_ask(" in (ROOT / name).read_text(encoding="utf-8")}
+    assert asking
+    assert {word for word in services()["tests"].words if word.startswith("tests/")} == asking
+
+
 def test_grafana_finds_its_data_and_its_dashboards() -> None:
     provisioning = ROOT / "deploy/grafana/provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text(encoding="utf-8"))["datasources"]
