@@ -31,6 +31,7 @@ from exchange_adapter.alerts import AlertKind
 from exchange_adapter.bounds import (
     CLOSE_WAIT_S,
     LOOP_ANSWER_S,
+    MAX_QUEUED_READS,
     READ_THREADS,
     SILENT_SHARE,
     THREADS_POLL_S,
@@ -64,6 +65,7 @@ from exchange_adapter.workers import Worker
 from orders.domain.terms import Rules
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.port import EventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.eventstore.subscription import Hints
 from orders.handlers import CommandHandler
 

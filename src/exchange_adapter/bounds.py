@@ -105,6 +105,7 @@ CLOSE_WAIT_S = 0.4  # for the turns to end after that, for the parts, for those 
 END_S = 2.0  # of a stop's time are not for calls: four times CLOSE_WAIT_S, and the process' own end
 THREADS_POLL_S = 0.5  # how late the end of a thread that should never end is noticed
 READ_THREADS = 4  # reads of single orders; each takes a millisecond
+MAX_QUEUED_READS = 10_000  # of them at once: turns, reports and messages are bounded already, to 5,600 at the most
 
 # Operators
 MAX_HELD_PAGE = 1_000  # orders of one list: each is read from the log, at less than a millisecond

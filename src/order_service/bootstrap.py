@@ -50,6 +50,7 @@ from orders.domain.terms import Rules
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.eventstore.subscription import PostgresHints
 from orders.handlers import Appender, CommandHandler
 from orders.hash_chain import FOLLOWER as HASH_CHAIN
@@ -134,7 +135,8 @@ class _ApiProcess:
         self._threads = ThreadPoolExecutor(API_THREADS, thread_name_prefix="log reads")
         self._changes = OrderChanges()
         self._spans = spans
-        handler = CommandHandler(self._store, self._appender(), rules(settings), self._threads)
+        reads = ReadThreads(self._threads)
+        handler = CommandHandler(self._store, self._appender(), rules(settings), reads)
         self._door = Door(door_rules(settings))
         self._access = access(settings, where.direct_url)
         self._adapter = AdapterTables(where.url)
@@ -150,7 +152,7 @@ class _ApiProcess:
             where.direct_url,
             self._store,
             catalogue,
-            self._threads,
+            reads,
             committed=lambda: self._writer.last_position,
             known=self._position,
             now=system_clock,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
 
 from orders.domain.errors import FieldError, UnknownOrder
@@ -14,14 +11,13 @@ from orders.domain.events import OrderEvent
 from orders.domain.instruments import Catalogue
 from orders.domain.resource import OrderResource
 from orders.eventstore.port import EventStore, Recorded
+from orders.eventstore.read_threads import ReadThreads
 from orders.parameters import Asked
 from orders.request_errors import InvalidParameters
 from projections.bounds import MAX_AS_OF_READ, MAX_HISTORY_READ
 from projections.freshness import Freshness
 from projections.history import HistoryEvent, history_event, shown
 from projections.queries import Answer, HistoryQuery, OrderQuery
-
-T = TypeVar("T")
 
 
 class OrderReads:
@@ -34,7 +30,7 @@ class OrderReads:
         store: EventStore,
         freshness: Freshness,
         catalogue: Catalogue,
-        threads: Executor,
+        threads: ReadThreads,
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -55,7 +51,7 @@ class OrderReads:
         last, required = await self._last(whole, asked)
         # One before the page too: what an event changed is told by the one before it.
         known = max(query.after_version - 1, 0)
-        read = await self._in_thread(
+        read = await self._threads.run(
             lambda: self._store.read_stream(query.order_id, after_version=known, limit=query.limit + 1)
         )
         events = [one for one in read if query.after_version < one.version <= last.version][: query.limit]
@@ -73,11 +69,11 @@ class OrderReads:
         as_of, order_id = query.as_of, query.order_id
         if isinstance(as_of, datetime):
             self._check_past(as_of)
-            last = await self._in_thread(lambda: self._last_by(order_id, as_of))
+            last = await self._threads.run(lambda: self._last_by(order_id, as_of))
         else:
             if as_of is not None:
                 await self._freshness.check_exists("as_of", as_of)
-            last = await self._in_thread(lambda: self._store.read_last(order_id, as_of_position=as_of))
+            last = await self._threads.run(lambda: self._store.read_last(order_id, as_of_position=as_of))
         if last is None or not isinstance(last.event, OrderEvent):
             raise UnknownOrder(order_id)
         if query.account not in (None, last.event.after.account):
@@ -111,6 +107,3 @@ class OrderReads:
             if version >= MAX_AS_OF_READ:
                 text = "The order has too many events to look for a time; name a position"
                 raise InvalidParameters([FieldError("as_of", text)])
-
-    async def _in_thread(self, read: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, read)

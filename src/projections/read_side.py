@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from datetime import datetime
 
 from msgspec import Struct
 
 from orders.domain.instruments import Catalogue
 from orders.eventstore.port import EventStore
+from orders.eventstore.read_threads import ReadThreads
 from projections.checkpoints import Checkpoints
 from projections.freshness import Freshness
 from projections.order_reads import OrderReads
@@ -40,7 +39,7 @@ def read_side(
     direct_url: str,
     store: EventStore,
     catalogue: Catalogue,
-    threads: Executor,
+    threads: ReadThreads,
     committed: Callable[[], int],
     known: Callable[[], int],
     now: Callable[[], datetime],
@@ -49,7 +48,7 @@ def read_side(
     reads of the store run in `threads`; `now()` tells what is past."""
 
     async def head() -> int:
-        return await asyncio.get_running_loop().run_in_executor(threads, store.head)
+        return await threads.run(store.head)
 
     pool = ReadPool(database_url, prepare=database_url == direct_url)
     checkpoints = Checkpoints(pool, direct_url)

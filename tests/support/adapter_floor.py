@@ -45,6 +45,7 @@ from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.codec import encode_unit
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Appended, CommitUnknown, Conflict, StoreUnavailable, TooLarge, Unit
+from orders.eventstore.read_threads import ReadThreads
 from orders.handlers import CommandHandler
 from tests.support.memory_duties import MemoryDuties
 from tests.support.running_adapter import Client
@@ -192,7 +193,9 @@ class Process:
     def __init__(self, floor: Floor, number: int, shards: Collection[int]) -> None:
         self.worker = f"worker-{number}"
         venue, loop = floor.venue, floor.loop
-        handler = CommandHandler(floor.store, floor.appender, Rules(venue=venue.capabilities), InlineExecutor())
+        handler = CommandHandler(
+            floor.store, floor.appender, Rules(venue=venue.capabilities), ReadThreads(InlineExecutor())
+        )
         self.handler = handler
         recorder = Recorder(handler, new_id=floor.new_id, utc=loop.utc)
         clock = Clock(monotonic=loop.time, utc=loop.utc)

@@ -31,6 +31,7 @@ from orders.domain.values import Capabilities
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.port import EventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.eventstore.subscription import Hints, MemoryHints
 from orders.handlers import CommandHandler
 from orders.venue_reply import OrderChanges
@@ -85,11 +86,12 @@ async def command_service(
     followed: EventStore | None = None,
     checks: Mapping[str, Check] | None = None,
     rates: Rates | None = None,
+    reads: ReadThreads | None = None,
 ) -> AsyncIterator[CommandService]:
     """`followed` is where the live log is read from, if that is another way to the same log."""
     threads = ThreadPoolExecutor(4)
     writer, live, changes = Writer(store, timeout_s=append_timeout_s), LiveLog(followed or store, hints), OrderChanges()
-    handler = CommandHandler(store, writer, Rules(catalogue=catalogue, venue=venue), threads)
+    handler = CommandHandler(store, writer, Rules(catalogue=catalogue, venue=venue), reads or ReadThreads(threads))
     commands = OrderCommands(
         handler,
         changes,

@@ -34,6 +34,7 @@ from orders.domain.terms import Rules
 from orders.domain.values import Capabilities
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.eventstore.subscription import PostgresHints
 from orders.follower import Follower, read_checkpoint
 from orders.handlers import CommandHandler
@@ -119,7 +120,7 @@ class OperationsService:
 async def operations_service(database_url: str, venue: Capabilities) -> AsyncIterator[OperationsService]:
     store = PostgresEventStore(database_url, application_name="test operations")
     threads, writer, tables = ThreadPoolExecutor(4), Writer(store), AdapterTables(database_url)
-    handler = CommandHandler(store, writer, Rules(venue=venue), threads)
+    handler = CommandHandler(store, writer, Rules(venue=venue), ReadThreads(threads))
     service: OperationsService
     operations = Operations(
         handler, tables, Limits(call_timeout_s=CALL_TIMEOUT_S), new_id=uuid7, now=lambda: service.at

@@ -20,6 +20,7 @@ from orders.domain.instruments import BUILT_IN
 from orders.eventstore.live_log import LiveLog
 from orders.eventstore.port import EventStore
 from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.eventstore.subscription import Hints, PostgresHints
 from projections.api.feed_events import events_router
 from projections.api.feed_socket import feed_router
@@ -108,7 +109,7 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
         url,
         store,
         BUILT_IN,
-        threads,
+        ReadThreads(threads),
         committed=lambda: service.committed,
         known=lambda: live.position,
         now=lambda: service.now,

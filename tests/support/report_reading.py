@@ -19,6 +19,7 @@ from exchange_adapter.venue import Report, ReportKind, ReportPosition
 from orders.domain.events import ReportUnmatched
 from orders.domain.terms import Rules
 from orders.eventstore.port import StoreUnavailable
+from orders.eventstore.read_threads import ReadThreads
 from orders.handlers import CommandHandler
 from tests.support.adapter_floor import FULL, Floor
 from tests.support.virtual_time import InlineExecutor, pass_time
@@ -105,7 +106,7 @@ class Reading:
         self.journal, self.positions = Journal(), Positions()
         self.floor = floor
         floor.venue.reports = self.journal.stream  # type: ignore[method-assign]
-        handler = CommandHandler(floor.store, floor.appender, Rules(venue=FULL), InlineExecutor())
+        handler = CommandHandler(floor.store, floor.appender, Rules(venue=FULL), ReadThreads(InlineExecutor()))
         recorder = Recorder(handler, new_id=floor.new_id, utc=floor.loop.utc)
         unmatched = UnmatchedReports("test", floor.store, floor.appender, InlineExecutor(), floor.loop.utc)
         self.venue_stream = unmatched.stream_id

@@ -33,7 +33,7 @@ PROBLEMS: dict[type[Exception], tuple[int, str]] = {
 }
 
 DETAILS: dict[type[Exception], str] = {
-    store.StoreOverloaded: "Too many commands wait; try again",
+    store.StoreOverloaded: "Too many requests wait; try again",
     store.StoreClosed: "This process is stopping; try again",
     store.StoreUnavailable: "The database does not answer; try again",
     store.CommitUnknown: "The database did not answer in time: it may be done or not; look, or ask the same again",

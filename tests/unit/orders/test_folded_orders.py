@@ -12,6 +12,7 @@ from orders.domain.order import Order
 from orders.domain.terms import Rules
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Appended, Conflict, Unit
+from orders.eventstore.read_threads import ReadThreads
 from orders.handlers import CommandHandler, FoldedOrders
 from tests.support.given import CAPABLE, NOW
 from tests.support.running_adapter import Client
@@ -40,7 +41,7 @@ class Desk:
         self.store = MemoryEventStore()
         self.client = Client(self.store, CAPABLE)
         self.appender = Appender(self.store)
-        self.handler = CommandHandler(self.store, self.appender, Rules(venue=CAPABLE), InlineExecutor())
+        self.handler = CommandHandler(self.store, self.appender, Rules(venue=CAPABLE), ReadThreads(InlineExecutor()))
 
     async def fill_together(self, order_ids: Sequence[UUID], quantity: int = 10) -> set[UUID]:
         """Those that were done."""

@@ -26,6 +26,7 @@ from orders.domain.values import Capabilities
 from orders.eventstore import port
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.handlers import CommandHandler
 from orders.venue_reply import OrderChanges
 
@@ -74,7 +75,7 @@ async def running(capabilities: Capabilities = CAPABLE, wait_s: float = 0.05) ->
     writer, changes = Writer(store), OrderChanges()
     writer.start()
     with ThreadPoolExecutor(2) as threads:
-        handler = CommandHandler(store, writer, Rules(venue=capabilities), threads)
+        handler = CommandHandler(store, writer, Rules(venue=capabilities), ReadThreads(threads))
         commands = OrderCommands(
             handler,
             changes,

@@ -9,6 +9,7 @@ from litestar import Litestar
 
 from orders.domain.instruments import BUILT_IN, Catalogue
 from orders.eventstore.memory import MemoryEventStore
+from orders.eventstore.read_threads import ReadThreads
 from projections.api.listed_instruments import listed
 from projections.api.routes import query_router
 from projections.read_side import read_side
@@ -37,7 +38,7 @@ class Problem(msgspec.Struct):
 def document() -> dict[str, Any]:
     with ThreadPoolExecutor(1) as threads:
         url, zero = "postgresql://", lambda: 0
-        side = read_side(url, url, MemoryEventStore(), BUILT_IN, threads, zero, zero, lambda: OPENING)
+        side = read_side(url, url, MemoryEventStore(), BUILT_IN, ReadThreads(threads), zero, zero, lambda: OPENING)
         router = query_router(side.reads, side.order_reads, BUILT_IN, problem=Problem)
         return Litestar([router]).openapi_schema.to_schema()
 
