@@ -20,11 +20,11 @@ class ReportPositions(Protocol):
 
 
 class PostgresReportPositions:
-    """For one thread at a time."""
+    """For one thread at a time. A position that is lost costs time: the reports after it are known by their ids."""
 
     def __init__(self, database_url: str, venue: str) -> None:
         self._venue = venue
-        self._session = Session(database_url, "orders adapter reports")
+        self._session = Session(database_url, "orders adapter reports", durable=False)
 
     def read(self) -> ReportPosition:
         rows = self._session.rows(_SQL["read_position"], {"venue": self._venue})

@@ -11,11 +11,12 @@ from orders.eventstore.port import StoreUnavailable
 
 
 class Session:
-    """For one thread at a time."""
+    """For one thread at a time. `durable`: its commits wait for the disk."""
 
-    def __init__(self, database_url: str, application_name: str) -> None:
+    def __init__(self, database_url: str, application_name: str, *, durable: bool = True) -> None:
         self._url = database_url
         self._application_name = application_name
+        self._durable = durable
         self._connection: BoundedConnection | None = None
 
     def rows(self, statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -42,5 +43,5 @@ class Session:
         if self._connection is not None and is_dead(self._connection):
             self.close()
         if self._connection is None:
-            self._connection = connect(self._url, application_name=self._application_name)
+            self._connection = connect(self._url, application_name=self._application_name, durable=self._durable)
         return self._connection

@@ -48,7 +48,6 @@ class Workers:
         self._joined = False
         self._given_up: set[str] = set()
         """Frozen ones that could not be ended, as it was logged."""
-        connection.execute(_SQL["relax_commits"])
 
     def join(self) -> None:
         """From now on others count on this worker."""

@@ -1,7 +1,3 @@
--- name: relax_commits
--- A heartbeat is told again in a second: its commit need not wait for the disk.
-select set_config('synchronous_commit', 'off', false)
-
 -- name: join
 -- Shared: any number of workers hold it, and pg_locks shows who does. It ends with the connection, so that a dead worker
 -- is known to be dead at once.

@@ -131,7 +131,7 @@ class Follower:
         """Follows until `stop` is set; it ends within a batch's time then. For a thread of its own."""
         while not stop.is_set():
             try:
-                with connect(self._url, application_name=f"follower {self.name}") as connection:
+                with connect(self._url, application_name=f"follower {self.name}", durable=self._durable) as connection:
                     self.backend_pid = connection.info.backend_pid
                     self._lead(connection, stop)
             except (BrokenLog, UnknownEvent) as error:
@@ -144,8 +144,6 @@ class Follower:
             self._pause(stop)
 
     def _lead(self, connection: BoundedConnection, stop: Event) -> None:
-        if not self._durable:
-            connection.execute(_SQL["weaken_commits"])
         takeover = Takeover(f"follower {self.name}")
         while not self._locked(connection):
             self.failure = self._told = None  # it is the other one's now to fail, and to tell

@@ -18,11 +18,6 @@ with moved as (
 )
 select case when %(announced)s then pg_notify('orders_followers', name || ':' || position) end from moved
 
--- name: weaken_commits
--- Rows and checkpoint can be made again from the log, and are lost together if they are: their commits need not wait for
--- the disk. The log is ahead of them even after a crash, since an event was durable before it could be read.
-select set_config('synchronous_commit', 'off', false)
-
 -- name: bound_transactions
 -- PostgreSQL 17 and newer end a whole transaction; older ones each statement, and each wait between two.
 select set_config('transaction_timeout', %s, false) where current_setting('server_version_num')::int >= 170000

@@ -301,8 +301,8 @@ def rebuilding(
     psycopg.Error.
     """
     name = f"{by} (pid {os.getpid()} on {socket.gethostname()})"[:63]
-    with connect(direct_url, application_name=name) as connection:
-        connection.execute(_SQL["weaken_commits"])
+    # What is filled can be filled again; a swap's own commit waits for the disk.
+    with connect(direct_url, application_name=name, durable=False) as connection:
         if not connection.execute(_SQL["try_lock"], [projection.name]).fetchall()[0][0]:
             holder = connection.execute(_SQL["holder"], [projection.name]).fetchone()
             raise RebuildRunning(projection.name, *(holder or ("another process",)))

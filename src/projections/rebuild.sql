@@ -10,10 +10,6 @@ where locktype = 'advisory' and granted and objsubid = 1
     and database = (select oid from pg_database where datname = current_database())
     and (classid::bigint << 32 | objid::bigint) = hashtextextended('rebuild ' || %s, 0)
 
--- name: weaken_commits
--- What is filled here can be filled again: its commits need not wait for the disk. A swap's do.
-select set_config('synchronous_commit', 'off', false)
-
 -- name: bound_digest
 select set_config('statement_timeout', %s, true)
 

@@ -81,8 +81,11 @@ class BoundedConnection(TidyConnection):
             raise
 
 
-def connect(url: str, *, application_name: str, within_s: float = CONNECT_TIMEOUT_S) -> BoundedConnection:
-    """A session of ours in autocommit. Raises psycopg.Error."""
+def connect(
+    url: str, *, application_name: str, within_s: float = CONNECT_TIMEOUT_S, durable: bool = True
+) -> BoundedConnection:
+    """A session of ours in autocommit. Where its commits need not be `durable`, the newest may be lost when the server
+    crashes: for what can be made again from the log, which is ahead of it even then. Raises psycopg.Error."""
     connection = BoundedConnection.connect(
         url,
         autocommit=True,
@@ -90,14 +93,14 @@ def connect(url: str, *, application_name: str, within_s: float = CONNECT_TIMEOU
         connect_timeout=max(2, round(within_s)),  # libpq takes whole seconds, 2 at least
         **KEEPALIVE,
     )
-    configure(connection)
+    configure(connection, durable=durable)
     return connection
 
 
-def configure(connection: psycopg.Connection[Any]) -> None:
+def configure(connection: psycopg.Connection[Any], *, durable: bool = True) -> None:
     """Closes one that does not take it: nobody else would, a pool neither. Raises psycopg.Error."""
     try:
-        connection.execute(_SQL["session"], SESSION_SETTINGS)
+        connection.execute(_SQL["session"], {**SESSION_SETTINGS, "durable": durable})
     except psycopg.Error:
         connection.close()
         raise

@@ -1,13 +1,14 @@
 -- name: session
--- What bounds every statement of a session, whatever the role's or the server's defaults are. A commit of ours waits for
--- the disk at least, and for the standbys where the server has any.
+-- What bounds every statement of a session, whatever the role's or the server's defaults are. A commit waits for the
+-- disk at least, and for the standbys where the server has any; one that need not be durable waits for nothing.
 select
     set_config('statement_timeout', %(statement_ms)s, false),
     set_config('lock_timeout', %(lock_ms)s, false),
     set_config('idle_in_transaction_session_timeout', %(statement_ms)s, false),
     set_config('default_transaction_isolation', 'read committed', false),
     set_config('synchronous_commit',
-        case when current_setting('synchronous_commit') in ('off', 'local') then 'on'
+        case when not %(durable)s then 'off'
+        when current_setting('synchronous_commit') in ('off', 'local') then 'on'
         else current_setting('synchronous_commit') end, false)
 
 -- name: append
