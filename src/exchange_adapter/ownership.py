@@ -76,7 +76,7 @@ class Ownership:
         pause_s = DATABASE_RETRY_S[0]
         while not stop.is_set():
             try:
-                with connect(self._url, application_name="orders adapter locks") as connection:
+                with connect(self._url, application_name="orders adapter locks", durable=False) as connection:
                     pause_s = DATABASE_RETRY_S[0]
                     _Tenure(self, connection).hold(stop)
             except psycopg.Error as error:
