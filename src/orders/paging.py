@@ -1,9 +1,9 @@
-"""Cursors: where a page ended, and a fingerprint of the filters that the pages share. Opaque to clients."""
+"""Pages, and cursors: where a page ended, with a fingerprint of the filters that the pages share. Opaque to clients."""
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Annotated, TypeVar
 from urllib.parse import urlencode
@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from orders.bounds import MAX_CURSOR
+from orders.parameters import Parameters
 
 C = TypeVar("C", bound="_Cursor | _TextCursor")
+P = TypeVar("P")
 
 _FINGERPRINT = 12  # hexadecimal digits: against mistakes, not against malice
 
@@ -61,10 +63,23 @@ def _checked(cursor: str, filters: object, decoder: msgspec.json.Decoder[C]) -> 
     return found
 
 
-def next_link(path: str, params: Iterable[tuple[str, str]], cursor: str) -> str:
-    """The Link header (RFC 8288) of the next page of a request with these parameters."""
+def page_asked(
+    given: Parameters, filters: object, place: Callable[[str, object], P], most: int
+) -> tuple[int | None, P | None]:
+    """`limit`, of `most` at the most, and `cursor`, the last parameters to take: `place` reads the list's places from a
+    cursor. Raises InvalidParameters for all that is wrong."""
+    limit = given.number("limit", 1, most)
+    after = given.take(
+        "cursor", lambda text: place(text, filters), "the cursor of a Link header, with the filters of that request"
+    )
+    given.check()
+    return limit, after
+
+
+def next_link(path: str, params: Iterable[tuple[str, str]], place: int | str, filters: object) -> str:
+    """The Link header (RFC 8288) of the page after `place`, of a request with these parameters."""
     kept = [(name, value) for name, value in params if name != "cursor"]
-    return f'<{path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    return f'<{path}?{urlencode([*kept, ("cursor", cursor_of(place, filters))])}>; rel="next"'
 
 
 def _fingerprint(filters: object) -> str:

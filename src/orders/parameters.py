@@ -20,9 +20,12 @@ from orders.request_errors import InvalidParameters
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
+KEY_CHARACTER = "[!-~]"
+"""What a `client_order_id` is made of, as a regular expression: what is printable, and no space."""
+
 _DIGITS = re.compile(r"[0-9]{1,19}")
 _SYMBOL = re.compile(rf"[A-Za-z0-9._/-]{{1,{MAX_SYMBOL}}}")
-_CLIENT_ORDER_ID = re.compile(rf"[!-~]{{1,{MAX_CLIENT_ORDER_ID}}}")
+_KEY = re.compile(rf"{KEY_CHARACTER}{{1,{MAX_CLIENT_ORDER_ID}}}")
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SIDES = {**{side.value: side for side in Side}, "1": Side.BUY, "-1": Side.SELL}
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -107,7 +110,7 @@ class Parameters:
         return self.take(name, parsed_symbol, "a symbol or an instrument code")
 
     def client_order_id(self, name: str) -> str | None:
-        return self.take(name, _matching(_CLIENT_ORDER_ID), f"1 to {MAX_CLIENT_ORDER_ID} characters from ! to ~")
+        return self.take(name, _key, f"1 to {MAX_CLIENT_ORDER_ID} characters from ! to ~")
 
     def order_id(self, name: str) -> UUID | None:
         return self.take(name, parsed_id, "an order's id")
@@ -132,6 +135,11 @@ def parsed_symbol(text: str) -> str:
     if not _SYMBOL.fullmatch(text):
         raise ValueError(text)
     return text
+
+
+def is_key(text: str) -> bool:
+    """Whether it may be a `client_order_id`."""
+    return _KEY.fullmatch(text) is not None
 
 
 def whole_number(text: str) -> int:
@@ -165,13 +173,10 @@ def existing_id(text: str) -> UUID:
         raise UnknownOrder(segment_text(text)) from None
 
 
-def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(text)
-        return text
-
-    return read
+def _key(text: str) -> str:
+    if not is_key(text):
+        raise ValueError(text)
+    return text
 
 
 def _member_of(members: dict[str, T]) -> Callable[[str], T]:

@@ -29,7 +29,7 @@ from exchange_adapter.operations import ActionResult, Operations
 from orders.bounds import MAX_BODY_BYTES, MAX_TEXT
 from orders.domain.values import Delivery
 from orders.http import POSITION_HEADER, json_body, local_account
-from orders.paging import cursor_of, next_link, place_of
+from orders.paging import next_link, page_asked, place_of
 from orders.parameters import Asked, Parameters, take_none
 
 AnyRequest = Request[Any, Any, Any]
@@ -133,19 +133,13 @@ def _held(operations: Operations, facts: Facts, problem: type[msgspec.Struct] | 
             symbol=given.symbol("symbol"),
             order_id=given.order_id("order_id"),
         )
-        limit = given.number("limit", 1, MAX_HELD_PAGE) or DEFAULT_HELD_PAGE
-        after = given.take(
-            "cursor",
-            lambda text: place_of(text, filters),
-            "the cursor of a Link header, with the filters of that request",
-        )
-        given.check()
+        limit, after = page_asked(given, filters, place_of, MAX_HELD_PAGE)
         await facts.caught_up(asked)
-        page = await operations.held(msgspec.structs.replace(filters, limit=limit, after=after))
+        page = await operations.held(msgspec.structs.replace(filters, limit=limit or DEFAULT_HELD_PAGE, after=after))
         response = Response(page.orders, headers={POSITION_HEADER: str(page.position)})
         if page.next is not None:
-            cursor = cursor_of(page.next, filters)
-            response.headers["Link"] = next_link(request.url.path, request.query_params.multi_items(), cursor)
+            params = request.query_params.multi_items()
+            response.headers["Link"] = next_link(request.url.path, params, page.next, filters)
         return response
 
     return list_held

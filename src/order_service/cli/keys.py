@@ -19,10 +19,9 @@ from order_service.errors import NotFoundError, UnreachableError, WrongRequestEr
 from order_service.security.api_keys import key_id_of, new_key
 from order_service.security.bounds import MAX_ACCOUNT, MAX_KEY_DAYS, MAX_KEY_NAME
 from order_service.security.key_table import ListedKey, create_key, list_keys, revoke_key
-from order_service.security.principal import AccessScope
+from order_service.security.principal import AccessScope, is_account
 from orders.eventstore.connections import connect
 
-_ACCOUNT = re.compile(rf"[!-~]{{1,{MAX_ACCOUNT}}}")
 _TERM = re.compile(r"([1-9][0-9]{0,5})([hd])")
 _HOURS = {"h": 1, "d": 24}
 _COLUMNS = ("key_id", "account", "scopes", "name", "state", "created_at", "expires_at", "last_used_at")
@@ -53,7 +52,7 @@ def keys() -> None:
 @JSON_OPTION
 def create(account: str, scopes: tuple[str, ...], name: str, expires: str | None, as_json: bool) -> None:
     """Make a key. It is shown this once: only a digest of it is kept."""
-    if not _ACCOUNT.fullmatch(account):
+    if not is_account(account):
         raise WrongRequestError(f"--account: 1 to {MAX_ACCOUNT} characters from ! to ~, no spaces")
     if len(name) > MAX_KEY_NAME or not (name.isprintable() or not name):
         raise WrongRequestError(f"--name: at most {MAX_KEY_NAME} printable characters")

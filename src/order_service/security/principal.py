@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
 
+from order_service.security.bounds import MAX_ACCOUNT
 from orders.http import LOCAL_ACCOUNT
+
+_ACCOUNT = re.compile(rf"[!-~]{{1,{MAX_ACCOUNT}}}")
 
 
 class AccessScope(StrEnum):
@@ -38,6 +42,12 @@ class Principal(Struct, frozen=True):
 
 LOCAL = Principal(account=LOCAL_ACCOUNT, scopes=frozenset(AccessScope))
 """Who everybody is without credentials, on an address that only this machine reaches."""
+
+
+def is_account(name: str) -> bool:
+    """Whether an account may have this name: no space or control character, so that it stands in any header, key or log
+    line as it is."""
+    return _ACCOUNT.fullmatch(name) is not None
 
 
 def principal_of(scope: Mapping[str, Any]) -> Principal | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +11,8 @@ from litestar.exceptions import NotAuthorizedException
 from litestar.security.jwt import Token
 
 from order_service.configuration.access_settings import ACCOUNT_CLAIM, TokenRules
-from order_service.security.bounds import CLOCK_LEEWAY_S, MAX_ACCOUNT, MAX_CREDENTIAL, MAX_KNOWN_TOKENS
-from order_service.security.principal import AccessScope, Principal
-
-ACCOUNT = re.compile(rf"[!-~]{{1,{MAX_ACCOUNT}}}")
-"""An account's name: no space or control character, so that it stands in any header, key or log line as it is."""
+from order_service.security.bounds import CLOCK_LEEWAY_S, MAX_CREDENTIAL, MAX_KNOWN_TOKENS
+from order_service.security.principal import AccessScope, Principal, is_account
 
 _REQUIRED = ("exp", "iat", "iss", "aud", "sub")
 _SCOPES = frozenset(AccessScope)
@@ -78,7 +74,7 @@ class Tokens:
         except NotAuthorizedException:
             return None
         account = token.sub if rules.account_claim == ACCOUNT_CLAIM else token.extras.get(rules.account_claim)
-        if not isinstance(account, str) or not ACCOUNT.fullmatch(account):
+        if not isinstance(account, str) or not is_account(account):
             return None
         scopes = _scopes(token.extras.get("scope"))
         return Principal(account=account, scopes=scopes, expires_at_s=token.exp.timestamp())

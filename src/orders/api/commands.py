@@ -97,9 +97,7 @@ class OrderCommands:
 
     async def place(self, caller: Caller, order_id: UUID, placing: Placing) -> Accepted:
         """Raises: InvalidOrder, KeyReused, EventStoreError."""
-        command = self._command(
-            PlaceOrder, caller, order_id, account=caller.account, terms=placing.terms, client_order_id=placing.key
-        )
+        command = self._placing(caller, order_id, placing, self._now())
         try:
             placed = await self._handler.place(command)
         except InvalidOrder as refused:
@@ -109,23 +107,23 @@ class OrderCommands:
     async def place_all(self, caller: Caller, asked: Sequence[Placing | InvalidOrder]) -> list[Accepted | NotPlaced]:
         """All in one commit; one answer each, in order; what was refused on reading stays so. Raises: EventStoreError
         where none is known to be placed."""
-        at, by, account = self._now(), caller.by, caller.account
+        at = self._now()
         placings = [one for one in asked if isinstance(one, Placing)]
-        commands = [
-            PlaceOrder(
-                order_id=self.order_id(caller, one),
-                command_id=self._new_id(),
-                at=at,
-                by=by,
-                trace_id=caller.trace_id,
-                account=account,
-                terms=one.terms,
-                client_order_id=one.key,
-            )
-            for one in placings
-        ]
+        commands = [self._placing(caller, self.order_id(caller, one), one, at) for one in placings]
         outcomes = zip(placings, await self._handler.place_all(commands), strict=True)
         return [one if isinstance(one, InvalidOrder) else self._told(*next(outcomes)) for one in asked]
+
+    def _placing(self, caller: Caller, order_id: UUID, placing: Placing, at: datetime) -> PlaceOrder:
+        return PlaceOrder(
+            order_id=order_id,
+            command_id=self._new_id(),
+            at=at,
+            by=caller.by,
+            trace_id=caller.trace_id,
+            account=caller.account,
+            terms=placing.terms,
+            client_order_id=placing.key,
+        )
 
     def _told(self, placing: Placing, outcome: Placed | NotPlaced) -> Accepted | NotPlaced:
         if isinstance(outcome, Placed):

@@ -16,6 +16,7 @@ from orders.domain.commands import Terms
 from orders.domain.errors import FieldError, InvalidOrder
 from orders.domain.terms import Rules, price_errors, quantity_errors, refused_terms
 from orders.domain.values import OrderType, Side, TimeInForce
+from orders.parameters import KEY_CHARACTER, is_key
 from orders.strict_json import decode_object, shortened
 
 KEY_HEADER = "Idempotency-Key"
@@ -28,7 +29,10 @@ _PRICED = {"type", "limit_price", "price"}
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY, description="A whole number; of a replace the new total.")]
 Price = Annotated[Decimal, Meta(description="A positive decimal on the instrument's tick, as a number or a string.")]
 Key = Annotated[
-    str, Meta(pattern="^[!-~]+$", min_length=1, max_length=MAX_CLIENT_ORDER_ID, description="Unique per account.")
+    str,
+    Meta(
+        pattern=f"^{KEY_CHARACTER}+$", min_length=1, max_length=MAX_CLIENT_ORDER_ID, description="Unique per account."
+    ),
 ]
 
 
@@ -227,11 +231,6 @@ def plain_price(price: Decimal) -> Decimal:
     while exponent < 0 and digits[kept - 1] == 0:
         kept, exponent = kept - 1, exponent + 1
     return Decimal((sign, digits[:kept], exponent))
-
-
-def is_key(text: str) -> bool:
-    """Whether it may be a `client_order_id`: characters from ! to ~."""
-    return 0 < len(text) <= MAX_CLIENT_ORDER_ID and text.isascii() and text.isprintable() and " " not in text
 
 
 def _client_order_id(value: Any) -> str:

@@ -16,10 +16,11 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from orders.api.order_fields import SIDES, Placing, is_key, plain_price
+from orders.api.order_fields import SIDES, Placing, plain_price
 from orders.bounds import MAX_ECHO
 from orders.domain.commands import Terms
 from orders.domain.values import OrderType, Side, TimeInForce
+from orders.parameters import is_key
 
 _ESCAPE, _COLON, _ARRAY = b"\\", b":", b"["
 _PRICE = re.compile(rb'(?:"(-?[0-9]{1,20}(?:\.[0-9]{1,20})?)"|(-?[0-9]{1,20}(?:\.[0-9]{1,20})?))')

@@ -14,6 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
 from litestar.response.base import ASGIResponse
 
+from orders.api import batch_results
 from orders.api import documentation as doc
 from orders.api.batch_results import BatchResult, result
 from orders.api.commands import Accepted, Caller, OrderCommands
@@ -34,7 +35,7 @@ NotPlacedAnswer = Callable[[AnyRequest, Exception], Response[bytes]]
 SINGULAR_SYMBOL = "EURUSD"
 """What /order trades where no symbol is given and DEFAULT_SYMBOL is empty: its clients have no field for it."""
 
-NOT_PLACED = b'{"message": "Internal server error while placing the order"}'
+NOT_PLACED = b'{"message": "%s"}' % batch_results.NOT_PLACED.encode()
 _OURS = (Exception, EventStoreError, StoreUnavailable, CommitUnknown, UnknownEvent, TooLarge, BrokenLog)
 """What no table turns into a problem on POST; what a client or an overload caused keeps its own answer."""
 

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response
 
 from orders.http import POSITION_HEADER
-from orders.paging import cursor_of, next_link, place_of
+from orders.paging import next_link, page_asked, place_of
 from orders.parameters import Parameters
 from projections.bounds import MAX_PAGE
 from projections.queries import Answer
@@ -26,11 +26,7 @@ def page(given: Parameters, filters: msgspec.Struct) -> tuple[int, int | None]:
 
 def page_at(given: Parameters, filters: msgspec.Struct, place: Callable[[str, object], P]) -> tuple[int, P | None]:
     """As `page`, where the list's places are what `place` reads from a cursor."""
-    limit = given.number("limit", 1, MAX_PAGE)
-    after = given.take(
-        "cursor", lambda text: place(text, filters), "the cursor of a Link header, with the filters of that request"
-    )
-    given.check()
+    limit, after = page_asked(given, filters, place, MAX_PAGE)
     return limit or MAX_PAGE, after
 
 
@@ -41,6 +37,6 @@ def answered(answer: Answer[T]) -> Response[T]:
 def paged(request: AnyRequest, answer: Answer[T], filters: msgspec.Struct) -> Response[T]:
     response = answered(answer)
     if answer.next is not None:
-        cursor = cursor_of(answer.next, filters)
-        response.headers["Link"] = next_link(request.url.path, request.query_params.multi_items(), cursor)
+        params = request.query_params.multi_items()
+        response.headers["Link"] = next_link(request.url.path, params, answer.next, filters)
     return response
