@@ -21,11 +21,11 @@ from exchange_adapter.bounds import (
     WORKER_SEEN_S,
 )
 from exchange_adapter.held_orders import HELD, LastTry
-from exchange_adapter.session import Session
 from exchange_adapter.work.duties import FOLLOWER
 from exchange_adapter.workers import LOCK_SPACE
 from orders.distribution import Observed
 from orders.domain.values import Delivery
+from orders.eventstore.session import Session
 from orders.eventstore.sql import load
 
 _SQL = load("exchange_adapter", "adapter_tables.sql")

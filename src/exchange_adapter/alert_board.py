@@ -19,8 +19,8 @@ from exchange_adapter.bounds import (
     MAX_ALERTS_JUDGED,
 )
 from exchange_adapter.policy import can_go_on
-from exchange_adapter.session import Session
 from orders.domain.values import Capabilities, Delivery
+from orders.eventstore.session import Session
 from orders.eventstore.sql import load
 
 LOCK_SPACE = 0x616C7274  # "alrt": one process of all on this database tells

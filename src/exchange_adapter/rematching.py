@@ -20,12 +20,12 @@ from msgspec import Struct
 
 from exchange_adapter.bounds import MAX_UNMATCHED_NOTED, REMATCH_BATCH, REMATCH_EVERY_S
 from exchange_adapter.report_words import order_id_of
-from exchange_adapter.session import Session
 from exchange_adapter.unmatched import report_of
 from exchange_adapter.venue import Report
 from exchange_adapter.waiting import first_of
 from orders.domain.events import OrderPlaced, ReportUnmatched
 from orders.eventstore.port import BrokenLog, EventStore, EventStoreError, Recorded, UnknownEvent
+from orders.eventstore.session import Session
 from orders.eventstore.sql import load
 
 T = TypeVar("T")

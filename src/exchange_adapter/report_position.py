@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from exchange_adapter.session import Session
 from exchange_adapter.venue import ReportPosition
+from orders.eventstore.session import Session
 from orders.eventstore.sql import load
 
 _SQL = load("exchange_adapter", "reports.sql")

@@ -21,13 +21,13 @@ from exchange_adapter.alert_board import LogAlerts
 from exchange_adapter.alerts import Step, without_nul
 from exchange_adapter.policy import can_go_on
 from exchange_adapter.rematching import note_unmatched
-from exchange_adapter.session import Session
 from exchange_adapter.work.duty import Duty, duty_after
 from orders.bounds import MAX_STREAM_READ
 from orders.domain import events as e
 from orders.domain.order import Order, evolve
 from orders.domain.values import Capabilities, Delivery
 from orders.eventstore.port import EventStore, Recorded
+from orders.eventstore.session import Session
 from orders.eventstore.sql import load
 from orders.eventstore.subscription import Hints
 from orders.follower import Follower

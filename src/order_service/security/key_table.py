@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from msgspec import Struct
@@ -14,12 +14,11 @@ from msgspec import Struct
 from order_service.security.api_keys import NewKey, StoredKey
 from order_service.security.bounds import MAX_KEYS_LISTED
 from order_service.security.principal import Principal
-from orders.eventstore.connections import connect, is_dead, unavailable
+from orders.eventstore.session import Session
 from orders.eventstore.sql import load
 
 _SQL = load("order_service.security", "key_table.sql")
 
-T = TypeVar("T")
 Connection = psycopg.Connection[Any]
 
 
@@ -68,38 +67,25 @@ class PostgresKeys:
     """A `known_keys.KeyTable`: one connection, used by a thread of its own, made again where it was lost."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: Connection | None = None
+        self._session = Session(url, "orders API keys")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="API keys")
 
     async def holding(self, key_ids: Collection[str]) -> Mapping[str, StoredKey]:
-        asked = list(key_ids)
-        return await self._run(lambda connection: _holding(connection, asked))
+        rows = await self._rows("holding", key_ids)
+        return {
+            key_id: StoredKey(Principal(account=account, scopes=frozenset(scopes), key_id=key_id), digest)
+            for key_id, digest, account, scopes in rows
+        }
 
     async def used(self, key_ids: Collection[str]) -> None:
-        asked = list(key_ids)
-        await self._run(lambda connection: connection.execute(_SQL["used"].encode(), {"key_ids": asked}))
+        await self._rows("used", key_ids)
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
-        if self._connection is not None:
-            self._connection.close()
+        self._session.close()
 
-    async def _run(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._on_connection, work)
-
-    def _on_connection(self, work: Callable[[Connection], T]) -> T:
-        try:
-            if self._connection is None or is_dead(self._connection):
-                self._connection = connect(self._url, application_name="orders API keys")
-            return work(self._connection)
-        except psycopg.Error as error:
-            raise unavailable(error, "looking up API keys") from error
-
-
-def _holding(connection: Connection, key_ids: list[str]) -> dict[str, StoredKey]:
-    rows = connection.execute(_SQL["holding"].encode(), {"key_ids": key_ids}).fetchall()
-    return {
-        key_id: StoredKey(Principal(account=account, scopes=frozenset(scopes), key_id=key_id), digest)
-        for key_id, digest, account, scopes in rows
-    }
+    async def _rows(self, statement: str, key_ids: Collection[str]) -> list[tuple[Any, ...]]:
+        """Raises StoreUnavailable."""
+        asked = {"key_ids": list(key_ids)}
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._session.rows, _SQL[statement], asked)
