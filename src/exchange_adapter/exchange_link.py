@@ -10,12 +10,12 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-import msgspec
 import structlog
 
 from exchange_adapter.bounds import CONNECT_TIMEOUT_S, MAX_LINE_BYTES, RECEIVE_BYTES, RECONNECT_S
 from exchange_adapter.venue import NotSent, Unknown
 from exchange_adapter.wire import Answer, Lines, answer_decoder, connect, line
+from orders.unreadable import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ class _Connection:
             self.close("was ended by the exchange")
         except OSError as error:
             self.close(f"broke: {error}")
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self.close(f"sent what is no answer: {error}")
         finally:
             self._socket.close()

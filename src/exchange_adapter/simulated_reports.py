@@ -6,8 +6,6 @@ import time
 from collections import deque
 from decimal import Decimal
 
-import msgspec
-
 from exchange_adapter.bounds import (
     CONNECT_TIMEOUT_S,
     MAX_EARLY_REPORTS,
@@ -18,6 +16,7 @@ from exchange_adapter.bounds import (
 from exchange_adapter.errors import OtherJournal, ReportsLost
 from exchange_adapter.venue import Report, ReportKind, ReportPosition
 from exchange_adapter.wire import Lines, ReportLine, answer_decoder, connect, line, report_decoder
+from orders.unreadable import UNREADABLE
 
 _HEARTBEAT = "heartbeat"
 _ELSEWHERE = ("other_journal", "after_beyond_end")
@@ -72,7 +71,7 @@ class SimulatedReports:
             self._receive(CONNECT_TIMEOUT_S)
         try:
             answer = answer_decoder.decode(self._unread.popleft())
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise ReportsLost(f"the exchange sent what is no answer: {error}") from error
         if answer.error in _ELSEWHERE:
             raise OtherJournal(f"the exchange's reports are numbered anew: {answer.error}", answer.journal)
@@ -109,7 +108,7 @@ class SimulatedReports:
                     self._take(self._unread.popleft())
                 else:
                     break
-        except (msgspec.MsgspecError, ValueError, ArithmeticError) as error:
+        except (*UNREADABLE, ValueError, ArithmeticError) as error:
             raise ReportsLost(f"the exchange sent what is no report: {error}") from error
         if batch or not self._early:
             self._whole_at = time.monotonic()

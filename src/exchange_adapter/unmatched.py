@@ -21,6 +21,7 @@ from orders.domain.events import ReportUnmatched
 from orders.eventstore.codec import encode_unit
 from orders.eventstore.port import Appended, EventStore, Unit
 from orders.handlers import Appender
+from orders.unreadable import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +105,7 @@ def _as_it_came(raw: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(raw) if raw else {}
         msgspec.json.encode(decoded)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (*UNREADABLE, ValueError):
         return _text(raw)
     return decoded if isinstance(decoded, dict) else _text(raw)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,9 @@ _KINDS: dict[int, type[e.Refused]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: e.Invalid,
     HTTPStatus.TOO_MANY_REQUESTS: e.TooManyRequests,
 }
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What bytes that may be anything can end with in a decoder: msgspec leaves two of its errors to Python."""
+
 _ORDER_ENDED, _COMMIT_UNKNOWN = "order-ended", "commit-unknown"
 
 
@@ -84,7 +87,7 @@ def content(answer: Answer, kind: type[T]) -> T:
     """Raises UnexpectedAnswer."""
     try:
         return msgspec.json.decode(answer.body, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise e.UnexpectedAnswer(f"this is no answer of an order service: {error}: {_words(answer)}") from None
 
 
@@ -95,7 +98,7 @@ def refusal(answer: Answer, *, after_doubt: bool) -> e.OrderClientError:
         return e.UnexpectedAnswer(f"this is no answer of an order service: status {status}")
     try:
         problem = _problems.decode(answer.body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         problem = _Problem(detail=_words(answer))
     if problem.trace_id is None:
         problem.trace_id = answer.headers.get("x-trace-id")

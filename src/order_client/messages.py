@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from order_client.answers import UNREADABLE
 from order_client.errors import UnexpectedAnswer
 from order_client.resources import Level
 
@@ -146,7 +147,7 @@ def told(frame: str | bytes) -> Iterator[Told]:
             head = _heads.decode(json)
             # An order's message has its order's type, market or limit; all others have a type of their own.
             yield Told(_ORDER if head.event else head.type, head.position, head.more, bytes(json))
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UnexpectedAnswer(f"the stream sent what is no message of an order service: {error}") from None
 
 
@@ -155,7 +156,7 @@ def message_of(one: Told) -> Message | None:
     reader = _READERS.get(one.kind)
     try:
         return None if reader is None else reader.decode(one.json)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise UnexpectedAnswer(f"the stream sent what is no message of an order service: {error}") from None
 
 

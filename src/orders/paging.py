@@ -12,6 +12,7 @@ import msgspec
 
 from orders.bounds import MAX_CURSOR
 from orders.parameters import Parameters
+from orders.unreadable import UNREADABLE
 
 C = TypeVar("C", bound="_Cursor | _TextCursor")
 P = TypeVar("P")
@@ -56,7 +57,7 @@ def _checked(cursor: str, filters: object, decoder: msgspec.json.Decoder[C]) -> 
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
         found = decoder.decode(urlsafe_b64decode(padded))
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise ValueError("no cursor") from None
     if found.filters != _fingerprint(filters):
         raise ValueError("a cursor of other filters")

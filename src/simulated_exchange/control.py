@@ -16,7 +16,7 @@ from simulated_exchange.bounds import MAX_CONTROL_BYTES, MAX_CONTROL_CONNECTIONS
 from simulated_exchange.config import UnixAddress
 from simulated_exchange.control_words import CONTROL_OPERATIONS, ControlRequest
 from simulated_exchange.controls import Controls
-from simulated_exchange.frames import unreadable
+from simulated_exchange.frames import UNREADABLE, unreadable
 from simulated_exchange.listener import forget, inode_of, listen
 from simulated_exchange.protocol import AnyAnswer, encode_answer
 
@@ -82,7 +82,7 @@ class ControlConnection(asyncio.Protocol):
     def _take(self, line: bytes) -> None:
         try:
             request = _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             self._answer(*unreadable(line, str(error), CONTROL_OPERATIONS))
             return
         self._controls.take(request, partial(self._answer, request.id))

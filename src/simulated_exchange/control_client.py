@@ -11,6 +11,7 @@ import msgspec
 from simulated_exchange.bounds import CONTROL_TIMEOUT_S
 from simulated_exchange.control import CONTROL_NAME
 from simulated_exchange.errors import ControlRefused, ControlUnreachable
+from simulated_exchange.frames import UNREADABLE
 
 Message = dict[str, Any]
 
@@ -26,8 +27,8 @@ def ask(data_dir: Path, op: str, **fields: Any) -> Message:
             connection.sendall(msgspec.json.encode(request) + b"\n")
             with connection.makefile("rb") as lines:
                 line = lines.readline()
-        answer: Message = msgspec.json.decode(line)
-    except (OSError, msgspec.DecodeError) as error:
+        answer = msgspec.json.decode(line, type=Message)
+    except (OSError, *UNREADABLE) as error:
         raise ControlUnreachable(f"no simulated exchange answers at {path}: {error}") from error
     if "error" in answer:
         raise ControlRefused(answer["error"], answer["message"])

@@ -16,7 +16,7 @@ from simulated_exchange.connection import Connection
 from simulated_exchange.control_words import BustExecution, CorrectExecution
 from simulated_exchange.engine import Engine
 from simulated_exchange.faults import Faults
-from simulated_exchange.frames import unreadable
+from simulated_exchange.frames import UNREADABLE, unreadable
 from simulated_exchange.group_commit import GroupCommit
 from simulated_exchange.protocol import (
     OPERATIONS,
@@ -98,7 +98,7 @@ class Exchange:
         """One line of a client."""
         try:
             request = _decoder.decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             connection.answer(*unreadable(frame, str(error), OPERATIONS))
             return
         match request:

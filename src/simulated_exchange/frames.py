@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
 from simulated_exchange.protocol import Refused
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a line that may be anything can end with in a decoder: msgspec leaves two of its errors to Python."""
 
 
 class _Probe(Struct):
@@ -32,7 +36,7 @@ def unreadable(frame: bytes, problem: str, operations: Set[str]) -> tuple[int | 
         probe = _probe_decoder.decode(frame)
         key = _key_decoder.decode(frame).id
         op = msgspec.json.decode(probe.op)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return key, Refused("bad_request", problem)
     if isinstance(op, str) and op not in operations:
         return key, Refused("unknown_op", f"there is no operation {op[:64]!r}")

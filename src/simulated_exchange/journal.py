@@ -12,6 +12,7 @@ import msgspec
 from simulated_exchange.bounds import JOURNAL_READ_BYTES
 from simulated_exchange.entries import FORMAT, Entry, Header, encode_header
 from simulated_exchange.errors import JournalDamaged, JournalUnwritable
+from simulated_exchange.frames import UNREADABLE
 
 FILE_NAME = "exchange.journal"
 
@@ -73,7 +74,7 @@ class JournalReader:
                         self.header = _decode_header(line, self._path)
                     else:
                         entry = _entry_decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except UNREADABLE as error:
                     broken = broken or f"{where} is damaged ({error})"
                     self.torn_bytes += len(line)
                     continue
@@ -142,7 +143,7 @@ def _first_line(path: Path) -> Header | None:
         if line.endswith(b"\n"):
             return _decode_header(line, path)
         error: Exception = msgspec.DecodeError("it is cut off")
-    except msgspec.DecodeError as damage:
+    except UNREADABLE as damage:
         error = damage
     if more:
         raise JournalDamaged(f"{path}: line 1 is damaged ({error}), and more follows it")

@@ -219,7 +219,9 @@ def test_an_event_of_another_release_is_named(desk: TradingDesk, database_url: s
     assert "'Unheard.v9'" in finding.text
 
 
-@pytest.mark.parametrize("state", ["no JSON", "null", "", '{"event":"Unheard.v9"}'])
+@pytest.mark.parametrize(
+    "state", ["no JSON", "null", "", '{"event":"Unheard.v9"}', r'{"event":"OrderPlaced.v1","by":"\377"}']
+)
 def test_bytes_that_are_not_the_event_that_they_are_stored_as_are_no_matter_of_releases(
     desk: TradingDesk, database_url: str, state: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from tests.tidy.tree import Source
@@ -18,6 +18,7 @@ BROAD_EXCEPTS = {
     "src/exchange_adapter/loading.py::load_venue": "foreign code: so may a user's class when it is made",
     "src/exchange_adapter/reports.py::_of_venue": "foreign code: a user's stream may raise anything, and is lost",
     "src/orders/eventstore/group_commit.py::_write": "the writer thread's outermost loop: outcome unknown, it goes on",
+    "src/orders/eventstore/live_log.py::_follow": "a process' only reader of the live log: it logs and reads again",
     "src/orders/follower.py::run": "a follower thread's outermost loop: it logs and starts again",
     "src/orders/follower.py::_attempt": "a projection may raise anything; its follower alone stops and names the event",
     "src/projections/filling.py::_write": "a projection may raise anything; its rebuild ends and names the events",
@@ -147,6 +148,35 @@ def broad_excepts(source: Source) -> Iterator[str]:
             yield f"{source.path}:{line}: {function} catches everything; name what can happen"
 
 
+DECODING_ERRORS = {"DecodeError", "MsgspecError", "ValidationError"}
+
+
+def _names_decoding_error(caught: ast.expr | None) -> bool:
+    match caught:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in DECODING_ERRORS
+        case ast.Tuple(elts=kinds):
+            return any(_names_decoding_error(kind) for kind in kinds)
+    return False
+
+
+def _decodes(body: Sequence[ast.stmt]) -> bool:
+    """Whether there is a call of anything but `msgspec.convert`, which reads objects and not bytes."""
+    calls = (node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Call))
+    return any(not isinstance(call.func, ast.Attribute) or call.func.attr != "convert" for call in calls)
+
+
+def decoding_errors(source: Source) -> Iterator[str]:
+    """Bytes that may be anything end in a decoder with more than msgspec's own errors: UNREADABLE has them all."""
+    if not source.path.startswith("src/"):
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Try) and _decodes(node.body):
+            for handler in node.handlers:
+                if _names_decoding_error(handler.type):
+                    yield f"{source.path}:{handler.lineno}: bytes end otherwise too; catch UNREADABLE"
+
+
 def imported_modules(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
     """Line and full name of everything that a module of the package imports."""
     for node in ast.walk(tree):
@@ -181,4 +211,4 @@ def pure_domain(source: Source) -> Iterator[str]:
                 yield f"{source.path}:{node.lineno}: the domain does not call {called}(); it comes in as an argument"
 
 
-RULES = (file_size, function_size, telling_names, bare_sleeps, broad_excepts, pure_domain)
+RULES = (file_size, function_size, telling_names, bare_sleeps, broad_excepts, decoding_errors, pure_domain)

@@ -12,6 +12,7 @@ from tests.tidy.tree import ROOT, Source
 LONG_FUNCTION = "def f():\n" + "    x = 1\n" * rules.MAX_FUNCTION_LINES
 LONG_FILE = "x = 1\n" * (rules.MAX_FILE_LINES + 1)
 SWALLOW = "def f():\n    try:\n        g()\n    except {}:\n        log()\n"
+READ = "try:\n    a = {}(b, kind)\nexcept {}:\n    pass\n"
 
 VIOLATIONS = [
     (rules.file_size, "src/orders/a.py", LONG_FILE),
@@ -28,6 +29,9 @@ VIOLATIONS = [
     (rules.broad_excepts, "src/orders/a.py", SWALLOW.format("(OSError, BaseException) as error")),
     (rules.broad_excepts, "src/orders/a.py", "try:\n    f()\nexcept:\n    pass\n"),
     (rules.broad_excepts, "src/orders/a.py", "with contextlib.suppress(Exception):\n    f()\n"),
+    (rules.decoding_errors, "src/orders/a.py", READ.format("d.decode", "msgspec.DecodeError as error")),
+    (rules.decoding_errors, "src/orders/a.py", READ.format("msgspec.json.decode", "(OSError, MsgspecError)")),
+    (rules.decoding_errors, "src/orders/a.py", READ.format("decoded", "msgspec.ValidationError")),
     (rules.pure_domain, "src/orders/domain/a.py", "import psycopg\n"),
     (rules.pure_domain, "src/orders/domain/a.py", "import time\n"),
     (rules.pure_domain, "src/orders/domain/a.py", "from random import Random\n"),
@@ -47,6 +51,9 @@ LEGAL = [
     (rules.broad_excepts, "src/orders/a.py", SWALLOW.format("OSError")),
     (rules.broad_excepts, "src/orders/a.py", "try:\n    f()\nexcept BaseException:\n    g()\n    raise\n"),
     (rules.broad_excepts, "tests/unit/test_a.py", SWALLOW.format("Exception")),
+    (rules.decoding_errors, "src/orders/a.py", READ.format("d.decode", "(*UNREADABLE, KeyError)")),
+    (rules.decoding_errors, "src/orders/a.py", READ.format("msgspec.convert", "msgspec.ValidationError")),
+    (rules.decoding_errors, "tests/unit/test_a.py", READ.format("d.decode", "msgspec.DecodeError")),
     (rules.pure_domain, "src/orders/domain/a.py", "import msgspec\nfrom orders.domain.values import Side\n"),
     (rules.pure_domain, "src/orders/domain/a.py", "from .values import Side\nfrom . import errors\nimport decimal\n"),
     (rules.pure_domain, "src/orders/handlers.py", "import time\nimport psycopg\n"),

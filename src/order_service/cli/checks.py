@@ -17,6 +17,7 @@ from order_service.configuration.settings import Settings
 from order_service.errors import SettingsError
 from order_service.exchange import capabilities
 from order_service.processes.listening import holder_of, why_taken
+from orders.unreadable import UNREADABLE
 
 _START = "start the service with `orders up`"
 
@@ -59,7 +60,7 @@ def _ping(address: str) -> Finding:
             connection.settimeout(DOCTOR_CHECK_S / 2)
             connection.sendall(b'{"op":"ping","id":1}\n')
             answer = msgspec.json.decode(_line(connection))
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         found = f"no answer at {address}: {getattr(error, 'strerror', None) or error}"
         return Finding("exchange", "unreachable", found, "start `orders exchange`, or all with `orders up`")
     if not isinstance(answer, dict) or answer.get("outcome") != "pong":

@@ -21,6 +21,7 @@ from orders.bounds import MAX_ECHO
 from orders.domain.commands import Terms
 from orders.domain.values import OrderType, Side, TimeInForce
 from orders.parameters import is_key
+from orders.unreadable import UNREADABLE
 
 _ESCAPE, _COLON, _ARRAY = b"\\", b":", b"["
 _PRICE = re.compile(rb'(?:"(-?[0-9]{1,20}(?:\.[0-9]{1,20})?)"|(-?[0-9]{1,20}(?:\.[0-9]{1,20})?))')
@@ -57,7 +58,7 @@ def read_plain(body: bytes, default_symbol: str | None) -> list[Placing] | None:
         return None
     try:
         read = _array.decode(body) if body.lstrip()[:1] == _ARRAY else _object.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if _encode(read).count(_COLON) != body.count(_COLON):
         return None

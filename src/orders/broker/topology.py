@@ -28,6 +28,7 @@ from orders.broker.errors import UndecodableWork
 from orders.domain import events as e
 from orders.eventstore.port import Recorded
 from orders.shards import SHARDS, shard_of
+from orders.unreadable import UNREADABLE
 
 WORK_EXCHANGE = "orders.work"
 DEAD_EXCHANGE = DEAD_QUEUE = "orders.work.dead"
@@ -111,7 +112,7 @@ def decode_work(body: bytes) -> WorkMessage:
     """Raises UndecodableWork."""
     try:
         message = _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UndecodableWork(str(error)) from error
     if message.v != WORK_VERSION:
         raise UndecodableWork(f"version {message.v}: this release knows {WORK_VERSION}")

@@ -15,6 +15,7 @@ import msgspec
 
 from orders.domain.events import AnyEvent, Event
 from orders.eventstore.port import EncodedUnit, Unit, UnknownEvent
+from orders.unreadable import UNREADABLE
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -51,10 +52,10 @@ def decode(topic: str, state: bytes, *, upcasters: dict[str, Upcaster] | None = 
     try:
         if topic not in upcasters:
             return _decoder.decode(state)
-        stored: dict[str, Any] = msgspec.json.decode(state)
+        stored = msgspec.json.decode(state, type=dict[str, Any])
         while (step := upcasters.get(stored["event"])) is not None:
             stored = step(stored)
         event: AnyEvent = msgspec.convert(stored, AnyEvent, strict=False)
         return event
-    except (msgspec.DecodeError, KeyError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise UnknownEvent(f"stored event {topic!r} cannot be read: {error}") from error

@@ -74,14 +74,18 @@ class LiveLog:
         backoff_s = FIRST_BACKOFF_S
         while not self._stop.is_set():
             try:
-                batch = subscription.next_batch(POLL_INTERVAL_S)
+                batch: list[Recorded] | None = subscription.next_batch(POLL_INTERVAL_S)
                 backoff_s = FIRST_BACKOFF_S
             except EventStoreError as error:
                 log.warning("the live log waits after position %d: %s", subscription.position, error)
+                batch = None
+            except Exception:
+                log.exception("the live log waits after position %d", subscription.position)
+                batch = None
+            if batch is None:
                 self._stop.wait(backoff_s)
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
-                continue
-            if batch and not self._hand_over(batch, loop):
+            elif batch and not self._hand_over(batch, loop):
                 return
 
     def _hand_over(self, batch: list[Recorded], loop: asyncio.AbstractEventLoop) -> bool:

@@ -25,6 +25,9 @@ from tests.support.waiting import wait_until
 
 Message = dict[str, Any]
 
+CALL_TIMEOUT_S = 10.0
+UNREADABLE_LINES = [b'{"id":1,"outcome":7}', b'{"id":1,"outcome":"\xff"}', b'{"more":' + b"[" * 2_000]
+
 
 class FakeExchange:
     """Listens; the test reads requests and writes what it likes."""
@@ -53,8 +56,16 @@ class FakeExchange:
         return message
 
     def answer(self, *messages: Message) -> None:
+        self.send(*map(msgspec.json.encode, messages))
+
+    def send(self, *lines: bytes) -> None:
         assert self._connection is not None
-        self._connection.sendall(b"".join(msgspec.json.encode(message) + b"\n" for message in messages))
+        self._connection.sendall(b"".join(line + b"\n" for line in lines))
+
+    def is_left(self) -> bool:
+        """Whether the other end is closed."""
+        assert self._connection is not None
+        return self._connection.recv(1) == b""
 
     def cut(self) -> None:
         assert self._connection is not None
@@ -98,7 +109,7 @@ Submitting = Callable[[], Future[SubmitOutcome]]
 
 @pytest.fixture
 def venue(exchange: FakeExchange) -> Iterator[SimulatedVenue]:
-    made = SimulatedVenue(exchange.address, call_timeout_s=5.0)
+    made = SimulatedVenue(exchange.address, call_timeout_s=CALL_TIMEOUT_S)
     yield made
     made.close()
 
@@ -173,11 +184,12 @@ def test_a_call_without_an_answer_is_unknown_after_its_timeout(exchange: FakeExc
     venue.close()
 
 
-def test_what_is_no_answer_ends_the_connection(exchange: FakeExchange, submitting: Submitting) -> None:
+@pytest.mark.parametrize("line", UNREADABLE_LINES)
+def test_what_is_no_answer_ends_the_connection(exchange: FakeExchange, submitting: Submitting, line: bytes) -> None:
     call = submitting()
     exchange.request()
-    exchange.answer({"id": 1, "outcome": 7})
-    assert isinstance(call.result(5), Unknown)
+    exchange.send(line)
+    assert call.result(CALL_TIMEOUT_S / 2) == Unknown("the connection to the exchange was lost before the answer came")
 
 
 def test_closing_ends_calls_under_way_as_unknown(
@@ -196,6 +208,18 @@ def streaming(exchange: FakeExchange, venue: SimulatedVenue, threads: ThreadPool
     assert (request["after"], request["journal"]) == (after, "J")
     exchange.answer({"id": 1, "outcome": "streaming", "journal": "J", "after": after, "last_seq": 9})
     return opening.result(5)
+
+
+@pytest.mark.parametrize("line", UNREADABLE_LINES)
+def test_what_is_no_answer_opens_no_stream(
+    exchange: FakeExchange, venue: SimulatedVenue, threads: ThreadPoolExecutor, line: bytes
+) -> None:
+    opening = threads.submit(venue.reports, ReportPosition("J", 0))
+    exchange.request()
+    exchange.send(line)
+    with pytest.raises(ReportsLost, match="no answer"):
+        opening.result(5)
+    assert exchange.is_left()
 
 
 def report(seq: int) -> Message:

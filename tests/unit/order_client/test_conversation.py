@@ -134,6 +134,12 @@ def test_a_refusal_is_told_at_once(refused: Answer, kind: type[Exception]) -> No
     assert len(talk.sent) == 1
 
 
+def test_a_refusal_in_words_that_are_no_text_is_a_refusal() -> None:
+    talk = Talk(Answer(422, {}, b'{"detail":"\xff"}'))
+    with pytest.raises(Invalid, match="detail"):
+        talk.run(talk.desk.place(TERMS, None, None))
+
+
 def test_a_refusal_names_each_wrong_field() -> None:
     wrong = {"detail": "d", "errors": [{"field": "quantity", "message": "Quantity must be an integer", "more": 1}]}
     talk = Talk(answer(422, wrong))
@@ -143,7 +149,15 @@ def test_a_refusal_names_each_wrong_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "strange", [answer(200, "hello"), answer(200, []), answer(301, None), Answer(200, {}, b"<html>"), answer(201, {})]
+    "strange",
+    [
+        *(answer(200, "hello"), answer(200, []), answer(301, None), answer(201, {})),
+        *(
+            Answer(200, {}, b"<html>"),
+            Answer(201, {}, b'{"symbol":"\xff"}'),
+            Answer(201, {}, b'{"more":' + b"[" * 9_000),
+        ),
+    ],
 )
 def test_what_is_no_order_service_is_told_as_such(strange: Answer) -> None:
     talk = Talk(strange)

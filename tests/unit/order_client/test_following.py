@@ -205,7 +205,9 @@ def test_refusals_that_pass_are_waited_out() -> None:
     assert follow.after == 1
 
 
-@pytest.mark.parametrize("nonsense", ["hello", "[1]", '{"event": "x"}', b"\xff", "[", '{"position": "1"}'])
+@pytest.mark.parametrize(
+    "nonsense", ["hello", "[1]", '{"event": "x"}', b"\xff", b'{"event":"\xff"}', "[", '{"position": "1"}']
+)
 def test_nonsense_is_told_as_such(nonsense: str | bytes) -> None:
     with pytest.raises(UnexpectedAnswer):
         Follow().connected(Frame(nonsense))

@@ -94,3 +94,9 @@ def test_one_message_needs_no_list_and_its_json_stays_as_it_is() -> None:
 def test_a_message_that_lacks_its_fields_is_told_as_such() -> None:
     with pytest.raises(UnexpectedAnswer):
         read({"event": "OrderPlaced", "position": 3})
+
+
+@pytest.mark.parametrize("wrong", [b'{"position":3,"type":"\xff"}', b'{"position":3,"type":"book","symbol":"\xff"}'])
+def test_bytes_that_are_no_text_are_told_as_such(wrong: bytes) -> None:
+    with pytest.raises(UnexpectedAnswer):
+        [message_of(one) for one in told(wrong)]

@@ -50,6 +50,11 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
         place_of(text, FILTERS)
 
 
+def test_a_place_that_is_no_text_is_no_cursor() -> None:
+    with pytest.raises(ValueError, match="no cursor"):
+        text_place_of(urlsafe_b64encode(b'["\xff","x"]').decode(), FILTERS)
+
+
 @pytest.mark.parametrize("place", ["-1", str(2**63), "1.5", '"7"', "null"])
 def test_a_forged_place_is_refused(place: str) -> None:
     with pytest.raises(ValueError, match="no cursor"):

@@ -135,6 +135,8 @@ def test_versions_are_brought_up_one_after_the_other() -> None:
         ("OrderPlaced.v1", PLACED.replace(b'"quantity":10', b'"quantity":"ten"')),
         ("OrderPlaced.v1", PLACED.replace(b'"by":"local",', b"")),
         ("OrderPlaced.v1", PLACED[:-1]),
+        ("OrderPlaced.v1", PLACED.replace(b'"by":"local"', b'"by":"\xff"')),
+        ("OrderPlaced.v1", PLACED.replace(b"{", b'{"more":' + b"[" * 100_000, 1)),
         ("OrderPlaced.v1", b""),
     ],
 )
@@ -144,6 +146,6 @@ def test_what_this_release_cannot_read_is_said(topic: str, state: bytes) -> None
 
 
 def test_an_older_version_that_cannot_be_read_is_said_too() -> None:
-    for state in (V0[:-1], b'{"at":1}'):
+    for state in (V0[:-1], b'{"at":1}', b"[]"):
         with pytest.raises(UnknownEvent, match="v0"):
             codec.decode("OrderPlaced.v0", state, upcasters={"OrderPlaced.v0": _from_v0})

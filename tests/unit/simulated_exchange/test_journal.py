@@ -15,6 +15,8 @@ from simulated_exchange.errors import JournalDamaged, JournalUnwritable
 from simulated_exchange.journal import FILE_NAME, Journal, JournalReader, open_journal, prepare_journal, read_journal
 from tests.support.exchange_floor import JOURNAL_ID, SECOND, Floor
 
+DEEP = b'{"more":' + b"[" * 100_000 + b"\n"
+
 
 def some_entries() -> list[Entry]:
     floor = Floor()
@@ -70,7 +72,7 @@ def test_a_torn_last_line_is_cut_away_and_writing_goes_on_after_it(path: Path) -
     assert path.read_bytes() == written(entries)
 
 
-@pytest.mark.parametrize("tail", [b"\0" * 5_000, b"\0" * 100 + b"\n", b'{"n":3\n{"n":4\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize("tail", [b"\0" * 5_000, b"\0" * 100 + b"\n", b'{"n":3\n{"n":4\n', b"\xff\xfe\n", DEEP])
 def test_a_tail_of_rubbish_as_a_power_cut_leaves_it_is_dropped(path: Path, tail: bytes) -> None:
     path.write_bytes(written(some_entries()[:2]) + tail)
     reader = JournalReader(path)
@@ -99,8 +101,9 @@ def test_a_missing_line_is_named(path: Path) -> None:
         list(read_journal(path))
 
 
-def test_a_damaged_first_line_is_no_reason_to_begin_anew(path: Path) -> None:
-    content = b"x" + written(some_entries())
+@pytest.mark.parametrize("damage", [b"x", b'{"\xff":1,'])
+def test_a_damaged_first_line_is_no_reason_to_begin_anew(path: Path, damage: bytes) -> None:
+    content = damage + written(some_entries())
     path.write_bytes(content)
     with pytest.raises(JournalDamaged, match="line 1 is damaged"):
         prepare_journal(path, "new")

@@ -205,7 +205,7 @@ def test_what_is_no_work_message_is_put_aside_and_told_of_once() -> None:
         process = listening(floor)
         await pass_time(AT_ONCE_S)
         (order_id,) = floor.client.place()
-        bad, good = [Delivered(5, body) for body in (b"", b"{}", b'{"v":9,"hints":[]}')], naming(order_id)
+        bad, good = [Delivered(5, body) for body in (b"", b"{}", b'{"\xff":9,"hints":[]}')], naming(order_id)
         with capture_logs() as logs:
             for message in (*bad, good):
                 process.intake.deliver(message.work)

@@ -176,7 +176,7 @@ def test_the_simulated_exchange_answers_a_ping(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "state"), [(b'{"id":1}\n', "wrong"), (b"220 smtp\n", "unreachable"), (b"", "unreachable")]
+    ("says", "state"), [(b'{"id":1}\n', "wrong"), *((says, "unreachable") for says in (b"smtp\n", b'"\xff"\n', b""))]
 )
 def test_what_is_no_exchange_is_told_from_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: bytes, state: str

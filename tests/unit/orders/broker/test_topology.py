@@ -75,6 +75,7 @@ def test_a_message_is_what_it_was_after_the_way_through_the_broker() -> None:
         b"",
         b"work",
         b"{}",
+        b'{"v":1,"\xff":1}',
         b'{"v":2,"hints":[["00000000-0000-0000-0000-000000000007",41]]}',
         b'{"v":1,"hints":[]}',
         b'{"v":1,"hints":[["7",41]]}',

@@ -16,11 +16,12 @@ WITHIN_S = 10.0
 
 
 class FaultyStore(MemoryEventStore):
-    """`away` refuses reads; `reads` counts them."""
+    """`away` refuses reads, and `broken` fails them as no store should; `batches` counts them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.away = Event()
+        self.broken = Event()
         self.refused = Event()
         self.batches = 0
 
@@ -28,6 +29,9 @@ class FaultyStore(MemoryEventStore):
         if self.away.is_set():
             self.refused.set()
             raise StoreUnavailable("away")
+        if self.broken.is_set():
+            self.refused.set()
+            raise ZeroDivisionError
         found = super().read_log(after=after, limit=1)
         self.batches += bool(found)
         return found
@@ -121,6 +125,17 @@ async def test_after_an_outage_it_goes_on_without_a_gap(live: LiveLog, store: Fa
     assert await asyncio.to_thread(store.refused.wait, WITHIN_S)
     assert live.position == 3
     store.away.clear()
+    assert await live.wait_for(5, WITHIN_S)
+    assert positions(seen) == [4, 5]
+
+
+async def test_what_nobody_foresaw_ends_no_thread(live: LiveLog, store: FaultyStore) -> None:
+    seen: list[Recorded] = []
+    live.listen(seen.extend)
+    store.broken.set()
+    store.append([unit(events=2)])
+    assert await asyncio.to_thread(store.refused.wait, WITHIN_S)
+    store.broken.clear()
     assert await live.wait_for(5, WITHIN_S)
     assert positions(seen) == [4, 5]
 
