@@ -10,6 +10,7 @@ MAX_ACCOUNT = 64  # characters of an account's name
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
 MAX_BATCH_ORDERS = 1_000  # orders of one POST /orders/batch: one commit; PostgreSQL takes some 10 ms for it
 MAX_BATCH_BODY_BYTES = 2 * 1024 * 1024  # that many orders at seven times what an honest one has
+MAX_BATCH_PARTS = 32_000  # members, orders and lists of such a body: an order has at most ten
 ORDERS_A_TURN = 100  # of such a batch that are read or decided before others get their turn: some 1 ms
 MAX_CURSOR = 256  # characters of a cursor; ours have 40, those with a day and a symbol up to 90
 MAX_NUMBER_DIGITS = 100  # characters of a number in a body: far more than any field takes

@@ -16,10 +16,12 @@ _SHORTEST = 6
 
 _USERINFO = r"(?:[^\s/\"']+|(?!\d+[/?#])(?:(?!://)[^\s\"'])+)@"
 """After the name in a URL (RFC 3986, 3.2.1). A slash should be %2F there; a port before a path is no password."""
+_TOKEN = r"(?<![\w-])(?=[\w-]+\.[\w-]{8,}\.)([\w-]*?)\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
+"""A JSON Web Token begins with {" in base64url. It is looked for once a word, and only where two others follow."""
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"(?<=://)([^\s:/@\"']*):{_USERINFO}"), rf"\1:{HIDDEN}@"),
     (re.compile(API_KEY), rf"orders_\1_{HIDDEN}"),  # the id says which one it was
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),  # a JSON Web Token begins with {" in base64url
+    (re.compile(_TOKEN), rf"\1{HIDDEN}"),
     (re.compile(r"(?<=orders\.bearer\.)[^\s,;\\\"')]+"), HIDDEN),  # a browser's WebSocket offers its credential so
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {HIDDEN}"),  # RFC 9110, 11.4
 )

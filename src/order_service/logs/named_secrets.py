@@ -18,8 +18,8 @@ _NAMED = re.compile(
     r"(?:b?(?P<quote>\\*[\"'])(?(closed)|(?!\s*(?:[,:}\])]|$))))?"
 )
 """After a name without quotes a quote may also be the end of the text that the name stands in."""
-_PAIR = re.compile(rf"(?i)([(\[]b?(\\*[\"'])[\w-]*{_NAMES}\2,\s*b?(\\*[\"']))(?:(?!\3).)+")
-"""A header as ASGI and httpx show it."""
+_PAIR = re.compile(rf"(?i)([(\[]b?(\\{{0,255}}[\"'])[\w-]*{_NAMES}\2,\s*b?(\\{{0,255}}[\"']))(?:(?!\3).)+")
+"""A header as ASGI and httpx show it, eight texts deep at most: the quote is looked for at each place of the value."""
 
 _ESCAPED = r"(?:\\\\)+(?=[^\s\\\"'])|\\[^\s\\\"'nrtbf]"
 """A backslash that is part of a value, and neither the escape of a quote nor the end of a line."""

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from orders.body_fields import BodyFields, text
-from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_ECHO, MAX_PRICE_DIGITS, MAX_QUANTITY
+from orders.bounds import MAX_CLIENT_ORDER_ID, MAX_ECHO, MAX_NUMBER_DIGITS, MAX_PRICE_DIGITS, MAX_QUANTITY
 from orders.domain.commands import Terms
 from orders.domain.errors import FieldError, InvalidOrder
 from orders.domain.terms import Rules, price_errors, quantity_errors, refused_terms
@@ -20,7 +20,8 @@ from orders.parameters import KEY_CHARACTER, is_key
 from orders.strict_json import decode_object, shortened
 
 KEY_HEADER = "Idempotency-Key"
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+"""Digits can be matched in one way only, so that a text that is none is not looked at time and again."""
 SIDES: dict[str | int, Side] = {"buy": Side.BUY, "sell": Side.SELL, 1: Side.BUY, -1: Side.SELL}
 _PRICE = "limit_price"
 _TRADED = {"symbol", "instrument"}
@@ -210,7 +211,7 @@ def _member(value: Any, kind: Any, message: str) -> Any:
 
 
 def _price(value: Any) -> Decimal:
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+    if isinstance(value, str) and len(value) <= MAX_NUMBER_DIGITS and _DECIMAL.fullmatch(value):
         value = Decimal(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)

@@ -97,6 +97,28 @@ def test_no_line_takes_long(start: str, piece: str) -> None:
     assert time.process_time() - began < 0.5
 
 
+# Each would take minutes if it were looked at again from each of its places.
+@pytest.mark.parametrize(
+    "text",
+    ["-eyJ12345678" * 100_000, "('token', " + "\\" * 300_000 + "'" + ("\\" * 299_999 + "x") * 3],
+    ids=["beginnings of tokens", "a quote behind ever so many backslashes"],
+)
+def test_a_text_is_read_in_one_go(text: str) -> None:
+    assert Secrets().hidden_in(text)
+
+
+@pytest.mark.parametrize("depth", range(9))
+def test_a_pair_is_hidden_up_to_eight_texts_deep(depth: int) -> None:
+    quote = "\\" * (2**depth - 1) + '"'
+    pair = f"({quote}x-api-key{quote}, {quote}{SECRET}{quote})"
+    assert SECRET not in Secrets().hidden_in(pair)
+
+
+@pytest.mark.parametrize("before", ["", "-", "a-", "a.", "eyJ.", "eyJ-eyJ-", "a.b.", "é-"])
+def test_a_token_is_hidden_wherever_it_begins(before: str) -> None:
+    assert Secrets().hidden_in(f"{before}{JWT} after").endswith("*** after")
+
+
 def test_a_key_is_told_by_its_id_and_a_token_not_at_all() -> None:
     shown = Secrets().hidden_in(f"wrong credential {KEY.text}, or {JWT}!")
     assert shown == f"wrong credential orders_{KEY.key_id}_***, or ***!"

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from orders import handlers
+from orders.api import batch_reading
 from orders.bounds import MAX_BATCH_BODY_BYTES, MAX_BATCH_ORDERS
 from orders.domain.values import order_id_for_key
 from orders.eventstore.port import CommitUnknown, EncodedUnit, EventStoreError, StoreOverloaded, StoreUnavailable
@@ -81,6 +82,19 @@ async def test_a_result_shows_the_order_as_post_orders_does(service: CommandServ
     alone = await service.http.post("/orders", json=keyed("k", limit_price="1.1", side=-1, time_in_force="day"))
     assert (alone.status_code, alone.json()) == (200, one["order"])
     assert one["order"]["id"] == str(order_id_for_key("local", "k"))
+
+
+@pytest.mark.parametrize("order", ["[]", "{}", "[" * 900 + "]" * 900], ids=["lists", "objects", "deep lists"])
+async def test_what_has_far_more_parts_than_its_orders_can_have_is_not_read(
+    order: str, service: CommandService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bytes] = []
+    monkeypatch.setattr(batch_reading, "decode_strictly", decoded.append)
+    body = f"[{','.join([order] * (1_900_000 // (len(order) + 1)))}]"
+    answer = await service.http.post("/orders/batch", content=body)
+    assert decoded == []
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "The body has more than 32000 parts: 1000 orders have far fewer"
 
 
 async def test_an_array_alone_is_the_same(service: CommandService) -> None:

@@ -141,6 +141,25 @@ def test_a_number_of_any_length_is_a_wrong_field_and_no_malformed_body(digits: i
     }
 
 
+# A grammar that can split digits in several ways would try them all: minutes for each of these.
+@pytest.mark.parametrize("price", ["1" * 64_000 + "x", "1." + "1" * 64_000 + "x", "." + "1" * 64_000 + "x"])
+def test_a_long_text_that_is_no_price_is_refused_at_once(price: str) -> None:
+    refused = {"price": "Limit price must be a decimal number"}
+    assert errors_of({**LEAST, "price": price}) == refused
+    with pytest.raises(InvalidOrder) as of_a_replace:
+        read_new_terms(json.dumps({"price": price}).encode())
+    assert {error.field: error.message for error in of_a_replace.value.errors} == refused
+
+
+@pytest.mark.parametrize("price", ["1." + "0" * 98, "0." + "0" * 96 + "10"])
+def test_a_price_is_looked_at_up_to_its_hundredth_character(price: str) -> None:
+    for written in (price, f'"{price}"'):
+        body = f'{{"symbol": "EURUSD", "quantity": 1, "price": {written}}}'
+        assert read(body).terms.limit_price == Decimal(price)
+        longer = body.replace(price, price + "0")
+        assert errors_of(longer) == {"price": "Limit price must be a decimal number"}
+
+
 @pytest.mark.parametrize("exponent", [19, 101])
 def test_an_exponent_of_any_length_is_a_wrong_price(exponent: int) -> None:
     number = "1e" + "9" * exponent
