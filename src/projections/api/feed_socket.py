@@ -32,7 +32,7 @@ def feed_router(
 
     @websocket("/ws")
     async def feed(socket: AnySocket) -> None:
-        with inputs.of(socket.scope["client"]):
+        async with inputs.of(socket.scope["client"]):
             await told(socket)
 
     async def told(socket: AnySocket) -> None:

@@ -2,18 +2,17 @@
 
 The server hands over whole messages only, and keeps up to 64 MiB of one in pieces; it has no setting for that. The
 kernel knows how many bytes each connection has brought (`tcpi_bytes_received`, tcp(7); Linux only). The feed takes no
-messages, so that a client past the bound is not one of ours.
+messages, so that a client past the bound is not one of ours. A connection may have carried requests before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from projections.api.own_sockets import cut_peer
@@ -32,47 +31,65 @@ class WatchedInput:
     def __init__(self, look_s: float, cut: Callable[[Peer], None] = cut_peer) -> None:
         self._look_s = look_s
         self._cut = cut
-        self._peers: set[Peer] = set()
+        self._before: dict[Peer, int] = {}  # bytes that the connection had brought when it became a socket
         self._looking: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[Mapping[Peer, int]] | None = None
+        self._one_at_a_time = asyncio.Lock()
 
-    @contextmanager
-    def of(self, peer: tuple[str, int | str] | None) -> Iterator[None]:
-        """While it is open; None is no peer of TCP."""
+    @asynccontextmanager
+    async def of(self, peer: tuple[str, int | str] | None) -> AsyncIterator[None]:
+        """While it is open; None is no peer of TCP. To be entered before the socket is accepted, since until then a
+        client of ours sends nothing as one: what came up to then does not count."""
         if peer is None or sys.platform != "linux":
             yield
             return
         own = (peer[0], int(peer[1] or 0))
-        self._peers.add(own)
+        self._before[own] = (await self._received()).get(own, 0)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look())
         try:
             yield
         finally:
-            self._peers.discard(own)
+            self._before.pop(own, None)
 
     async def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._peers:
+        while self._before:
             await asyncio.sleep(self._look_s)
-            talkers = await loop.run_in_executor(None, lambda: set(peers_beyond(MAX_CLIENT_INPUT_BYTES)))
-            for peer in self._peers & talkers:
-                self._cut(peer)
+            received = await self._received()
+            for peer, before in self._before.items():
+                if received.get(peer, 0) - before > MAX_CLIENT_INPUT_BYTES:
+                    self._cut(peer)
+
+    async def _received(self) -> Mapping[Peer, int]:
+        """By a look that begins from now on. One runs at a time, and the next is for all who wait by then."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._look_next())
+        return await asyncio.shield(self._next)
+
+    async def _look_next(self) -> Mapping[Peer, int]:
+        async with self._one_at_a_time:
+            self._next = None
+            return await asyncio.get_running_loop().run_in_executor(None, received_of_peers)
 
 
-def peers_beyond(most_bytes: int) -> Iterator[Peer]:
-    """The peers of this process that have sent more. A thousand open files take 3 ms."""
-    for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
-        with suppress(OSError):
-            if _received(number) > most_bytes:
-                with socket.socket(fileno=os.dup(number)) as copy:
-                    yield copy.getpeername()[:2]
+def received_of_peers() -> dict[Peer, int]:
+    """The bytes that each peer of this process has sent; of none where its open files cannot be listed."""
+    received: dict[Peer, int] = {}
+    with suppress(OSError):
+        for number in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+            with suppress(OSError):
+                peer, size_bytes = _received(number)
+                received[peer] = size_bytes
+    return received
 
 
-def _received(number: int) -> int:
-    """Bytes. Raises OSError for a descriptor of something else."""
+def _received(number: int) -> tuple[Peer, int]:
+    """Raises OSError for a descriptor of something else than a connection of TCP."""
     own = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=number)
     try:
         told = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + _UNSIGNED_64.size)
+        peer = own.getpeername()
     finally:
         own.detach()  # it is the server's
-    return int(_UNSIGNED_64.unpack_from(told, _BYTES_RECEIVED)[0]) if len(told) > _BYTES_RECEIVED else 0
+    size_bytes = int(_UNSIGNED_64.unpack_from(told, _BYTES_RECEIVED)[0]) if len(told) > _BYTES_RECEIVED else 0
+    return (peer[0], peer[1]), size_bytes
