@@ -25,11 +25,19 @@ class Database(Struct, frozen=True):
     url: str
     direct_url: str
     owner_url: str
+    embedded: bool = False
+
+    def named_by(self, url: str) -> str:
+        """What a person has to look at where one of the URLs leads nowhere."""
+        if self.embedded:
+            return "the embedded PostgreSQL"
+        settings = {self.owner_url: "DATABASE_OWNER_URL", self.direct_url: "DATABASE_DIRECT_URL"}
+        return {**settings, self.url: "DATABASE_URL"}[url]
 
 
 def of_embedded(owner_url: str) -> Database:
     url = service_url(owner_url)
-    return Database(url, url, owner_url)
+    return Database(url, url, owner_url, embedded=True)
 
 
 def database(settings: Settings) -> Database:
@@ -48,7 +56,10 @@ def database(settings: Settings) -> Database:
 def migrate_and_grant(where: Database) -> list[str]:
     """Brings the schema up to date, and gives the running parts' role what this release needs. The names of the
     migrations that were applied. Raises MigrationError, UnreachableError."""
-    applied = migrate(where.owner_url)
+    try:
+        applied = migrate(where.owner_url)
+    except UnreachableError as error:
+        raise UnreachableError(f"{where.named_by(where.owner_url)}: {error}") from error
     grant_rights(where.owner_url, where.direct_url)
     return applied
 
@@ -64,7 +75,8 @@ def database_that_answers(settings: Settings) -> Database:
     try:
         psycopg.connect(where.direct_url, connect_timeout=CONNECT_TIMEOUT_S).close()
     except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database cannot be reached: {str(error).splitlines()[0]}") from error
+        name, first_line = where.named_by(where.direct_url), str(error).splitlines()[0]
+        raise UnreachableError(f"{name}: the database cannot be reached: {first_line}") from error
     return where
 
 

@@ -158,7 +158,7 @@ def test_a_part_whose_database_does_not_answer_says_so(part: str, tmp_path: Path
         command, env={**os.environ, **settings}, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
     )
     assert (ended.returncode, ended.stdout) == (5, "")
-    assert ended.stderr.startswith("error: the database cannot be reached")
+    assert ended.stderr.startswith("error: DATABASE_URL: the database cannot be reached")
     assert ended.stderr.count("\n") == 1
     assert "secret" not in ended.stderr
 

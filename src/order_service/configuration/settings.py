@@ -15,6 +15,7 @@ from order_service.bounds import MAX_SOCKET_PATH_BYTES
 from order_service.configuration.access_settings import ACCESS_NAMES, AccessSettings, access_settings, require_safe
 from order_service.configuration.broker_settings import broker_settings
 from order_service.configuration.catalogue_file import read_catalogue
+from order_service.configuration.database_settings import DATABASE_NAMES, database_urls
 from order_service.configuration.rate_settings import RATE_NAMES, Rates, checked_rates
 from order_service.configuration.secret_files import FILE_NAMES, with_secrets
 from order_service.errors import SettingsError, WrongSetting
@@ -28,9 +29,7 @@ NAMES = (
     *RATE_NAMES,
     "ENVIRONMENT",
     "LOG_LEVEL",
-    "DATABASE_URL",
-    "DATABASE_DIRECT_URL",
-    "DATABASE_OWNER_URL",
+    *DATABASE_NAMES,
     "ORDERS_DATA_DIR",
     "AMQP_URL",
     "INTEGRATION_EVENTS",
@@ -136,6 +135,7 @@ class _Check:
         base_url = self._base_url(environment == _PRODUCTION, access)
         data_dir = self._data_dir()
         catalogue = self._catalogue()
+        urls = database_urls(self._raw, self._refuse)
         amqp_url, integration_events = broker_settings(self._raw, self._refuse)
         checked: dict[str, Any] = {
             "base_url": base_url,
@@ -145,9 +145,9 @@ class _Check:
             "rates": checked_rates(self._raw, self._refuse, required=access.required),
             "environment": environment,
             "log_level": self._one_of("LOG_LEVEL", _LOG_LEVELS),
-            "database_url": self._postgres_url("DATABASE_URL"),
-            "database_direct_url": self._postgres_url("DATABASE_DIRECT_URL") or self._raw["DATABASE_URL"],
-            "database_owner_url": self._owner_url(),
+            "database_url": urls.url,
+            "database_direct_url": urls.direct,
+            "database_owner_url": urls.owner,
             "data_dir": data_dir,
             "amqp_url": amqp_url,
             "integration_events": integration_events,
@@ -217,31 +217,6 @@ class _Check:
         except ValueError:
             self._refuse("TRUSTED_PROXY", f"{given!r} is not the IP address of a proxy, nor a network like 10.0.0.0/24")
         return given
-
-    def _postgres_url(self, name: str) -> str:
-        """Never shows the value, which holds a password; nor does what libpq says of it."""
-        given = self._raw[name]
-        if not given:
-            return ""
-        from psycopg import ProgrammingError
-        from psycopg.conninfo import conninfo_to_dict
-
-        try:
-            conninfo_to_dict(given)
-            is_url = given.startswith(("postgresql://", "postgres://"))
-        except (ProgrammingError, UnicodeError):
-            is_url = False
-        if not is_url:
-            self._refuse(
-                name,
-                "is not like postgresql://user:password@host:5432/name"
-                " (write special characters of the password as %XX)",
-            )
-        return given
-
-    def _owner_url(self) -> str:
-        """Who migrates: the owner of the database, without a pooler."""
-        return self._postgres_url("DATABASE_OWNER_URL") or self._raw["DATABASE_DIRECT_URL"] or self._raw["DATABASE_URL"]
 
     def _webhook(self) -> str:
         """Never shows the value: its path is often a secret."""

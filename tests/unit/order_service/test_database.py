@@ -69,7 +69,7 @@ def test_migrations_are_the_owners_where_there_is_one(tmp_path: Path) -> None:
 
 def test_the_embedded_one_serves_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded_runs(monkeypatch)
-    assert database(settings(tmp_path)) == Database(PARTS, PARTS, EMBEDDED)
+    assert database(settings(tmp_path)) == Database(PARTS, PARTS, EMBEDDED, embedded=True)
 
 
 def test_no_database_names_the_folder_and_what_to_do(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_no_database_names_the_folder_and_what_to_do(tmp_path: Path) -> None:
 
 def test_the_embedded_one_is_started_for_a_while_and_stopped_again(tmp_path: Path, started: list[str]) -> None:
     with database_for_a_while(settings(tmp_path)) as found:
-        assert found == Database(PARTS, PARTS, EMBEDDED)
+        assert found == Database(PARTS, PARTS, EMBEDDED, embedded=True)
         assert started == [f"started in {tmp_path}"]
     assert started == [f"started in {tmp_path}", "stopped"]
 
@@ -142,3 +142,14 @@ def test_an_error_inside_the_block_is_not_taken_for_a_missing_database(
     with pytest.raises(UnreachableError, match="inside"), database_for_a_while(settings(tmp_path)):
         raise UnreachableError("inside")
     assert started == []
+
+
+def test_where_a_url_leads_nowhere_its_setting_is_named() -> None:
+    direct, owner = "postgresql://db.internal:5433/orders", "postgresql://owner@db.internal/orders"
+    named = Database(OWN, direct, owner)
+    assert [named.named_by(url) for url in (OWN, direct, owner)] == [
+        *("DATABASE_URL", "DATABASE_DIRECT_URL", "DATABASE_OWNER_URL"),
+    ]
+    assert Database(OWN, OWN, OWN).named_by(OWN) == "DATABASE_URL"
+    assert Database(OWN, direct, direct).named_by(direct) == "DATABASE_DIRECT_URL"
+    assert Database(PARTS, PARTS, EMBEDDED, embedded=True).named_by(EMBEDDED) == "the embedded PostgreSQL"
