@@ -26,7 +26,7 @@ from msgspec import Struct
 from uuid_utils.compat import uuid7
 
 from load.results import arguments_of, conclude, machine, number_from
-from load.servers import STOP_S, ServerFailed, embedded_database, temporary_folder
+from load.servers import ServerFailed, embedded_database, part, temporary_folder
 from orders.domain import commands as c
 from orders.domain.decide import decide
 from orders.domain.terms import Rules
@@ -160,27 +160,6 @@ def _new_order(rules: Rules) -> Unit:
     terms = c.Terms(symbol="EURUSD", quantity=10)
     command = c.PlaceOrder(order_id=uuid7(), account="local", terms=terms, **stamp)
     return Unit(command.order_id, 0, tuple(decide(None, command, rules)))
-
-
-@contextmanager
-def part(name: str, folder: Path, settings: dict[str, str], number: int = 0) -> Iterator[subprocess.Popen[bytes]]:
-    """A part of the service in a process of its own, `orders NAME`."""
-    log = folder / f"{name}-{number}.log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "order_service", name]
-        environment = {**os.environ, **settings}
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    try:
-        yield process
-        if process.poll() not in (None, -9):
-            raise ServerFailed(f"{name} has ended: {log.read_text(errors='replace')[-2000:]}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _take_over(connection: psycopg.Connection[Any], victim: subprocess.Popen[bytes], amqp_url: str) -> float:

@@ -10,15 +10,11 @@ that is heard here. Generator, projector and PostgreSQL (fsync on) share the cor
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -27,7 +23,7 @@ from msgspec import Struct
 
 from load.log_histories import appends
 from load.results import arguments_of, conclude, machine, number_from
-from load.servers import STOP_S, ServerFailed, embedded_database, temporary_folder
+from load.servers import STOP_S, ServerFailed, embedded_database, part, temporary_folder
 from orders.eventstore.port import Appended
 from orders.eventstore.postgres import PostgresEventStore
 from orders.follower import CHANNEL
@@ -79,7 +75,7 @@ def measure(plan: Plan) -> Report:
         url = running.enter_context(embedded_database(folder))
         store = PostgresEventStore(url, application_name="load")
         running.callback(store.close)
-        running.enter_context(_projector(folder, url))
+        running.enter_context(part("projector", folder, {"DATABASE_URL": url, "ORDERS_DATA_DIR": str(folder)}))
         heard = running.enter_context(_Heard(url))
         answered = _append_steadily(store, plan)
         heard.wait_for(answered[-1][1])
@@ -110,28 +106,6 @@ def _append_steadily(store: PostgresEventStore, plan: Plan) -> list[tuple[float,
         if len(answered) * APPEND_EVERY_S >= seconds:
             break
     return answered
-
-
-@contextmanager
-def _projector(folder: Path, url: str) -> Iterator[None]:
-    settings = {"DATABASE_URL": url, "ORDERS_DATA_DIR": str(folder)}
-    with (folder / "projector.log").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "order_service", "projector"],
-            env={**os.environ, **settings},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class _Heard:

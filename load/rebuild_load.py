@@ -28,7 +28,7 @@ from load.http_client import Answer, post, request
 from load.log_histories import fill_log
 from load.open_loop import OpenLoop, Phase
 from load.results import Contest, Pair, arguments_of, finish, number_from
-from load.servers import HOST, Server, ServerFailed, embedded_database, order_api, temporary_folder
+from load.servers import HOST, Server, ServerFailed, embedded_database, order_api, part, temporary_folder
 from orders.eventstore.postgres import PostgresEventStore
 from projections.registry import PROJECTIONS
 
@@ -73,7 +73,7 @@ async def measure(plan: Plan) -> list[Contest]:
         fill_log(store, plan.events)
         store.close()
         settings = {**os.environ, "DATABASE_URL": url, "ORDERS_DATA_DIR": str(folder)}
-        running.enter_context(_projector(folder, settings))
+        running.enter_context(part("projector", folder, settings))
         _wait_until_followed(url)
         server = running.enter_context(order_api(folder, url))
         load = _Load(server, plan)
@@ -178,7 +178,7 @@ def _replaying(plan: Plan, settings: Mapping[str, str]) -> Iterator[list[int]]:
 
     def repeat() -> None:
         while not over.is_set():
-            replay = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            replay = subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             running[:] = [replay]
             filled[0] += filled_events(replay.communicate()[0])
 
@@ -199,6 +199,8 @@ def filled_events(lines: bytes) -> int:
     first: dict[str, int] = {}
     under_way: dict[str, int] = {}
     for line in lines.splitlines():
+        if not line.startswith(b"{"):  # a word to people, on stderr
+            continue
         told = msgspec.json.decode(line)
         name = told["projection"]
         if told["type"] == "done":
@@ -207,18 +209,6 @@ def filled_events(lines: bytes) -> int:
         else:
             under_way[name] = told["position"] - first.setdefault(name, told["position"])
     return done + sum(under_way.values())
-
-
-@contextmanager
-def _projector(folder: Path, settings: Mapping[str, str]) -> Iterator[None]:
-    with (folder / "projector.log").open("wb") as out:
-        command = [sys.executable, "-m", "order_service", "projector"]
-        process = subprocess.Popen(command, env=settings, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(STOP_S)
 
 
 def _wait_until_followed(url: str) -> None:

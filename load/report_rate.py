@@ -21,9 +21,8 @@ from exchange_adapter.work.duties import FOLLOWER
 from load.gate import Gate
 from load.raw_copy import RawCopy
 from load.report_journal import Shape, orders_at_the_venue, write_journal
-from load.report_processes import running_adapter, running_exchange
 from load.results import Contest, Pair, arguments_of, finish, number_from
-from load.servers import ServerFailed, embedded_database, temporary_folder
+from load.servers import ServerFailed, embedded_database, part, running_exchange, temporary_folder
 from orders.eventstore.postgres import PostgresEventStore
 
 FILLS = 9  # of each order, and the report that it was accepted
@@ -82,7 +81,13 @@ def measure(plan: Plan) -> list[Contest]:
         write_journal(folder / "exchange", orders_at_the_venue(store, plan.shape), plan.shape)
         exchange = running.enter_context(running_exchange(folder / "exchange"))
         gate = running.enter_context(Gate(folder / "gate.sock", exchange))
-        process = psutil.Process(running.enter_context(running_adapter(folder, url, gate.path)))
+        settings = {
+            "DATABASE_URL": url,
+            "ORDERS_DATA_DIR": str(folder),
+            "EXCHANGE": "simulated",
+            "EXCHANGE_ADDRESS": str(gate.path),
+        }
+        process = psutil.Process(running.enter_context(part("adapter", folder, settings)).pid)
         copy = running.enter_context(RawCopy(url))
         control = running.enter_context(psycopg.connect(url, autocommit=True))
         run = Run(store, control, gate, process, copy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ HOST = "127.0.0.1"
 START_S = 60.0  # a start takes 2 s, the whole service 5; ten times that beside a busy test run
 STOP_S = 10.0  # the service's own bound
 POLL_S = 0.02
+LISTENS = "The simulated exchange listens on "
 
 
 class ServerFailed(Exception):
@@ -58,7 +60,7 @@ def order_api(folder: Path, database_url: str) -> Iterator[Server]:
     """The product's own API process."""
     port = free_port()
     settings = {"DATABASE_URL": database_url, "BASE_URL": f"http://{HOST}:{port}", "ORDERS_DATA_DIR": str(folder)}
-    with _running("durable", [sys.executable, "-m", "order_service", "api"], port, folder, settings) as server:
+    with _listening("durable", [sys.executable, "-m", "order_service", "api"], port, folder, settings) as server:
         yield server
 
 
@@ -83,7 +85,7 @@ def whole_service(folder: Path, **settings: str) -> Iterator[Server]:
     port = free_port()
     own = {"DATABASE_URL": "", "BASE_URL": f"http://{HOST}:{port}", "ORDERS_DATA_DIR": str(folder / "data")}
     command = [sys.executable, "-m", "order_service", "up"]
-    with _running("orders-up", command, port, folder, {**own, "EXCHANGE": "simulated", **settings}) as server:
+    with _listening("orders-up", command, port, folder, {**own, "EXCHANGE": "simulated", **settings}) as server:
         yield server
 
 
@@ -92,30 +94,78 @@ def bare_server(factory: str, folder: Path) -> Iterator[Server]:
     """A bare app (module:function), on the same server as the product's API, set up alike."""
     port = free_port()
     command = [sys.executable, "-m", "load.bare_server", factory, str(port)]
-    with _running("bare", command, port, folder, {}) as server:
+    with _listening("bare", command, port, folder, {}) as server:
         yield server
 
 
 @contextmanager
-def _running(
+def part(name: str, folder: Path, settings: Mapping[str, str], number: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """A part of the service in a process of its own, `orders NAME`. Raises ServerFailed where it has ended by itself.
+
+    What fails meanwhile is raised with the end of its log."""
+    log = folder / f"{name}-{number}.log"
+    with running([sys.executable, "-m", "order_service", name], log, settings) as process:
+        try:
+            yield process
+        except ServerFailed as error:
+            raise ServerFailed(f"{error}; {name} says: {end_of(log)}") from error
+        if process.poll() not in (None, -signal.SIGKILL):
+            raise ServerFailed(f"{name} has ended: {end_of(log)}")
+
+
+@contextmanager
+def running_exchange(folder: Path, *options: str) -> Iterator[Path]:
+    """The simulated exchange; its socket. It reads its whole journal in `folder` before it listens."""
+    log = folder.parent / f"{folder.name}.log"
+    command = [sys.executable, "-m", "simulated_exchange", "--data-dir", str(folder), *options]
+    with running(command, log, {}, output=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline().decode().rstrip()
+        if not said.startswith(LISTENS):
+            raise ServerFailed(f"the exchange does not listen: {end_of(log)}")
+        yield Path(said.removeprefix(LISTENS))
+
+
+@contextmanager
+def running(
+    command: Sequence[str], log: Path, settings: Mapping[str, str], *, output: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, and its end. What it says goes to the log, where `output` names no other place."""
+    with log.open("wb") as out:
+        environment = {**os.environ, **settings}
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=output or out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
+
+
+@contextmanager
+def _listening(
     name: str, command: Sequence[str], port: int, folder: Path, settings: Mapping[str, str]
 ) -> Iterator[Server]:
     log = folder / f"{name}.log"
-    with log.open("wb") as out:
-        environment = {**os.environ, **settings}
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    try:
+    with running(command, log, settings) as process:
         _wait_until_it_listens(process, port, log)
         yield Server(name, port, process.pid)
-    finally:
-        _stop(process)
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     give_up_at = time.monotonic() + START_S
     while not _listens(port):
         if process.poll() is not None or time.monotonic() > give_up_at:
-            raise ServerFailed(f"{log.stem} does not answer: {log.read_text(errors='replace')[-2000:]}")
+            raise ServerFailed(f"{log.stem} does not answer: {end_of(log)}")
         time.sleep(POLL_S)
 
 
@@ -127,15 +177,6 @@ def _listens(port: int) -> bool:
             return bool(probe.recv(16).startswith(b"HTTP/1.1"))
     except OSError:
         return False
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def free_port() -> int:

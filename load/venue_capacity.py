@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 import time
 from itertools import count
 from pathlib import Path
 
 import msgspec
 
-from load.servers import START_S, STOP_S, ServerFailed
+from load.servers import START_S, ServerFailed, running_exchange
 
 IN_FLIGHT = 500  # requests: as many as the adapter has at most
 FIRST_SHARE = 0.2  # of the time, before it counts
-SOCKET = "exchange.sock"
-_READY = b"listens on"
 
 
 async def measured_capacity(folder: Path, capacity: int, seconds: float) -> float:
@@ -27,18 +23,8 @@ async def measured_capacity(folder: Path, capacity: int, seconds: float) -> floa
 
 def _measured(folder: Path, capacity: int, seconds: float) -> float:
     folder.mkdir()
-    command = [sys.executable, "-m", "simulated_exchange", "--data-dir", str(folder), "--capacity", str(capacity)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
-    try:
-        assert process.stdout is not None
-        with process.stdout as said:
-            if _READY not in said.readline():
-                raise ServerFailed(f"the exchange does not start: {(folder / 'log').read_text()[-2000:]}")
-            return _saturate(folder / SOCKET, seconds)
-    finally:
-        process.terminate()
-        process.wait(STOP_S)
+    with running_exchange(folder, "--capacity", str(capacity)) as address:
+        return _saturate(address, seconds)
 
 
 def _saturate(path: Path, seconds: float) -> float:
