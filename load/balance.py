@@ -64,9 +64,7 @@ class Balance(Struct):
             raise DoesNotClose(str(self))
 
     def __str__(self) -> str:
-        rows = [(state, self.states[state]) for state in STATES]
-        lines = [f"{name:12}{count:>12,}" for name, count in [*rows, ("sum", self.states.total())]]
-        lines.append(f"{'accepted':12}{self.accepted:>12,}  {'closes' if self.closes else 'DOES NOT CLOSE'}")
+        lines = sums(self.states, self.accepted, closes=self.closes)
         return "\n".join([*lines, str(self.findings)] if self.findings else lines)
 
 
@@ -92,6 +90,13 @@ def balance(accepted: Iterable[str], orders: Iterable[Mapping[str, Any]]) -> Bal
     for order_id in awaited - seen:
         told.findings.add("missing", f"{order_id} was accepted and is not shown")
     return told
+
+
+def sums(states: Mapping[str, int], accepted: int, *, closes: bool) -> list[str]:
+    """The balance as lines of a table, state by state."""
+    rows = [(state, states.get(state, 0)) for state in STATES]
+    lines = [f"{name:14}{count:>12,}" for name, count in [*rows, ("sum", sum(states.values()))]]
+    return [*lines, f"{'accepted':14}{accepted:>12,}  {'closes' if closes else 'DOES NOT CLOSE'}"]
 
 
 def state_of(order: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from load.balance import STATES, Findings, balance, counted
+from load.balance import Findings, balance, counted, sums
 from load.run.feed import FeedRecord, LastWord
 from load.run.ledger import Ledger
 from order_client import Order, Trade
@@ -29,7 +29,7 @@ class Check(Struct, frozen=True, kw_only=True):
         return not self.findings
 
 
-class Balance(Struct, frozen=True, kw_only=True):
+class Closing(Struct, frozen=True, kw_only=True):
     """`sent` = `accepted` + `refused` + `unanswered`, and `accepted` is the sum of `states`."""
 
     sent: int
@@ -46,9 +46,7 @@ class Balance(Struct, frozen=True, kw_only=True):
         return sums and whole and not self.unanswered and all(check.holds for check in self.checks)
 
     def __str__(self) -> str:
-        rows = [(state, self.states.get(state, 0)) for state in STATES]
-        lines = [f"{name:14}{count:>12,}" for name, count in [*rows, ("sum", sum(self.states.values()))]]
-        lines.append(f"{'accepted':14}{self.accepted:>12,}  {'closes' if self.closes else 'DOES NOT CLOSE'}")
+        lines = sums(self.states, self.accepted, closes=self.closes)
         for check in self.checks:
             lines.append(f"{'ok    ' if check.holds else 'WRONG '} {check.name}: {check.looked_at}")
             lines += [f"       {finding}" for finding in check.findings]
@@ -66,7 +64,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     exchange: Audit | None
 
 
-def close(ledger: Ledger, seen: Seen, records: Sequence[FeedRecord]) -> Balance:
+def close(ledger: Ledger, seen: Seen, records: Sequence[FeedRecord]) -> Closing:
     accepted = ledger.accepted
     orders = {str(order.order_id): order for order in seen.orders}
     found = balance(accepted, (_shown(order) for order in seen.orders))
@@ -81,7 +79,7 @@ def close(ledger: Ledger, seen: Seen, records: Sequence[FeedRecord]) -> Balance:
     ]
     if seen.exchange is not None:
         checks += [_journal(seen.exchange), _at_exchange(orders, seen.exchange)]
-    return Balance(
+    return Closing(
         sent=len(ledger.orders),
         accepted=len(accepted),
         refused=dict(ledger.refused),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from load.run.closing import Balance
+from load.run.closing import Closing
 from load.run.latencies import Curve
 from load.run.meter import OperationResult, Percentiles, PhaseResult, Second
 from load.run.users import ROUTES
@@ -70,7 +70,7 @@ class Report(Struct, frozen=True, kw_only=True):
     settled_s: float | None
     waited_s: float
     unfilled: int
-    balance: Balance
+    balance: Closing
     verdicts: list[Verdict]
 
     @property
@@ -86,7 +86,7 @@ def judge(
     never_sent: int,
     feed: Feed,
     settled_s: float,
-    balance: Balance,
+    balance: Closing,
 ) -> list[Verdict]:
     """Every threshold of the scenario. An operation that was not asked for has none."""
     bounds = scenario.thresholds

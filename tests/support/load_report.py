@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from load.run.closing import Balance, Check
+from load.run.closing import Check, Closing
 from load.run.latencies import Latencies
 from load.run.meter import Meter, percentiles
 from load.run.report import Feed, Lives, Report, judge
@@ -51,7 +51,7 @@ def load_report(*, failed: int = 0, lost: int = 0, rejected: int = 0, findings: 
         Check(name="A repeated POST finds the same order", looked_at="3 repeated", findings=list(findings)),
     ]
     states = {"filled": 20 - rejected, "rejected": rejected}
-    balance = Balance(sent=20, accepted=20, refused={}, unanswered=0, states=states, checks=checks)
+    balance = Closing(sent=20, accepted=20, refused={}, unanswered=0, states=states, checks=checks)
     return Report(
         at=datetime(2026, 11, 21, 12, 0, tzinfo=UTC),
         name="exchange-down",

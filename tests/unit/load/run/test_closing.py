@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from load.run.closing import Balance, Seen, close
+from load.run.closing import Closing, Seen, close
 from load.run.feed import FeedRecord, Heard
 from load.run.ledger import Ledger
 from load.run.users import Action
@@ -89,7 +89,7 @@ class Run:
         heard = Heard(position, event, IDS[number], f"load-{number}", status, "acked", filled)
         self.record.take(heard)
 
-    def close(self) -> Balance:
+    def close(self) -> Closing:
         seen = Seen(orders=self.orders, trades=self.trades, repeats=self.repeats, exchange=self.exchange)
         return close(self.ledger, seen, [self.record])
 
