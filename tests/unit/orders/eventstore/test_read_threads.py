@@ -70,10 +70,12 @@ async def test_a_read_that_finds_no_thread_in_time_is_given_up_and_never_begins(
         for waiting in reading(threads, frozen, "second", "third"):
             with pytest.raises(StoreUnavailable, match=r"no thread was free within 0\.05 s"):
                 await waiting
+        with pytest.raises(StoreUnavailable):
+            await threads.run(lambda: frozen.read("fourth"))
     frozen.thaw()
     assert await first == "first"  # it took longer than a turn: that is for the store to bound
-    assert await threads.run(lambda: frozen.read("fourth")) == "fourth"
-    assert frozen.begun == ["first", "fourth"]
+    assert await threads.run(lambda: frozen.read("fifth")) == "fifth"
+    assert frozen.begun == ["first", "fifth"]
 
 
 async def test_past_the_most_reads_are_refused_at_once_until_one_has_ended(
