@@ -43,6 +43,7 @@ _decoder = msgspec.json.Decoder(AnyRequest)
 STOPPING = Refused("unavailable", "the exchange is stopping")
 INJECTED = Refused("unavailable", "an error was injected")
 BUSY = Refused("unavailable", f"its turn did not come within {MAX_LATENCY_S:g} s")
+TOO_MANY = Refused("unavailable", f"{MAX_DELAYED} requests wait already")
 CROWDED = Refused("unavailable", f"there are {MAX_CONNECTIONS} connections already")
 
 
@@ -119,7 +120,7 @@ class Exchange:
     def _take_order(self, connection: Connection, request: Submit | Cancel | Replace) -> None:
         mishap = self.faults.mishap()
         if mishap == "error" or self._delayed + len(self._turnstile) >= MAX_DELAYED:
-            connection.answer(request.id, INJECTED)
+            connection.answer(request.id, INJECTED if mishap == "error" else TOO_MANY)
             return
         if mishap == "hang":
             return

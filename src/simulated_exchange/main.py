@@ -39,8 +39,8 @@ def run(
 
     `address` is a socket's path or host:port, empty for a socket in the data folder; `fill_delay`, `latency` and
     `crash_every` are seconds like "4-6" or "4", `outage` like "60s" or "10m"; `capacity` is in requests a second, 0 for
-    as many as come. `control` opens the endpoint where a
-    person sets faults while it runs; never in production. `ready` gets the address once clients can connect.
+    as many as come. `control` opens the endpoint where a person sets faults while it runs; never in production. `ready`
+    gets the address once clients can connect.
     """
     plan = FaultPlan(
         error_rate,
