@@ -92,6 +92,8 @@ class Calls:
         self.limit = limit
         self.open = True
         """Calls may begin."""
+        self.on_free: Callable[[], None] = lambda: None
+        """Called when a call that hung has returned, and with it its seat, which nobody waits for any more."""
         self._run = run or Threads().run
         self._monotonic = monotonic
 
@@ -170,3 +172,4 @@ class Seat:
     def _found(self, ended: object) -> None:
         self._calls.lost -= 1
         self._calls.busy -= 1
+        self._calls.on_free()

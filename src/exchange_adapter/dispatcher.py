@@ -92,6 +92,7 @@ class Dispatcher:
         self._turns: set[asyncio.Task[None]] = set()
         self.turns_ended = 0
         self._woken = asyncio.Event()
+        calls.on_free = self.wake
         self._database_away = False
 
     @property
@@ -195,16 +196,15 @@ class Dispatcher:
         except Refusal as refused:
             log.info("order has moved on", order_id=str(entry.duty.order_id), reason=str(refused))
             self._put_back_refused(entry)
-        except TooLarge as error:
-            log.error("more than one commit may carry", order_id=str(entry.duty.order_id), error=str(error))
-            self._put_back_refused(entry)
-        except EventStoreError as error:
+        except AWAY as error:
             if not self._database_away:  # one line an outage, not one an order
                 log.warning("work waits for the database", order_id=str(entry.duty.order_id), error=str(error))
             self._database_away = True
-            if not isinstance(error, AWAY):
-                entry.failed()
             self._window.put_back(entry, self._clock.monotonic() + DATABASE_RETRY_S[1])
+        except EventStoreError as error:
+            what = "more than one commit may carry" if isinstance(error, TooLarge) else "an order cannot be read"
+            log.error(what, order_id=str(entry.duty.order_id), error=str(error))
+            self._put_back_refused(entry)
         else:
             self._database_away = False
             self._schedule(entry, order)

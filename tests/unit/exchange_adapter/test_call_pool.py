@@ -69,16 +69,17 @@ async def test_seats_are_bounded() -> None:
 
 
 async def test_a_call_past_its_timeout_keeps_its_seat_until_it_returns(gate: threading.Event) -> None:
-    calls = Calls(8)
+    calls, free = Calls(8), list[int]()
+    calls.on_free = lambda: free.append(calls.busy)
     seat = calls.take_seat()
     assert seat is not None
     outcome = await seat.call(lambda: gate.wait(LONG_S) and "late", SHORT_S)
     seat.release()
     assert isinstance(outcome, TimedOut)
-    assert (calls.busy, calls.lost) == (1, 1)
+    assert (calls.busy, calls.lost, free) == (1, 1, [])
     gate.set()
     assert await outcome.ended == "late"
-    assert (calls.busy, calls.lost) == (0, 0)
+    assert (calls.busy, calls.lost, free) == (0, 0, [0])
 
 
 @pytest.mark.parametrize(("limit", "enough"), [(1, 1), (2, 2), (3, 2), (4, 2), (8, 2), (9, 3), (12, 3), (500, 125)])

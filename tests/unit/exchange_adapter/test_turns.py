@@ -7,12 +7,14 @@ from itertools import pairwise
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from exchange_adapter.bounds import BREAKER_OPENS_AFTER
 from exchange_adapter.errors import PoolExhausted
 from exchange_adapter.venue import Done, NotSent, Placed, Unknown
 from orders.domain import events as e
 from orders.domain.values import Capabilities, Delivery, Evidence, Phase, Status, TimeInForce
+from orders.eventstore.port import Recorded, StoreUnavailable, UnknownEvent
 from tests.support.adapter_floor import PLAIN, Called, Floor, Later, on_floor
 from tests.support.virtual_time import pass_time
 
@@ -207,6 +209,48 @@ def test_what_the_domain_refuses_again_and_again_comes_ever_less_often() -> None
         assert 5 < len(floor.venue.of("replace")) < 25
 
     on_floor(test)
+
+
+def test_an_order_that_cannot_be_read_comes_ever_less_often_and_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(floor: Floor) -> None:
+        spoilt, other = floor.client.place(2)
+        read_stream, reads = floor.store.read_stream, list[UUID]()
+
+        def read(stream_id: UUID, **bounds: int) -> list[Recorded]:
+            if stream_id == spoilt:
+                reads.append(stream_id)
+                raise UnknownEvent("OrderPlaced.v9")
+            return read_stream(stream_id, **bounds)
+
+        with monkeypatch.context() as patched, capture_logs() as lines:
+            patched.setattr(floor.store, "read_stream", read)
+            floor.appender.faults.append(StoreUnavailable("away"))
+            floor.start()
+            await pass_time(300)
+        told = {(line["event"], line["order_id"], line["error"]) for line in lines if line["log_level"] != "info"}
+        outage = ("work waits for the database", str(other), "away")
+        assert told == {outage, ("an order cannot be read", str(spoilt), "OrderPlaced.v9")}
+        assert 5 < len(reads) < 25
+        await pass_time(60)
+        assert floor.order(spoilt).delivery is Delivery.ACKED
+
+    on_floor(test, PLAIN)
+
+
+def test_the_seat_of_a_call_that_hung_is_taken_as_soon_as_it_returns() -> None:
+    async def test(floor: Floor) -> None:
+        floor.venue.will("submit", Later(11.0, Placed("V-1")), *[Placed("V")] * 4, *[Later(4.0, Placed("V"))] * 2)
+        floor.start()
+        for _ in range(5):
+            floor.client.place()
+            await pass_time(2)
+        floor.client.place(3)
+        assert floor.loop.time() == 10
+        await pass_time(10)
+        began = [round(called.at, 1) for called in floor.venue.of("submit")]
+        assert began[-3:] == [10.0, 10.0, 11.0], "and not at 14, when the others end"
+
+    on_floor(test, PLAIN, threads=3, call_timeout_s=10.0)
 
 
 def test_when_a_quarter_of_the_calls_hangs_the_others_end_and_the_adapter_wants_a_new_start() -> None:
