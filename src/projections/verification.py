@@ -97,6 +97,8 @@ class Verification:
     def _verified(self, projection: Projection) -> Verified:
         with self._connection.cursor() as cursor:
             found = found_schemas(cursor, [projection.schema]).get(projection.schema)
+            if found is None and not self._store.head():
+                return Verified(projection=projection.name, position=0, rows=0, findings=(), number=0)
             if found is None:
                 return _not_so(projection, "missing_tables", "it has no tables yet")
             if found.fingerprint != projection.fingerprint:

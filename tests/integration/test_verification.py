@@ -141,6 +141,12 @@ def test_a_checkpoint_that_does_not_stand_where_the_tables_do_is_told(
     assert (finding.what, finding.position) == ("checkpoint", 6)
 
 
+def test_before_the_first_event_there_need_be_no_tables(database_url: str) -> None:
+    empty = PostgresEventStore(database_url)
+    assert [verify(empty, database_url, one).number for one in PROJECTIONS] == [0] * len(PROJECTIONS)
+    empty.close()
+
+
 def test_tables_that_are_not_there_or_not_ours_are_told(
     store: PostgresEventStore, orders: list[UUID], database_url: str
 ) -> None:

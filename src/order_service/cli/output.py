@@ -40,9 +40,9 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
-def print_json_lines(values: Iterable[Any]) -> None:
+def print_json_lines(values: Iterable[Any], *, err: bool = False) -> None:
     for value in values:
-        click.echo(msgspec.json.encode(value))
+        click.echo(msgspec.json.encode(value), err=err)
 
 
 def print_line(cells: Sequence[Any], widths: Sequence[int], colour: str = "") -> None:

@@ -1,5 +1,5 @@
-"""How far a replay is: a bar on a terminal, a line now and then elsewhere, JSON lines on request. The bar and the lines
-go to stderr."""
+"""How far a replay is: a bar on a terminal, a line now and then elsewhere, JSON lines on request. All of it
+goes to stderr: stdout has results only."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class _JsonLines:
         pass
 
     def show(self, progress: Progress) -> None:
-        with while_it_is_read(sys.stdout):
-            print_json_lines([{"type": "progress", **msgspec.structs.asdict(progress)}])
+        with while_it_is_read(sys.stderr):
+            print_json_lines([{"type": "progress", **msgspec.structs.asdict(progress)}], err=True)
 
 
 class _Lines:

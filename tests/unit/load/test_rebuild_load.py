@@ -41,5 +41,6 @@ def test_events_count_of_rebuilds_that_ended_and_of_the_one_that_was_stopped() -
     assert filled_events(b"") == 0
     ended = [("progress", "trades", 100), ("progress", "trades", 900), ("done", "trades", 1_000)]
     assert filled_events(printed(*ended)) == 1_000
+    assert filled_events(printed(*ended[:2]) + b"\nAborted!\n") == 800
     stopped = [("progress", "orders", 200), ("progress", "orders", 500)]
     assert filled_events(printed(*ended[:2], *stopped, ended[2])) == 1_300  # what is done is told at the end
