@@ -14,7 +14,6 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 from uuid_utils.compat import uuid7
 
-from event_relay import EVENTS_FOLLOWER, WORK_FOLLOWER
 from exchange_adapter.adapter_tables import AdapterTables
 from exchange_adapter.api.problems import PROBLEMS as OPERATION_PROBLEMS
 from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
@@ -32,7 +31,8 @@ from order_service.monitoring.adapter_metrics import AdapterMetrics
 from order_service.monitoring.api_figures import observe_api
 from order_service.monitoring.degradation import Degradation
 from order_service.monitoring.follower_figures import FollowerFigures
-from order_service.monitoring.health import Health, Migrations, QueryTables
+from order_service.monitoring.followers import followers
+from order_service.monitoring.health import Appends, Health, Migrations, QueryTables
 from order_service.monitoring.metrics import Metrics
 from order_service.monitoring.order_life import OrderLife
 from order_service.monitoring.projection_figures import ProjectionMetrics, operators_lags
@@ -53,7 +53,6 @@ from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.read_threads import ReadThreads
 from orders.eventstore.subscription import PostgresHints
 from orders.handlers import Appender, CommandHandler
-from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from orders.parameters import Asked
 from orders.venue_reply import OrderChanges
 from projections.api.feed_events import events_router
@@ -82,13 +81,6 @@ def system_clock() -> datetime:
 def new_id() -> UUID:
     """UUIDv7 (RFC 9562): ordered by time, so that indexes grow at one end."""
     return uuid7()
-
-
-def followers(settings: Settings) -> list[str]:
-    """Who follows the log, and is told of in /metrics: the relay's followers only where there is one."""
-    relayed = [WORK_FOLLOWER] if settings.amqp_url else []
-    published = [EVENTS_FOLLOWER] if settings.amqp_url and settings.integration_events else []
-    return [*(projection.name for projection in PROJECTIONS), DUTIES, HASH_CHAIN, *relayed, *published]
 
 
 def rules(settings: Settings) -> Rules:
@@ -171,7 +163,11 @@ class _ApiProcess:
                 "query tables": QueryTables(self._reads.reads.lags, quotes_errors=not settings.access.required).check,
                 "migrations": Migrations(where.direct_url).check,
             },
-            warnings={"adapters": self._degradation.of_adapters, "followers": self._degradation.of_followers},
+            warnings={
+                "appends": Appends(self._writer.commits, quotes_errors=not settings.access.required).check,
+                "adapters": self._degradation.of_adapters,
+                "followers": self._degradation.of_followers,
+            },
         )
 
     def parts(self) -> ApiParts:

@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry
 
 from event_relay import EVENTS_FOLLOWER, WORK_FOLLOWER
 from exchange_adapter.adapter_tables import AdapterFigures
-from order_service.bootstrap import followers
 from order_service.bounds import READY_LAG_S
 from order_service.configuration.settings import load_settings
 from order_service.monitoring import latest_figures
 from order_service.monitoring.adapter_metrics import AdapterMetrics
 from order_service.monitoring.degradation import Degradation
 from order_service.monitoring.follower_figures import FollowerFigures
+from order_service.monitoring.followers import followers
 from orders.eventstore.port import Unit
 from orders.eventstore.postgres import PostgresEventStore
 from projections.read_pool import ReadPool

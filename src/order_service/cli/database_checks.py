@@ -8,9 +8,7 @@ from typing import Any
 
 import psycopg
 
-from event_relay import EVENTS_FOLLOWER, WORK_FOLLOWER
 from exchange_adapter.bounds import WORKER_SEEN_S
-from exchange_adapter.work.duties import FOLLOWER
 from order_service.bounds import DOCTOR_CHECK_S, OLDEST_POSTGRESQL, READY_LAG_EVENTS
 from order_service.cli.findings import Finding
 from order_service.configuration.settings import Settings
@@ -18,8 +16,8 @@ from order_service.database import database
 from order_service.database_roles import danger_to_the_log
 from order_service.errors import EmbeddedPostgresError, MigrationError, UnreachableError
 from order_service.migrations import pending
+from order_service.monitoring.followers import followers, part_of
 from orders.eventstore.sql import load
-from orders.hash_chain import FOLLOWER as HASH_CHAIN
 from projections.registry import PROJECTIONS
 from projections.survey import survey
 
@@ -28,8 +26,6 @@ Connection = psycopg.Connection[Any]
 _SQL = load("order_service.cli", "database_checks.sql")
 _BESIDE = "_shadow: `orders replay` goes on; _old: for `--rollback`; _as_of: `orders replay --drop-as-of` removes it"
 _MS = str(round(DOCTOR_CHECK_S * 1000 / 2))
-_PARTS = {FOLLOWER: "adapter", WORK_FOLLOWER: "relay", EVENTS_FOLLOWER: "relay"}
-"""Who runs a follower; the projector runs all others."""
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
@@ -67,13 +63,39 @@ def _guarded(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _server(connection: Connection) -> list[Finding]:
-    number, version, fsync = connection.execute(_SQL["server"].encode()).fetchall()[0]
+    number, version, fsync, standby = connection.execute(_SQL["server"].encode()).fetchall()[0]
     if number < OLDEST_POSTGRESQL * 10_000:
         return [Finding("database", "wrong", f"PostgreSQL {version}", f"use PostgreSQL {OLDEST_POSTGRESQL} or newer")]
+    if (refused := _refused_write(connection)) is not None:
+        return [_no_writes(version, refused, standby=standby)]
     if fsync != "on":
         words = f"PostgreSQL {version} with fsync off: a power cut may lose what was accepted"
         return [Finding("database", "wrong", words, "turn fsync on in postgresql.conf")]
     return [Finding("database", "well", f"PostgreSQL {version}")]
+
+
+def _refused_write(connection: Connection) -> psycopg.Error | None:
+    """Why it takes no writes. A role that may not try learns nothing."""
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(_SQL["try_to_write"].encode())
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+    except psycopg.Error as error:
+        return error
+    return None
+
+
+def _no_writes(version: str, refused: psycopg.Error, *, standby: bool) -> Finding:
+    if standby:
+        to_do = "it is a standby: let DATABASE_URL name the primary, or promote it"
+    elif isinstance(refused, psycopg.errors.ReadOnlySqlTransaction):
+        to_do = "find out who set default_transaction_read_only, and why; orders are taken once it is reset"
+    elif isinstance(refused, psycopg.errors.DiskFull):
+        to_do = "make room on the disk of the database"
+    else:
+        to_do = "look into the database's log"
+    return Finding("database", "wrong", f"PostgreSQL {version} takes no writes: {_first_line(refused)}", to_do)
 
 
 def _schema(direct_url: str) -> Finding:
@@ -98,34 +120,36 @@ def _role(connection: Connection) -> list[Finding]:
 
 def _followers(connection: Connection, settings: Settings) -> list[Finding]:
     """Who keeps the query tables and the adapter's duties, and who publishes, and how far that is."""
-    relay = [WORK_FOLLOWER] if settings.amqp_url else []
-    events = [EVENTS_FOLLOWER] if settings.integration_events else []
-    names = [*(projection.name for projection in PROJECTIONS), HASH_CHAIN, FOLLOWER, *relay, *events]
-    rows = connection.execute(_SQL["followers"].encode(), {"names": names}).fetchall()
+    rows = connection.execute(_SQL["followers"].encode(), {"names": followers(settings)}).fetchall()
     return [_follower(*row[:4]) if row[4] is None else _failed(*row) for row in rows]
 
 
 def _failed(name: str, position: int | None, head: int, held: bool, failed_at: int, reason: str, since: str) -> Finding:
     """It tries again and again: nothing is skipped, and nothing needs to be started once the cause is gone."""
-    part = _PARTS.get(name, "projector")
+    part = part_of(name)
     found = f"at position {position or 0} of {head}; stopped at {failed_at} since {since}: {reason}"
     to_do = f"remove the cause, and it goes on by itself; the log of `orders {part}` tells more"
     if not held:
-        to_do = f"nobody follows: start `orders {part}`, or all with `orders up`, and see whether it goes on"
+        to_do = f"nobody follows: {_start(part)}"
     return Finding(f"follower {name}", "wrong", found, to_do)
 
 
 def _follower(name: str, position: int | None, head: int, held: bool) -> Finding:
     check = f"follower {name}"
-    part = _PARTS.get(name, "projector")
+    part = part_of(name)
     if position is None:
-        return Finding(check, "wrong", "has never run", f"start `orders {part}`, or all with `orders up`")
+        return Finding(check, "wrong", "has never run", _start(part))
     found = f"at position {position} of {head}"
     if not held:
-        return Finding(check, "wrong", f"{found}; nobody follows", f"start `orders {part}`, or all with `orders up`")
+        return Finding(check, "wrong", f"{found}; nobody follows", _start(part))
     if head - position > READY_LAG_EVENTS:
         return Finding(check, "wrong", found, f"wait, or look into the log of `orders {part}` if it does not move")
     return Finding(check, "well", f"{found}; followed")
+
+
+def _start(part: str) -> str:
+    """Who cannot write, gives its place up and says why in its log alone."""
+    return f"start `orders {part}`, or all with `orders up`; or see its log where it runs: it may fail again and again"
 
 
 def _hash_chain(connection: Connection) -> list[Finding]:
@@ -173,7 +197,7 @@ def _adapters(connection: Connection) -> list[Finding]:
     rows = connection.execute(_SQL["workers"].encode()).fetchall()
     silent = [f"{worker} told nothing for {age_s:.0f} s" for worker, age_s in rows if age_s > WORKER_SEEN_S]
     if silent:
-        return [Finding("adapters", "wrong", "; ".join(silent), "it was killed or hangs: look at that process")]
+        return [Finding("adapters", "wrong", "; ".join(silent), "it was killed, hangs or cannot write: see its log")]
     return [Finding("adapters", "well", ", ".join(worker for worker, _ in rows))] if rows else []
 
 
@@ -183,6 +207,10 @@ def _alerts(connection: Connection) -> list[Finding]:
         return [Finding("alerts", "well", "none open")]
     found = ", ".join(f"{count} {kind}" for kind, count in rows)
     return [Finding("alerts", "wrong", found, "`orders alerts` shows them")]
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return _line(error) if error.diag.message_primary is None else error.diag.message_primary
 
 
 def _line(error: psycopg.Error) -> str:
