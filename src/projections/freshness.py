@@ -21,13 +21,19 @@ T = TypeVar("T")
 
 
 class Freshness:
-    """`committed()` is the highest position that this process has committed, `head()` reads the log's last one."""
+    """`committed()` is the highest position that this process has committed, `known()` the highest that it has heard
+    of; `head()` reads the log's last one."""
 
     def __init__(
-        self, checkpoints: Checkpoints, committed: Callable[[], int], head: Callable[[], Awaitable[int]]
+        self,
+        checkpoints: Checkpoints,
+        committed: Callable[[], int],
+        known: Callable[[], int],
+        head: Callable[[], Awaitable[int]],
     ) -> None:
         self._checkpoints = checkpoints
         self._committed = committed
+        self._known = known
         self._head = head
         self._head_at_start: int | None = None
         self._answered: dict[str, int] = {}
@@ -41,7 +47,7 @@ class Freshness:
 
     async def check_exists(self, parameter: str, position: int) -> None:
         """Raises InvalidParameters where the position, given as this parameter, is beyond the log's head."""
-        if position <= self._committed():
+        if position <= self._known():
             return
         head = await self._head()
         if position > head:

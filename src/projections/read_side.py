@@ -52,7 +52,7 @@ def read_side(
 
     pool = ReadPool(database_url, prepare=database_url == direct_url)
     checkpoints = Checkpoints(pool, direct_url)
-    freshness = Freshness(checkpoints, committed, head)
+    freshness = Freshness(checkpoints, committed, known, head)
     return ReadSide(
         Reads(pool, freshness, catalogue, known),
         OrderReads(store, freshness, catalogue, threads, now),

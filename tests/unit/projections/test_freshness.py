@@ -40,11 +40,23 @@ class Projection:
         return Answer(content="rows", position=self.position)
 
 
-def freshness(projection: Projection, *, committed: int = 0, head: int = 0) -> Freshness:
-    async def read_head() -> int:
-        return head
+class Log:
+    """Its last position, and how often that was read."""
 
-    return Freshness(projection.checkpoints, lambda: committed, read_head)
+    def __init__(self, head: int) -> None:
+        self.head = head
+        self.reads = 0
+
+    async def read_head(self) -> int:
+        self.reads += 1
+        return self.head
+
+
+def freshness(
+    projection: Projection, *, committed: int = 0, known: int = 0, head: int = 0, log: Log | None = None
+) -> Freshness:
+    read_head = (log or Log(head)).read_head
+    return Freshness(projection.checkpoints, lambda: committed, lambda: max(committed, known), read_head)
 
 
 async def test_nothing_is_asked_of_the_tables_before_the_position_is_reached() -> None:
@@ -109,6 +121,19 @@ async def test_a_position_beyond_the_head_is_refused_and_others_are_promised() -
     assert await fresh.require(Asked(min_position=7)) == 7
     with pytest.raises(InvalidParameters, match="Position 8 is beyond the log's last position 7"):
         await fresh.require(Asked(min_position=8))
+
+
+async def test_the_head_is_read_only_where_a_position_is_beyond_all_that_this_process_has_heard_of() -> None:
+    log = Log(8)
+    fresh = freshness(Projection(), committed=5, known=7, log=log)
+    assert await fresh.require(Asked(min_position=7)) == 7
+    await fresh.check_exists("as_of", 7)
+    assert await fresh.require(Asked()) == 5  # what others have committed is not promised
+    assert log.reads == 0
+    assert await fresh.require(Asked(min_position=8)) == 8
+    with pytest.raises(InvalidParameters):
+        await fresh.check_exists("as_of", 9)
+    assert log.reads == 2
 
 
 async def test_reads_that_wait_for_a_projection_are_bounded_and_others_do_not_count(
