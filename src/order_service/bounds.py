@@ -38,6 +38,7 @@ DYING_LISTENER_S = 10.0  # how long a port is waited for whose process lost its 
 # The API process.
 HEALTH_CACHE_S = 0.5  # however often load balancers ask, the database is asked twice a second
 HEALTH_TIMEOUT_S = 2.0  # a check that takes longer has failed
+APPEND_FAILED_S = 60.0  # how long /health/ready tells of a failed commit that none followed
 FIGURES_CACHE_S = 2.0  # however many ask for /metrics, the adapters' figures are read once in so long
 FIGURES_TIMEOUT_S = 1.0  # /metrics waits for them no longer: a scrape has 10 s
 PLACE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)  # buckets: a call takes 0.5 s
@@ -56,6 +57,7 @@ MAX_HEAD_BYTES = 64 * 1024  # of a request: its line and headers, which the serv
 MAX_PATH_BYTES = 2_048  # of a URL; ours have 100
 MAX_QUERY_BYTES = 8_192  # of a URL; a cursor and every filter together have 1,000
 MAX_PARAMETERS = 64  # of a query: five times what any route knows
+DOCUMENT_PART_BYTES = 16 * 1024  # of a file of /docs or a schema; the server holds some 100 kB of them for a client
 BODY_TIMEOUT_S = 20.0  # for a whole body: 2 MiB at 1 Mbit/s take 17 s
 MAX_DISCARDED_BYTES = 4 * 1024 * 1024  # of a body that is too large: above the 3 MiB that our nginx passes on
 UNREAD_TIMEOUT_MS = 20_000  # how long an answer may stand in the kernel of which the client takes nothing

@@ -1,5 +1,10 @@
 -- name: server
-select current_setting('server_version_num')::int, current_setting('server_version'), current_setting('fsync')
+select current_setting('server_version_num')::int, current_setting('server_version'), current_setting('fsync'),
+    pg_is_in_recovery()
+
+-- name: try_to_write
+-- A row of a new table needs a place on the disk, as the next order does. It is rolled back.
+create temporary table doctor_tries_to_write on commit drop as select 1 as number
 
 -- name: bound
 -- A table that someone has locked must not hold the diagnosis up.

@@ -12,9 +12,16 @@ from litestar import Response, Router, get
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
-from order_service.bounds import HEALTH_CACHE_S, HEALTH_TIMEOUT_S, READY_LAG_EVENTS, READY_LAG_S
+from order_service.bounds import (
+    APPEND_FAILED_S,
+    HEALTH_CACHE_S,
+    HEALTH_TIMEOUT_S,
+    READY_LAG_EVENTS,
+    READY_LAG_S,
+)
 from order_service.errors import MigrationError, UnreachableError
 from order_service.migrations import pending
+from orders.eventstore.commits import Commits
 from projections.errors import ReadError
 from projections.queries import Lag
 
@@ -110,10 +117,30 @@ class QueryTables:
             why = lag.failed.reason if self._quotes_errors else "GET /ops/projections says why"
             return f"{lag.projection} has stopped at position {lag.failed.position}: {why}"
         if not lag.followed:
-            return f"{lag.projection} is not followed: no projector runs, or it has just started"
+            return f"{lag.projection} is not followed: no projector runs, it has just started, or it cannot write"
         if lag.lag_events > READY_LAG_EVENTS or now - since > READY_LAG_S:
             return f"{lag.projection} is {lag.lag_events} events behind the log"
         return None
+
+
+class Appends:
+    """Orders can be made durable, as far as the last commit tells and that is not long ago. It is no reason not to be
+    ready: without clients no commit would ever show that the database takes writes again. `quotes_errors`: see
+    QueryTables."""
+
+    def __init__(
+        self, commits: Commits, clock: Callable[[], float] = time.monotonic, *, quotes_errors: bool = True
+    ) -> None:
+        self._commits = commits
+        self._clock = clock
+        self._quotes_errors = quotes_errors
+
+    async def check(self) -> str | None:
+        failure = self._commits.failure
+        if failure is None or self._clock() - failure.at_s >= APPEND_FAILED_S:
+            return None
+        why = failure.reason if self._quotes_errors else "the log of this process says why"
+        return f"the last commit of orders failed: {why}"
 
 
 class Migrations:

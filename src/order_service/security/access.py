@@ -26,8 +26,8 @@ from projections.api.own_sockets import cut_peer
 from projections.feed_client import FULL, NOT_AUTHENTICATED, NOT_PERMITTED
 
 SCOPE, STREAM, LAST_KNOWN = "scope", "stream", "last_known"
-"""What a route says of itself by Litestar's `opt`: the scope that it needs, whether its answer is endless, and whether a
-key that this process has known opens it while the database cannot be asked. That is for figures only."""
+"""What a route says of itself by Litestar's `opt`: the scope that it needs, whether its answer is endless, and whether
+a key that this process has known opens it while the database cannot be asked. That is for figures only."""
 
 _GONE = {ScopeType.WEBSOCKET: "websocket.disconnect", ScopeType.HTTP: "http.disconnect"}
 

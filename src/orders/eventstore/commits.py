@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from orders.bounds import COMMIT_SECONDS, COMMIT_UNITS
 from orders.distribution import Distribution
+
+
+class CommitFailure(Struct, frozen=True):
+    """`at_s` is of the monotonic clock."""
+
+    reason: str
+    at_s: float
 
 
 class Commits:
@@ -14,7 +23,14 @@ class Commits:
         self.seconds = Distribution(COMMIT_SECONDS)
         self.units = Distribution(COMMIT_UNITS)
         self.failed = 0
+        self.failure: CommitFailure | None = None
+        """Of the last commit."""
 
     def done(self, units: int, seconds: float) -> None:
         self.seconds.observe(seconds)
         self.units.observe(units)
+        self.failure = None
+
+    def fail(self, reason: str, at_s: float) -> None:
+        self.failed += 1
+        self.failure = CommitFailure(reason, at_s)

@@ -175,11 +175,11 @@ class Writer:
         try:
             results = self._store.append_encoded(units, timeout_s=left_s)
         except EventStoreError as error:
-            self.commits.failed += 1
+            self.commits.fail(str(error), time.monotonic())
             log.warning("an append of %d units failed: %s", len(units), error)
             return [(pending, error) for pending in batch]
         except Exception as error:
-            self.commits.failed += 1
+            self.commits.fail(repr(error), time.monotonic())
             log.exception("an append of %d units failed", len(units))
             return [(pending, CommitUnknown(f"append: {error!r}")) for pending in batch]
         self.commits.done(len(units), time.monotonic() - began_at)

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from order_service.bounds import READY_LAG_EVENTS, READY_LAG_S
+from order_service.bounds import APPEND_FAILED_S, READY_LAG_EVENTS, READY_LAG_S
 from order_service.errors import MigrationChanged, ServiceError, UnreachableError
 from order_service.monitoring import health as health_module
-from order_service.monitoring.health import Health, Migrations, QueryTables
+from order_service.monitoring.health import Appends, Health, Migrations, QueryTables
+from orders.eventstore.commits import Commits
 from orders.eventstore.memory import MemoryEventStore
 from projections.errors import ReadsUnavailable
 from projections.queries import Failed, Lag
@@ -136,6 +137,24 @@ async def test_a_table_that_nobody_keeps_is_not_ready() -> None:
     log = Log()
     log.followed = False
     assert "no projector runs" in str(await log.check())
+    assert "cannot write" in str(await log.check()), "one that runs and fails is not told apart here"
+
+
+async def test_a_commit_that_failed_lately_degrades_until_one_works() -> None:
+    commits, log = Commits(), Log()
+    told, public = (Appends(commits, lambda: log.now, quotes_errors=quotes).check for quotes in (True, False))
+    assert await told() is None
+    commits.fail("append: cannot execute INSERT in a read-only transaction (25006)", log.now)
+    assert await told() == (
+        "the last commit of orders failed: append: cannot execute INSERT in a read-only transaction (25006)"
+    )
+    assert await public() == "the last commit of orders failed: the log of this process says why"
+    log.now += APPEND_FAILED_S
+    assert await told() is None, "without clients nothing would show that commits work again"
+    commits.fail("append: no answer", log.now)
+    assert await told() is not None
+    commits.done(1, 0.001)
+    assert await told() is None
 
 
 async def test_a_table_that_has_stopped_at_an_event_says_where_and_why_at_once() -> None:
