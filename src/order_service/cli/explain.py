@@ -10,6 +10,7 @@ import click
 
 from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.explanation import Explanation, Step, explain
+from order_service.cli.order_ids import ID_ARGUMENT
 from order_service.cli.output import JSON_OPTION, coloured, print_json
 from order_service.configuration.settings import load_settings
 from order_service.errors import NotFoundError, RefusedError, ServiceError
@@ -18,7 +19,7 @@ _HELD = ("in_doubt", "parked")
 
 
 @click.command("explain")
-@click.argument("order_id", metavar="ID")
+@ID_ARGUMENT
 @JSON_OPTION
 def explain_order(order_id: str, as_json: bool) -> None:
     """Explain an order: what happened and when, by what proof, what it waits for, and what can be done."""

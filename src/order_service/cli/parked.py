@@ -3,7 +3,6 @@ be seen of the adapters."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +11,10 @@ from typing import Any
 import click
 
 from order_service.cli.client import Api, api, object_of, rows_of
+from order_service.cli.order_ids import require_id
 from order_service.cli.output import JSON_OPTION, on_terminal, print_json, print_json_lines, print_rows
 from order_service.cli.program import DONE, FAILED, NOT_FOUND, UNREACHABLE
 from order_service.configuration.settings import load_settings
-from order_service.errors import NotFoundError
 
 _COLUMNS = (
     "order_id",
@@ -47,7 +46,6 @@ _ON_TERMINAL = {
 """What a line of a terminal has room for; tab-separated output has _COLUMNS, JSON everything."""
 
 _TIMES = ("attempted_at", "since", "not_placed_from", "started_at", "seen_at", "last_at")
-_ORDER_ID = re.compile(r"[0-9a-fA-F-]{36}")
 _DONE = ("retried", "resolved", "would be retried", "would be resolved")
 _COLOURS = {"refused": "yellow", "unknown": "red", "failed": "red"}
 
@@ -194,8 +192,7 @@ def _exit_code(outcomes: Counter[str], worker: str | None) -> int:
 
 
 def _one(service: Api, action: str, order_id: str, body: dict[str, Any]) -> dict[str, Any]:
-    if not _ORDER_ID.fullmatch(order_id):
-        raise NotFoundError(f"Order with ID: {order_id} does not exist")
+    require_id(order_id)
     return object_of(service.call("POST", f"/ops/parked/{order_id}/{action}", json=body))
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
 from order_service.cli.client import Api, api, object_of, rows_of
 from order_service.cli.history import print_history
+from order_service.cli.order_ids import ID_ARGUMENT
 from order_service.cli.output import JSON_OPTION, on_terminal, print_fields, print_json, print_json_lines, print_rows
 from order_service.configuration.settings import load_settings
-from order_service.errors import NotFoundError
 
 _COLUMNS = (
     "order_id",
@@ -39,7 +38,6 @@ _ON_TERMINAL = {
 }
 """What a line of a terminal has room for; tab-separated output has _COLUMNS, JSON everything."""
 
-_ORDER_ID = re.compile(r"[0-9a-fA-F-]{36}")
 _STATUSES = ("Placed", "Executed", "Canceled", "Rejected", "Expired")
 
 
@@ -55,16 +53,6 @@ class _TakesNumbers(click.Command):
                     "a number below zero is no quantity; an order to sell has --side sell", ctx=ctx
                 ) from None
             raise
-
-
-def _existing(ctx: click.Context, parameter: click.Parameter, order_id: str) -> str:
-    """Nothing but an id may become a part of the path."""
-    if not ctx.resilient_parsing and not _ORDER_ID.fullmatch(order_id):
-        raise NotFoundError(f"Order with ID: {order_id} does not exist")
-    return order_id
-
-
-_ID_ARGUMENT = click.argument("order_id", metavar="ID", callback=_existing)
 
 
 @click.command(cls=_TakesNumbers)
@@ -88,7 +76,7 @@ def place(symbol: str, is_code: bool, as_json: bool, **terms: Any) -> None:
 
 
 @click.command()
-@_ID_ARGUMENT
+@ID_ARGUMENT
 @click.option("--as-of", metavar="P|TIME", help="As it was after this position of the log, or at this time.")
 @click.option("--history", is_flag=True, help="All that happened to it, oldest first; with --json as JSON lines.")
 @JSON_OPTION
@@ -130,7 +118,7 @@ def list_orders(as_json: bool, all_pages: bool, limit: int | None, **filters: An
 
 
 @click.command()
-@_ID_ARGUMENT
+@ID_ARGUMENT
 @JSON_OPTION
 def cancel(order_id: str, as_json: bool) -> None:
     """Cancel an order, and wait a little for the exchange's answer."""
@@ -138,7 +126,7 @@ def cancel(order_id: str, as_json: bool) -> None:
 
 
 @click.command()
-@_ID_ARGUMENT
+@ID_ARGUMENT
 @click.option("--quantity", type=int, help="The new total, what is filled included.")
 @click.option("--limit", "limit_price", metavar="PRICE", help="The new limit price.")
 @JSON_OPTION

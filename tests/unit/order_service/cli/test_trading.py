@@ -116,9 +116,12 @@ def test_an_answer_that_takes_too_long_says_that_it_may_have_been_done(
     assert "may have been done" in done.stderr
 
 
-@pytest.mark.parametrize("given", ["", "..", "a/b", "1", f"{ID}x", f"{ID}?x=1"])
-def test_what_is_no_id_is_not_found_and_never_asked_for(run: Run, api: ScriptedApi, given: str) -> None:
-    done = run("show", given, BASE_URL=api.url)
+@pytest.mark.parametrize("command", [("show",), ("cancel",), ("explain",), ("parked", "retry", "--reason", "r")])
+@pytest.mark.parametrize("given", ["", "..", "a/b", "1", f"{ID}x", f"{ID}?x=1", f"{ID}/events"])
+def test_what_is_no_id_is_not_found_and_never_asked_for(
+    run: Run, api: ScriptedApi, command: tuple[str, ...], given: str
+) -> None:
+    done = run(*command, given, BASE_URL=api.url)
     assert done.exit_code == 3
     assert done.stderr == f"error: Order with ID: {given} does not exist\n"
     assert api.asked == []
