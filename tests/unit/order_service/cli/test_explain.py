@@ -193,7 +193,7 @@ def test_what_cannot_be_explained_ends_with_the_contracts_code(
 ) -> None:
     for status, detail in answers:
         api.answers(status, {"detail": detail})
-    done = run("explain", "x", BASE_URL=api.url)
+    done = run("explain", str(ID), BASE_URL=api.url)
     assert (done.exit_code, done.stdout) == (code, "")
     assert says in done.stderr
     assert len(api.asked) == len(answers)
