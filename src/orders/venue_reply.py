@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from uuid import UUID
 
 from orders.domain.order import Order
@@ -20,7 +21,7 @@ class OrderChanges:
         self._closed = False
 
     def close(self) -> None:
-        """Nobody waits any longer: who does gets the order as it is."""
+        """Nobody waits any longer."""
         self._closed = True
         for waiting in self._waiting.values():
             for changed in waiting:
@@ -35,18 +36,16 @@ class OrderChanges:
 
     async def until(
         self, handler: CommandHandler, order_id: UUID, settled: Callable[[Order], bool], timeout_s: float
-    ) -> Order:
-        """The order as soon as it is `settled`, or as it is when the time has run out or the process is to end."""
+    ) -> None:
+        """Returns as soon as the order is `settled`, the time has run out, or the process is to end."""
         changed = asyncio.Event()
         self._waiting[order_id].add(changed)
         try:
-            async with asyncio.timeout(timeout_s):
-                while not settled(order := await handler.current(order_id)) and not self._closed:
-                    await changed.wait()
-                    changed.clear()
-                return order
-        except TimeoutError:
-            return await handler.current(order_id)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while not settled(await handler.current(order_id)) and not self._closed:
+                        await changed.wait()
+                        changed.clear()
         finally:
             self._waiting[order_id].discard(changed)
             if not self._waiting[order_id]:

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from order_service.api.problem_details import Problem, problem_handlers
+from order_service.api.problem_details import Problem, Problems
 from orders.api.commands import OrderCommands
 from orders.api.problems import PROBLEMS
 from orders.api.routes import command_routes
@@ -36,9 +36,14 @@ CAPABLE = Capabilities(deduplicates=True, cancels=True, replaces=True)
 
 
 class BrokenStore(MemoryEventStore):
-    """Fails each append with the error it is given."""
+    """Fails each append with the error it is given, and counts the reads of orders."""
 
     error: port.EventStoreError | None = None
+    reads = 0
+
+    def read_stream(self, *given: Any, **named: Any) -> list[port.Recorded]:
+        self.reads += 1
+        return super().read_stream(*given, **named)
 
     def append_encoded(self, units: Sequence[port.EncodedUnit], **bounds: Any) -> Any:
         if self.error is not None:
@@ -86,7 +91,7 @@ async def running(capabilities: Capabilities = CAPABLE, wait_s: float = 0.05) ->
         )
         app = Litestar(
             command_routes(commands, problem=Problem),
-            exception_handlers=problem_handlers(PROBLEMS),  # type: ignore[arg-type]
+            exception_handlers=Problems(PROBLEMS).handlers(),  # type: ignore[arg-type]
             logging_config=None,
             openapi_config=None,
         )
@@ -185,6 +190,13 @@ async def test_a_venue_that_is_silent_leaves_the_cancel_pending(service: Service
     answer = await service.http.delete(f"/orders/{order_id}")
     assert (answer.status_code, answer.json()["ord_status"]) == (202, "PendingCancel")
     assert (await service.http.delete(f"/orders/{order_id}")).status_code == 409
+
+
+async def test_after_a_silent_wait_the_order_is_read_for_the_answer_alone(service: Service) -> None:
+    order_id = await service.resting()
+    reads = service.store.reads
+    assert (await service.http.delete(f"/orders/{order_id}")).status_code == 202
+    assert service.store.reads == reads + 2  # one look whether the exchange has answered, and the answer
 
 
 async def test_a_process_that_is_about_to_stop_answers_with_what_is_known() -> None:
