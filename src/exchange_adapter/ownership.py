@@ -66,6 +66,7 @@ class Ownership:
         self.reports = reports
         self.leaving = Event()
         self._url = direct_url
+        self._pause_s = DATABASE_RETRY_S[0]
 
     def leave(self) -> None:
         """No share from now on: others get each shard as soon as no turn runs there, before this process has ended."""
@@ -73,16 +74,18 @@ class Ownership:
 
     def run(self, stop: Event) -> None:
         """Until `stop`; what is owned is given up then. Goes on by itself when the database was away."""
-        pause_s = DATABASE_RETRY_S[0]
         while not stop.is_set():
             try:
                 with connect(self._url, application_name="orders adapter locks", durable=False) as connection:
-                    pause_s = DATABASE_RETRY_S[0]
                     _Tenure(self, connection).hold(stop)
             except psycopg.Error as error:
                 log.warning("shards cannot be owned", error=str(error).strip())
-            stop.wait(pause_s)
-            pause_s = min(pause_s * 2, DATABASE_RETRY_S[1])
+            stop.wait(self._pause_s)
+            self._pause_s = min(self._pause_s * 2, DATABASE_RETRY_S[1])
+
+    def worked(self) -> None:
+        """The database takes what is told. A connection proves nothing: it may be read-only, or its disk full."""
+        self._pause_s = DATABASE_RETRY_S[0]
 
 
 class _Tenure:
@@ -131,6 +134,7 @@ class _Tenure:
         self._workers.tell(self._held, working.figures, reports=self._reports, other_pids=others)
         self._share = share_of(self._ownership.me.name, self._workers.living(), SHARDS)
         self._share_reports()
+        self._ownership.worked()
 
     def _share_reports(self) -> None:
         """They stay where they are; nobody gives them up to be fair."""
