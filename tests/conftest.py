@@ -5,6 +5,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from order_service.configuration.secret_files import FILE_NAMES
+from order_service.configuration.settings import NAMES
+
 pytest_plugins = ["tests.support.postgres", "tests.support.rabbitmq"]
 
 # No deadline: other processes share the cores, and pytest-timeout names a test that hangs.
@@ -20,6 +23,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--at-base-url", action="store_true", help="ask the service at BASE_URL, with ORDERS_API_KEY")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What the caller's shell says to the service, or of colours, is no matter of the tests: they start services of
+    their own. The processes that they start inherit it."""
+    if config.getoption("--at-base-url"):
+        return
+    for name in (*NAMES, *FILE_NAMES, "FORCE_COLOR", "CLICOLOR_FORCE"):
+        os.environ.pop(name, None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

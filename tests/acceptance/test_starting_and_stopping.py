@@ -164,12 +164,10 @@ def test_a_part_whose_database_does_not_answer_says_so(part: str, tmp_path: Path
 
 
 def _orders(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    names = ("DATABASE_URL", "EXCHANGE", "LISTEN")
-    environment = {name: value for name, value in os.environ.items() if name not in names}
     command = [sys.executable, "-m", "order_service", *arguments]
     return subprocess.run(
         command,
-        env={**environment, "PYTHONPATH": str(ROOT), **settings},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
         cwd="/",
         capture_output=True,
         text=True,

@@ -29,7 +29,7 @@ class ApiProcess:
         self.url = f"http://127.0.0.1:{self.address[1]}"
         self._log = folder / f"api-{self.address[1]}.log"
         environment = {
-            **{name: value for name, value in os.environ.items() if name != "EXCHANGE"},
+            **os.environ,
             "BASE_URL": self.url,
             "DATABASE_URL": service_url(database_url),
             "ORDERS_DATA_DIR": str(folder / "data"),

@@ -85,7 +85,7 @@ class RunningService(ServiceAtUrl):
         self.folder = folder
         self.log = folder / "service.log"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "EXCHANGE")},
+            **os.environ,
             "BASE_URL": self.url,
             "ORDERS_DATA_DIR": str(folder / "data"),
             "EXCHANGE_FILL_DELAY": "0.2-0.4",
