@@ -5,7 +5,6 @@ MAX_CLIENT_ORDER_ID = 128  # characters: twice what FIX engines commonly allow
 MAX_PRICE_DIGITS = 18  # digits of a price, both sides of the point: any currency, and sums stay exact
 MAX_REPORTED_DIGITS = 40  # of a price that a venue reports: sums of any number of fills stay exact (200 digits)
 MAX_TEXT = 500  # characters of a reason that a venue or an operator gives
-MAX_ACCOUNT = 64  # characters of an account's name
 
 MAX_BODY_BYTES = 64 * 1024  # one order's JSON; an honest one has 300 bytes
 MAX_BATCH_ORDERS = 1_000  # orders of one POST /orders/batch: one commit; PostgreSQL takes some 10 ms for it

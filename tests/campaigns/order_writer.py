@@ -25,6 +25,7 @@ from orders.domain.terms import Rules
 from orders.domain.values import Capabilities, OrderType, Side
 from orders.eventstore.port import EventStore, Unit
 from orders.eventstore.postgres import PostgresEventStore
+from tests.support.known_executions import known_executions
 
 BATCH_UNITS = 50  # an append; one unit of an order at most is in it
 OPEN_ORDERS = 500  # that histories go on with; older ones rest as they are
@@ -86,7 +87,7 @@ class OrderWriter:
 
     def _next(self, order: Order) -> c.Command:
         rng, who = self._rng, self._who(order.id)
-        filled = [exec_id for exec_id, one in order.executions.by_id.items() if one.counts]
+        filled = [exec_id for exec_id, one in known_executions(order.executions).items() if one.counts]
         match rng.choices(("fill", "cancel", "submit", "replace", "bust", "correct"), (60, 12, 10, 8, 5, 5))[0]:
             case "cancel":
                 return c.CancelOrder(**who)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from litestar import Litestar
 
-from order_service.api.problem_details import Problem, problem_handlers
+from order_service.api.problem_details import Problem, Problems
 from order_service.monitoring.projection_figures import operators_lags
 from orders import takeover
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
@@ -55,7 +55,7 @@ async def client(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
         return await ask_for_rebuild(database_url, PROJECTIONS, name, by)
 
     router = rebuild_router(ask, lambda: 7, problem=Problem)
-    app = Litestar([router], exception_handlers=problem_handlers(COMMAND_PROBLEMS | PROBLEMS), openapi_config=None)  # type: ignore[arg-type]
+    app = Litestar([router], exception_handlers=Problems(COMMAND_PROBLEMS | PROBLEMS).handlers(), openapi_config=None)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(cast(Any, app))
     async with httpx.AsyncClient(transport=transport, base_url="http://orders.test") as client:
         yield client

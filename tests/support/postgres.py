@@ -7,7 +7,7 @@ nothing here outlives the test run. Tests of durability start an `EmbeddedPostgr
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
@@ -104,20 +104,6 @@ def empty_database_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """A fresh database without any table."""
     with fresh_database(postgres_server.url, "template1") as url:
         yield url
-
-
-@pytest.fixture
-def new_database_url(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[Callable[[], str]]:
-    """Makes as many fresh, migrated databases as a test asks for: for hypothesis, whose examples share a fixture."""
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(_create(postgres_server.url, migrated_template))
-        return url_of_database(postgres_server.url, made[-1])
-
-    yield make
-    for name in made:
-        _drop(postgres_server.url, name)
 
 
 @pytest.fixture(scope="session")

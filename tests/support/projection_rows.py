@@ -17,6 +17,7 @@ from orders.follower import read_checkpoint
 from projections.projection import Projection
 from projections.reads import shown_order
 from projections.registry import PROJECTIONS
+from tests.support.known_executions import known_executions
 from tests.support.trading_desk import TradingDesk
 from tests.support.waiting import wait_until
 
@@ -93,6 +94,6 @@ def folded_fills(desk: TradingDesk) -> dict[tuple[UUID, str], tuple[int, Decimal
     return {
         (order.id, exec_id): (execution.quantity, execution.price)
         for order in desk.orders.values()
-        for exec_id, execution in order.executions.by_id.items()
+        for exec_id, execution in known_executions(order.executions).items()
         if execution.counts
     }

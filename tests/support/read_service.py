@@ -13,7 +13,7 @@ from litestar import Litestar
 
 from order_service.api.encoded_slashes import encoded_slashes_kept
 from order_service.api.head_requests import head_as_get
-from order_service.api.problem_details import problem_handlers
+from order_service.api.problem_details import Problems
 from order_service.postgres import service_url
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
 from orders.domain.instruments import BUILT_IN
@@ -139,7 +139,7 @@ async def read_service(url: str, *, store: EventStore | None = None) -> AsyncIte
 def read_app(side: ReadSide, hub: FeedHub, reader: LogReader) -> Litestar:
     routers = [query_router(side.reads, side.order_reads, BUILT_IN), feed_router(hub, reader, BUILT_IN)]
     routers.append(events_router(hub, reader, BUILT_IN))
-    handlers: dict[Any, Any] = problem_handlers(COMMAND_PROBLEMS, READ_PROBLEMS)
+    handlers: dict[Any, Any] = Problems(COMMAND_PROBLEMS, READ_PROBLEMS).handlers()
     app = Litestar(route_handlers=routers, exception_handlers=handlers, openapi_config=None, logging_config=None)
     app.asgi_handler = encoded_slashes_kept(head_as_get(app.asgi_handler))
     return app

@@ -136,11 +136,6 @@ def refusals_told(app: ASGIApp, problems: Problems) -> ASGIApp:
     return handle
 
 
-def problem_handlers(*tables: Table) -> dict[type[Exception] | int, Handler]:
-    """`Problems` with nothing but its tables."""
-    return Problems(*tables).handlers()
-
-
 def _encoded(problem: Problem) -> bytes:
     try:
         return msgspec.json.encode(problem)

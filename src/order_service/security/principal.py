@@ -36,9 +36,6 @@ class Principal(Struct, frozen=True):
     key_id: str | None = None
     expires_at_s: float | None = None
 
-    def may(self, scope: str) -> bool:
-        return scope == PUBLIC or scope in self.scopes
-
 
 LOCAL = Principal(account=LOCAL_ACCOUNT, scopes=frozenset(AccessScope))
 """Who everybody is without credentials, on an address that only this machine reaches."""

@@ -166,27 +166,3 @@ class ResumePlacement(Command, frozen=True, kw_only=True):
 class ResolveDoubt(Command, frozen=True, kw_only=True):
     placed: bool
     reason: str
-
-
-AnyCommand = (
-    PlaceOrder
-    | CancelOrder
-    | ReplaceOrder
-    | StartSubmit
-    | RecordSubmitFailed
-    | RecordSubmitInDoubt
-    | RecordAccepted
-    | RecordRejected
-    | RecordCanceled
-    | RecordCancelRejected
-    | RecordReplaced
-    | RecordReplaceRejected
-    | RecordExecution
-    | RecordBust
-    | RecordCorrection
-    | RecordExpired
-    | ExpireUnsent
-    | ParkPlacement
-    | ResumePlacement
-    | ResolveDoubt
-)

@@ -40,11 +40,6 @@ class Executions(Struct, frozen=True):
     notional: Decimal = Decimal(0)
 
     @property
-    def by_id(self) -> dict[str, Execution]:
-        """All of them. It is made anew."""
-        return {exec_id: execution for layer in self.layers for exec_id, execution in layer.items()}
-
-    @property
     def held(self) -> int:
         """Entries in memory."""
         return sum(map(len, self.layers))

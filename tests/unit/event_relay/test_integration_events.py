@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from event_relay.integration_events import OrderEventData, integration_messages, routing_key, routing_word
-from orders.bounds import MAX_ACCOUNT, MAX_SYMBOL
+from order_service.security.bounds import MAX_ACCOUNT
+from orders.bounds import MAX_SYMBOL
 from orders.broker.link import Outgoing
 from orders.domain import events as e
 from orders.domain.instruments import BUILT_IN

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from orders.domain.executions import NO_EXECUTIONS, Executions
+from tests.support.known_executions import known_executions
 
 Report = Callable[[Executions], Executions]
 
@@ -72,7 +73,8 @@ def test_an_execution_is_known_when_the_venue_sent_it_not_when_it_was_only_refer
 
 
 def test_a_busted_fill_keeps_what_it_was() -> None:
-    silent = after([fill("A", 3, "1.5"), bust("X", "A")]).by_id["A"]
+    silent = after([fill("A", 3, "1.5"), bust("X", "A")]).get("A")
+    assert silent is not None
     assert (silent.quantity, silent.price, silent.counts, silent.reported) == (3, Decimal("1.5"), False, True)
 
 
@@ -101,7 +103,7 @@ def test_hundreds_of_fills_busts_and_corrections_add_up_in_whatever_order_they_c
     for order in (reports, reports[::-1], [*reports[1::2], *reports[::2], *reports]):
         executions = after(order)
         assert (executions.quantity, executions.notional) == (left, Decimal(2 * left))
-        assert executions.by_id.keys() == {f"{kind}{n}" for kind, numbers in KNOWN for n in numbers}
+        assert known_executions(executions).keys() == {f"{kind}{n}" for kind, numbers in KNOWN for n in numbers}
         assert (executions.counts("F2"), executions.counts("F3"), executions.counts("none")) == (True, False, False)
 
 
