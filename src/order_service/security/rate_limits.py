@@ -28,7 +28,7 @@ from orders.token_bucket import Bucket
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _ROUNDING = 1e-6
 """Of times as floats, in seconds and tokens."""
-_UNLIMITED = ("/health/", "/metrics", "/docs", "/openapi.json", "/asyncapi.json")
+_UNLIMITED = ("/health/", "/metrics")
 
 Client = tuple[str, str]
 """An account, or the address of who has none."""

@@ -263,6 +263,27 @@ async def test_the_docs_load_nothing_from_elsewhere(service: CommandService) -> 
     assert "://" not in page.text.split("<body>")[0]
 
 
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "%00", "a%00b", "%2E%2E", "..%2F__init__.py", "%2Fetc%2Fpasswd", "a%5Cb", ""]
+)
+async def test_no_name_of_a_file_that_is_not_shipped_is_a_fault(
+    service: CommandService, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    answer = await service.http.get(f"{ASSETS_PATH}/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert not caplog.records
+
+
+async def test_every_shipped_file_is_served_whole_with_its_media_type(service: CommandService) -> None:
+    expected = {".js": "text/javascript", ".css": "text/css", ".png": "image/png", ".json": "application/json"}
+    for one in (files("order_service") / "docs_assets").iterdir():
+        answer = await service.http.get(f"{ASSETS_PATH}/{one.name}")
+        assert answer.content == one.read_bytes()
+        media_type = answer.headers["content-type"].partition(";")[0]
+        assert media_type == expected.get(Path(one.name).suffix, "text/plain")
+
+
 async def test_who_looks_at_the_root_finds_the_docs(service: CommandService) -> None:
     answer = await service.http.get("/")
     assert (answer.status_code, answer.headers["location"]) == (302, "/docs")

@@ -12,6 +12,7 @@ import pytest
 from litestar import Litestar, Request, get, post
 from litestar.exceptions import TooManyRequestsException
 
+from order_service.api.docs_pages import ASSETS_PATH
 from order_service.api.problem_details import Problems
 from order_service.configuration.rate_settings import RATE_NAMES, Rates, checked_rates
 from order_service.security import rate_limits
@@ -202,6 +203,14 @@ async def test_reads_and_writes_are_counted_apart_and_health_is_not(clock: Clock
     assert [answer.status_code for answer in answers] == [201, 200, 429]
     assert {answer.status_code for answer in health} == {200}
     assert "ratelimit" not in health[0].headers
+
+
+@pytest.mark.parametrize("path", ["/docs", f"{ASSETS_PATH}/swagger-ui.css", "/openapi.json", "/asyncapi.json"])
+async def test_documents_are_reads_too(path: str) -> None:
+    store = MemoryEventStore()
+    async with command_service(store, store.hints, rates=Rates(reads_per_s=0.01)) as service:
+        answers = [await service.http.get(path) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
 
 
 async def test_a_batch_counts_its_orders(clock: Clock) -> None:
