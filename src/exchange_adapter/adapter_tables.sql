@@ -1,15 +1,7 @@
 -- name: held
 -- What waits for a person or may soon, oldest first, and the position of the log that the table holds. One statement is
--- one snapshot. Without rows it returns one line. A worker lives that told of itself lately, or whose connection still
--- holds one of our locks (workers.sql): while the database stands still, nobody can tell of itself.
-with holding as materialized (
-    select pid from pg_locks
-    where locktype = 'advisory' and classid = %(space)s::oid and objsubid = 2 and granted
-        and database = (select oid from pg_database where datname = current_database())
-), living as materialized (
-    select worker from public.adapter_workers
-    where seen_at > now() - make_interval(secs => %(seen_s)s) or backend_pid in (select pid from holding)
-)
+-- one snapshot. Without rows it returns one line.
+with living as materialized (select public.adapter_living(%(space)s, %(seen_s)s) as worker)
 select coalesce(reached.position, 0), found.*
 from (values ((select position from public.follower_checkpoint where name = %(follower)s))) as reached (position)
 left join lateral (
@@ -31,15 +23,8 @@ order by found.since_position
 select coalesce((select position from public.follower_checkpoint where name = %(follower)s), 0)
 
 -- name: workers
--- Who lives is said as in `held`; `age_s` is how long ago each told of itself, by the database's clock.
-with holding as materialized (
-    select pid from pg_locks
-    where locktype = 'advisory' and classid = %(space)s::oid and objsubid = 2 and granted
-        and database = (select oid from pg_database where datname = current_database())
-), living as materialized (
-    select worker from public.adapter_workers
-    where seen_at > now() - make_interval(secs => %(seen_s)s) or backend_pid in (select pid from holding)
-)
+-- `age_s` is how long ago each told of itself, by the database's clock.
+with living as materialized (select public.adapter_living(%(space)s, %(seen_s)s) as worker)
 select worker, venue, worker in (select worker from living) as alive,
     round(extract(epoch from now() - seen_at), 3)::float8 as age_s, started_at, seen_at, backend_pid, shards,
     reads_reports, figures

@@ -2,11 +2,8 @@
 -- The session that has the lock, and when it was last heard of. A statement that runs is heard of when
 -- it ends, which the timeouts see to.
 select pid, state_change::text
-from pg_locks join pg_stat_activity using (pid)
-where locktype = 'advisory' and granted and objsubid = 1
-    and database = (select oid from pg_database where datname = current_database())
-    and (classid::bigint << 32 | objid::bigint) = hashtextextended(%s, 0)
-    and state <> 'active'
+from public.lock_holder(%s) as held (pid) join pg_stat_activity using (pid)
+where state <> 'active'
 
 -- name: end_holder
 -- Only if it is still silent.

@@ -21,7 +21,12 @@ log = logging.getLogger(__name__)
 
 SQL = load("projections", "reads.sql")
 
-_MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
+_MISSING = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+)
 _CHANGED = psycopg.errors.FeatureNotSupported
 """What PostgreSQL says of a statement prepared for tables whose columns have other types since."""
 

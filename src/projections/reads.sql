@@ -16,12 +16,7 @@ select
     asked.name,
     coalesce(reached.position, 0),
     (select coalesce(max(notification_id), 0) from public.order_events),
-    exists (
-        select from pg_locks
-        where locktype = 'advisory' and granted and objsubid = 1
-            and database = (select oid from pg_database where datname = current_database())
-            and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
-    ),
+    public.lock_holder('follower ' || asked.name) is not null,
     failure.position, failure.reason, failure.since,
     coalesce(reached.generation, 0),
     rebuild.state, rebuild.asked_at, rebuild.asked_by, rebuild.started_at, rebuild.ended_at, rebuild.phase,

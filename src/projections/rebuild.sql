@@ -3,12 +3,7 @@
 select pg_try_advisory_lock(hashtextextended('rebuild ' || %s, 0))
 
 -- name: holder
-select application_name, a.pid
-from pg_locks l
-join pg_stat_activity a on a.pid = l.pid
-where locktype = 'advisory' and granted and objsubid = 1
-    and database = (select oid from pg_database where datname = current_database())
-    and (classid::bigint << 32 | objid::bigint) = hashtextextended('rebuild ' || %s, 0)
+select application_name, pid from public.lock_holder('rebuild ' || %s) as held (pid) join pg_stat_activity using (pid)
 
 -- name: bound_digest
 select set_config('statement_timeout', %s, true)

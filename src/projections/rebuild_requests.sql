@@ -17,13 +17,9 @@ select pg_try_advisory_lock(hashtextextended(%s, 0))
 
 -- name: end_orphan
 -- Only who has the right above carries out rebuilds: another projector's is one of a process that has lost that right.
-select pg_terminate_backend(a.pid)
-from pg_locks l
-join pg_stat_activity a on a.pid = l.pid
-where locktype = 'advisory' and granted and objsubid = 1
-    and database = (select oid from pg_database where datname = current_database())
-    and (classid::bigint << 32 | objid::bigint) = hashtextextended('rebuild ' || %(name)s, 0)
-    and a.pid = %(pid)s and starts_with(application_name, %(by)s)
+select pg_terminate_backend(pid)
+from public.lock_holder('rebuild ' || %(name)s) as held (pid) join pg_stat_activity using (pid)
+where pid = %(pid)s and starts_with(application_name, %(by)s)
 
 -- name: next
 -- One that is running has lost the projector that ran it, if nobody holds the lock.

@@ -25,11 +25,7 @@ select set_config('search_path', quote_ident(%s) || ', ' || current_setting('sea
 
 -- name: end_follower
 -- Who follows holds the lock of orders/follower.sql. Without anything new in the log it would not hear that it is over.
-select pg_terminate_backend(pid)
-from pg_locks
-where locktype = 'advisory' and granted and objsubid = 1
-    and database = (select oid from pg_database where datname = current_database())
-    and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || %s, 0)
+select pg_terminate_backend(pid) from public.lock_holder('follower ' || %s) as held (pid) where pid is not null
 
 -- name: reached
 -- One row, updated with every batch: room for heap-only updates in its page.

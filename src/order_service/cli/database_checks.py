@@ -54,7 +54,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
 def _guarded(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return ask()
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction):
         return [Finding(check, "unknown", "the tables are not there yet", "run `orders migrate`")]
     except psycopg.errors.InsufficientPrivilege as error:
         return [Finding(check, "wrong", _line(error), "run `orders migrate`, which gives the role its rights")]

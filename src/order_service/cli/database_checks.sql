@@ -17,12 +17,7 @@ select
     asked.name,
     reached.position,
     (select coalesce(max(notification_id), 0) from public.order_events),
-    exists (
-        select from pg_locks
-        where locktype = 'advisory' and granted and objsubid = 1
-            and database = (select oid from pg_database where datname = current_database())
-            and (classid::bigint << 32 | objid::bigint) = hashtextextended('follower ' || asked.name, 0)
-    ),
+    public.lock_holder('follower ' || asked.name) is not null,
     failure.position, failure.reason, to_char(failure.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS UTC')
 from (select unnest(%(names)s::text[]) as name union select name from public.follower_checkpoint) as asked
 left join public.follower_checkpoint reached on reached.name = asked.name

@@ -156,7 +156,7 @@ def translated(error: Exception, text: str) -> ServiceError:
             return NotFoundError(text)
         case RebuildError():
             return ConflictError(text)
-        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName():
+        case psycopg.errors.UndefinedTable() | psycopg.errors.InvalidSchemaName() | psycopg.errors.UndefinedFunction():
             return ServiceError(f"{text} (is the schema up to date? `orders migrate`)")
         case psycopg.errors.DiskFull():
             return ServiceError(f"{text} (make room on the database's disk)")
