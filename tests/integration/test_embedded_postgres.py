@@ -199,13 +199,21 @@ def test_a_server_that_refuses_its_settings_says_why_in_one_line(data_dir: Path)
 
 
 def test_the_log_is_bounded(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mode(path: Path) -> int:
+        return stat.S_IMODE(path.stat().st_mode)
+
     log = data_dir / "postgres/postgres.log"
+    older = log.with_suffix(".log.1")
+    older.touch(0o644)
     with EmbeddedPostgres(data_dir) as server:
+        assert mode(older) == 0o600, "one that an earlier release left"
+        older.unlink()
         monkeypatch.setattr(bounds, "MAX_LOG_BYTES", 100)
         assert log.stat().st_size > 100
         assert server.poll() is None
         assert log.stat().st_size == 0
-        assert log.with_suffix(".log.1").stat().st_size > 100
+        assert older.stat().st_size > 100
+        assert mode(older) == mode(log) == 0o600, "it quotes statements with their values"
         with pytest.raises(psycopg.errors.UndefinedTable):
             execute(server.url, "select * from nowhere")
         assert "nowhere" in log.read_text()

@@ -176,6 +176,8 @@ class EmbeddedPostgres:
         socket = programs.path(folder) if folder == layout.socket else str(folder)
         settings = _FIXED | {"unix_socket_directories": socket} | ({} if self._durable else _THROWAWAY)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with suppress(FileNotFoundError):
+            _older(layout.log).chmod(0o600)  # releases before this one left it to the umask
         log = os.open(layout.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             began_at = os.fstat(log).st_size
@@ -242,8 +244,19 @@ class EmbeddedPostgres:
         with suppress(OSError):  # a full disk or a removed file is no reason to end
             if log.stat().st_size > bounds.MAX_LOG_BYTES:
                 with suppress(OSError):
-                    shutil.copyfile(log, log.with_suffix(".log.1"))
+                    _copy_for_us_alone(log, _older(log))
                 os.truncate(log, 0)
+
+
+def _older(log: Path) -> Path:
+    return log.with_suffix(".log.1")
+
+
+def _copy_for_us_alone(log: Path, to: Path) -> None:
+    """Whatever the umask: others may walk the folder, and a log quotes statements with their values."""
+    to.unlink(missing_ok=True)
+    with log.open("rb") as said, os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as copy:
+        shutil.copyfileobj(said, copy)
 
 
 def running_url(data_dir: Path) -> str | None:
