@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 STOP_S = 10.0  # the contract's bound
 EXECUTED_S = 20.0
+FIRST_PORT, PORTS_OF_WORKER, WORKERS, RUNS = 12_000, 600, 4, 8  # up to 31,200: from 32,768 on the kernel hands them out
+PORTS_OF_RUN = WORKERS * PORTS_OF_WORKER
 
 
 class ServiceAtUrl:
@@ -175,10 +178,22 @@ def service_to_ask(config: pytest.Config, **settings: str) -> Iterator[ServiceAt
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that nobody listens on, and that nobody else is given while the one who asked starts: below the ports that
+    the kernel hands out, from a block of this process's own, each in its turn."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the ports never end")
+
+
+def _own_ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = FIRST_PORT + PORTS_OF_RUN * (os.getppid() % RUNS) + PORTS_OF_WORKER * (worker % WORKERS)
+    return cycle(range(first, first + PORTS_OF_WORKER))
+
+
+_PORTS = _own_ports()
 
 
 def receive(connection: ClientConnection, count: int, *, within_s: float = EXECUTED_S) -> list[dict[str, Any]]:
