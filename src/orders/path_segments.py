@@ -13,8 +13,9 @@ _KEPT = re.compile("(%2F|%25)", re.IGNORECASE)
 
 
 def routed_path(raw_path: bytes) -> str:
-    """The path, decoded but for slashes and percent signs. Raises UnicodeDecodeError where it is not ASCII."""
-    parts = _KEPT.split(raw_path.decode("ascii"))
+    """The path, decoded but for slashes and percent signs. Bytes that should have been encoded are taken for
+    UTF-8; what is none becomes U+FFFD."""
+    parts = _KEPT.split(raw_path.decode(errors="replace"))
     return "".join(part.upper() if place % 2 else unquote(part) for place, part in enumerate(parts))
 
 

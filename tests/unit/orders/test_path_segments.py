@@ -15,3 +15,16 @@ segments = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("/
 def test_every_text_comes_through_a_path_unchanged(texts: list[str]) -> None:
     path = routed_path("/".join(quote(text, safe="") for text in texts).encode())
     assert [segment_text(segment) for segment in path.split("/")] == texts
+
+
+@given(st.binary())
+@example(b"/orders/%41\xc3\xa9")
+def test_a_path_of_any_bytes_is_some_path(raw_path: bytes) -> None:
+    path = routed_path(raw_path)
+    assert path.count("/") == raw_path.count(b"/")
+    path.encode()
+
+
+def test_bytes_that_a_client_did_not_encode_are_read_as_utf_8() -> None:
+    assert routed_path("/orders/%41é".encode()) == "/orders/Aé"
+    assert routed_path(b"/orders/%41\xe9") == "/orders/A\N{REPLACEMENT CHARACTER}"

@@ -104,6 +104,33 @@ async def test_a_slash_or_percent_sign_within_an_id_names_no_order_like_any_othe
     assert (answer.status_code, answer.json()["detail"]) == (404, f"Order with ID: {order_id} does not exist")
 
 
+async def test_bytes_that_should_have_been_encoded_name_nothing_and_are_no_fault(service: CommandService) -> None:
+    """As a server hands them over: no client library sends them."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: Any = {
+        "type": "http",
+        "method": "GET",
+        "path": "/orders/Aé/x/y",
+        "raw_path": b"/orders/%41\xc3\xa9/x/y",
+        "query_string": b"",
+        "headers": [],
+        "state": {},
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    await service.app(scope, receive, send)
+    assert sent[0]["status"] == 404
+    assert json.loads(sent[1]["body"])["detail"] == "There is nothing at /orders/Aé/x/y"
+
+
 async def test_what_is_not_taken_names_what_is(service: CommandService) -> None:
     answer = await service.http.request("PATCH", "/orders")
     assert answer.status_code == 405
