@@ -76,7 +76,8 @@ class HistoryEvent(Struct, frozen=True, kw_only=True):
 
 
 class Trade(Struct, frozen=True, kw_only=True):
-    """A fill that counts. `corrects` is the exec_id of the fill whose place it took."""
+    """A fill that counts. `corrects` is the exec_id of the fill whose place it took. What its order has traded in all
+    stands beside it: quantity, and average price."""
 
     exec_id: str
     order_id: UUID
@@ -88,6 +89,8 @@ class Trade(Struct, frozen=True, kw_only=True):
     time: datetime
     position: int
     corrects: str | None
+    order_traded_quantity: int
+    order_average_price: Decimal | None
 
 
 class Level(Struct, frozen=True):
