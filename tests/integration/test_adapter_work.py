@@ -68,7 +68,7 @@ def caught_up(database_url: str, client: Client) -> bool:
 
 def give(client: Client, kind: type[c.Command], order_id: object, **fields: object) -> None:
     stamp = {"order_id": order_id, "command_id": uuid7(), "at": datetime.now(UTC), "by": "test"}
-    client.give(kind(**stamp, **fields))
+    client.give(kind(**{**stamp, **fields}))
 
 
 def due(database_url: str, venue: Capabilities = FULL, **how: object) -> list[Duty]:
@@ -145,18 +145,19 @@ def test_a_restart_goes_on_from_the_table_without_reading_the_log_again(database
 
 
 def test_what_waits_for_a_person_or_a_later_time_is_not_due(database_url: str, client: Client) -> None:
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    at_noon = Client(client.store, FULL, utc=lambda: noon)
     with following(database_url, []):
-        parked, doubtful, failed, day = client.place(3) + client.place(time_in_force=TimeInForce.DAY)
-        give(client, c.ParkPlacement, parked, reason="r")
+        parked, doubtful, failed, day = at_noon.place(3) + at_noon.place(time_in_force=TimeInForce.DAY)
+        give(client, c.ParkPlacement, parked, reason="r", at=noon)
         for order_id in (doubtful, failed):
-            give(client, c.StartSubmit, order_id, worker="w")
-        give(client, c.RecordSubmitInDoubt, doubtful, attempt=1, reason="r")
-        give(client, c.RecordSubmitFailed, failed, attempts=(1,), reason="r")
-        give(client, c.ParkPlacement, day, reason="r")
+            give(client, c.StartSubmit, order_id, worker="w", at=noon)
+        give(client, c.RecordSubmitInDoubt, doubtful, attempt=1, reason="r", at=noon)
+        give(client, c.RecordSubmitFailed, failed, attempts=(1,), reason="r", at=noon)
+        give(client, c.ParkPlacement, day, reason="r", at=noon)
         wait_until(lambda: caught_up(database_url, client))
-    just_now = {"now": datetime.now(UTC) - timedelta(seconds=5)}
-    soon = {"now": datetime.now(UTC) + timedelta(seconds=5)}
-    tomorrow = {"now": datetime.now(UTC) + timedelta(days=1)}
+    just_now, soon = {"now": noon - timedelta(seconds=5)}, {"now": noon + timedelta(seconds=5)}
+    tomorrow = {"now": noon + timedelta(days=1)}
     assert [duty.order_id for duty in due(database_url, PLAIN, **just_now)] == []
     assert [duty.order_id for duty in due(database_url, FULL, **just_now)] == [doubtful]
     assert [duty.order_id for duty in due(database_url, PLAIN, **soon)] == [failed]
