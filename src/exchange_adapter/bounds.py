@@ -77,6 +77,7 @@ REMATCH_EVERY_S = 2.0  # how late a report follows its order's appearance; the l
 REMATCH_BATCH = 500  # reports matched again between two looks
 UNMATCHED_UNIT_BYTES = 262_144  # of unmatched reports in one unit: half of what one may have; a larger report is cut
 MAX_KEPT_TEXT = 16_384  # what stays of a report that is cut: a person sees what it was
+MAX_KEPT_BRACKETS = 500  # of a report kept as JSON: its readers nest as deep as Python's 1,000 frames let them
 UNMATCHED_LOOKBACK = 2_000  # events of the venue's stream in which a repeat of an unmatched report is looked for
 
 # The simulated exchange's client

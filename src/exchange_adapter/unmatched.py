@@ -14,7 +14,13 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
-from exchange_adapter.bounds import MAX_KEPT_TEXT, MAX_UNIT_REPORTS, UNMATCHED_LOOKBACK, UNMATCHED_UNIT_BYTES
+from exchange_adapter.bounds import (
+    MAX_KEPT_BRACKETS,
+    MAX_KEPT_TEXT,
+    MAX_UNIT_REPORTS,
+    UNMATCHED_LOOKBACK,
+    UNMATCHED_UNIT_BYTES,
+)
 from exchange_adapter.recorder import BY
 from exchange_adapter.venue import Report
 from orders.domain.events import ReportUnmatched
@@ -101,7 +107,9 @@ def _bytes_of(event: ReportUnmatched) -> int:
 
 
 def _as_it_came(raw: bytes) -> dict[str, Any]:
-    """The report's JSON; what is no object of JSON (FIX, a list) as `text`."""
+    """The report's JSON; as `text` what is no object of JSON (FIX, a list), or so deep that only some could read it."""
+    if raw.count(b"[") + raw.count(b"{") > MAX_KEPT_BRACKETS:
+        return _text(raw)
     try:
         decoded = msgspec.json.decode(raw) if raw else {}
         msgspec.json.encode(decoded)

@@ -69,12 +69,17 @@ def test_a_client_that_hangs_while_it_closes_a_stream_keeps_no_report_waiting() 
         let_go.set()
 
 
+# The log's readers have as much room for nesting as their own stacks leave them: less than who wrote it, maybe.
+DEEP = b'{"x":' + b"[" * 700 + b"]" * 700 + b"}"
+
+
 @pytest.mark.parametrize(
     ("raw", "kept"),
     [
         (b'["8", "FILL"]', {"text": '["8", "FILL"]'}),
         (b"8=FIX.4.4\x0135=8\x01\xff", {"text": "8=FIX.4.4\x0135=8\x01\\xff"}),
         (b"[" * 5_000, {"text": "[" * 5_000}),
+        (DEEP, {"text": DEEP.decode()}),
         (b"", {}),
     ],
 )
