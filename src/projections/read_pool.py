@@ -35,7 +35,6 @@ class ReadPool:
     """For one event loop. Without `prepare` it goes through a pooler, which gives sessions to others."""
 
     def __init__(self, database_url: str, *, prepare: bool = True) -> None:
-        self._prepare = prepare
         self._pool: AsyncConnectionPool[TidyAsyncConnection] = AsyncConnectionPool(
             database_url,
             connection_class=TidyAsyncConnection,
