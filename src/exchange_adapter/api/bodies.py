@@ -19,7 +19,8 @@ _OUTCOMES = {"placed": True, "not_placed": False}
 _OF_A_SET = ("until", "cursor")
 _MAX_POSITION = 2**63 - 1
 
-OrderIds = Annotated[list[str], Meta(min_length=1, max_length=MAX_ACTIONS)]
+OrderId = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+OrderIds = Annotated[list[OrderId], Meta(min_length=1, max_length=MAX_ACTIONS)]
 Reason = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT, description="Why; the order's history keeps it.")]
 DryRun = Annotated[bool, Meta(description="Only say what would be done.")]
 Outcome = Annotated[Literal["placed", "not_placed"], Meta(description="Whether the exchange has the orders.")]
@@ -115,7 +116,7 @@ def _order_ids(value: Any) -> tuple[str, ...]:
         raise ValueError("Order ids must be a list of strings")
     if not 1 <= len(value) <= MAX_ACTIONS:
         raise ValueError(f"Order ids must be 1 to {MAX_ACTIONS}")
-    return tuple(value)
+    return tuple(_bounded(one, "Each order id") for one in value)
 
 
 def _worker(value: Any) -> str:
