@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Condition, Thread
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +24,8 @@ class Gate:
         self.path = path
         self.carried_bytes = 0
         self._target = str(target)
-        self._lock = Lock()
+        self._lock = Condition()
+        self._most_bytes = math.inf
         self._is_open = False
         self._ends: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -40,14 +42,18 @@ class Gate:
         self.shut()
         _end(self._listener)
 
-    def open(self) -> None:
+    def open(self, more_bytes: float = math.inf) -> None:
+        """For some so many more; then what comes waits until it is opened again."""
         with self._lock:
             self._is_open = True
+            self._most_bytes = self.carried_bytes + more_bytes
+            self._lock.notify_all()
 
     def shut(self) -> None:
         with self._lock:
             self._is_open = False
             ends, self._ends = self._ends, []
+            self._lock.notify_all()
         for end in ends:
             _end(end)
 
@@ -72,6 +78,7 @@ class Gate:
     def _count(self, size: int) -> None:
         with self._lock:
             self.carried_bytes += size
+            self._lock.wait_for(lambda: self.carried_bytes < self._most_bytes or not self._is_open)
 
 
 def _carry(source: socket.socket, target: socket.socket, count: Callable[[int], None]) -> None:

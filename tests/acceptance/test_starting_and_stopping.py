@@ -63,9 +63,13 @@ def test_a_part_that_dies_is_started_again(service: RunningService, name: str) -
 def test_a_database_that_dies_is_started_again_and_keeps_everything(service: RunningService) -> None:
     order = service.place()
     (postmaster,) = [one for one in service.processes()[0].children() if one.name() == "postgres"]
+    dying = [postmaster, *postmaster.children(recursive=True)]  # a session answers on until it sees its parent's death
     postmaster.kill()
-    wait_until(lambda: has_ended(postmaster.pid), what="the database to die")
-    wait_until(service.is_ready, within_s=60, what="the database to be back")
+    wait_until(lambda: all(has_ended(one.pid) for one in dying), within_s=60, what="the database to die")
+    # Readiness is asked for second: for a moment it may be the one of before the kill.
+    status = lambda: service.http.get(f"/orders/{order['id']}").status_code  # noqa: E731
+    wait_until(lambda: status() == 200, within_s=60, what="the database to be back")
+    service.wait_ready()
     assert service.wait_for(order["id"], status="Executed")
 
 
@@ -76,7 +80,7 @@ def test_kill_9_of_the_supervisor_leaves_no_process_behind(service: RunningServi
     assert service.process is not None
     service.process.wait()
     service.start(wait=False)  # at once: it waits by itself for the port, and for the dying database
-    wait_until(lambda: all(has_ended(one.pid) for one in everyone), what="every process to end")
+    wait_until(lambda: all(has_ended(one.pid) for one in everyone), within_s=60, what="every process to end")
     service.wait_ready()
     assert service.wait_for(order["id"], status="Executed")
 

@@ -102,7 +102,7 @@ def test_reading_goes_on_where_it_was_when_the_socket_is_cut_in_the_middle_of_a_
 ) -> None:
     venue = SimulatedVenue(str(burst.gate.path), call_timeout_s=5.0)
     with running_adapter(database_url, venue):
-        burst.gate.open()
+        burst.gate.open(burst.journal_bytes / 2)
         burst.wait_for(1)
         burst.gate.shut()
         assert burst.recorded() < SHAPE.recorded
@@ -114,9 +114,10 @@ def test_an_adapter_that_is_killed_in_the_middle_of_a_burst_is_followed_by_one_t
     burst: Burst, database_url: str, tmp_path: Path
 ) -> None:
     with AdapterProcess(database_url, "simulated", str(burst.gate.path), tmp_path / "log") as adapter:
-        burst.gate.open()
+        burst.gate.open(burst.journal_bytes / 2)
         burst.wait_for(1)
         adapter.kill()
         assert burst.recorded() < SHAPE.recorded
+        burst.gate.open()
         adapter.start()
         burst.check_the_log()
