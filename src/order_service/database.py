@@ -99,7 +99,7 @@ def wait_until_alone(url: str) -> None:
     """Until nobody else uses the database, OTHERS_WAIT_S at most; Ctrl-C ends it. Says on stderr for whom it waits."""
     import psycopg
 
-    others = load("order_service", "database.sql")["others"].encode()
+    others = load("order_service", "database.sql")["others"]
     told, give_up_at = "", time.monotonic() + OTHERS_WAIT_S
     time_to_end = time.monotonic() + OTHERS_POLL_S  # a session that has just ended is seen for a moment longer
     with (

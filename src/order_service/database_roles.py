@@ -28,12 +28,12 @@ def grant_rights(owner_url: str, service_url: str) -> str | None:
     Raises UnreachableError where one of the two cannot connect, MigrationFailed where the owner may not give a right.
     """
     with _connect(service_url, "DATABASE_URL") as connection:
-        role, _ = connection.execute(_SQL["who"].encode()).fetchall()[0]
+        role, _ = connection.execute(_SQL["who"]).fetchall()[0]
     with _connect(owner_url, "DATABASE_OWNER_URL") as connection, connection.transaction():
-        owner, database = connection.execute(_SQL["who"].encode()).fetchall()[0]
+        owner, database = connection.execute(_SQL["who"]).fetchall()[0]
         if owner == role:
             return None
-        connection.execute(_SQL["bound"].encode(), {"lock_timeout": f"{MIGRATION_TABLE_LOCK_S:.0f}s"})
+        connection.execute(_SQL["bound"], {"lock_timeout": f"{MIGRATION_TABLE_LOCK_S:.0f}s"})
         try:
             _grant(connection, role, database)
             _hand_over(connection, role)
@@ -54,7 +54,7 @@ def _grant(connection: _Connection, role: str, database: str) -> None:
     give("grant create on database {database} to {role}", database=database)
     give("revoke create on schema public from public")  # PostgreSQL 14 lets everybody
     give("grant usage on schema public to {role}")
-    for table, guarded in connection.execute(_SQL["tables"].encode()).fetchall():
+    for table, guarded in connection.execute(_SQL["tables"]).fetchall():
         give("revoke all on public.{table} from {role}", table=table)
         if table == _BOOKKEEPING:
             give("grant select on public.{table} to {role}", table=table)
@@ -68,7 +68,7 @@ def _grant(connection: _Connection, role: str, database: str) -> None:
 
 def _hand_over(connection: _Connection, role: str) -> None:
     """Query tables that an earlier release, or a part with other settings, has made as the owner."""
-    for schema, tables in connection.execute(_SQL["foreign_query_tables"].encode(), {"role": role}).fetchall():
+    for schema, tables in connection.execute(_SQL["foreign_query_tables"], {"role": role}).fetchall():
         to = sql.Identifier(role)
         connection.execute(sql.SQL("alter schema {} owner to {}").format(sql.Identifier(schema), to))
         for table in tables or ():
@@ -77,7 +77,7 @@ def _hand_over(connection: _Connection, role: str) -> None:
 
 def danger_to_the_log(connection: _Connection) -> tuple[str, str]:
     """The session's role, and what it could do to the log, in a person's words; empty where it could do nothing."""
-    role, is_superuser, may_change, may_own = connection.execute(_SQL["rights"].encode()).fetchall()[0]
+    role, is_superuser, may_change, may_own = connection.execute(_SQL["rights"]).fetchall()[0]
     if is_superuser:
         return role, "is a superuser, whom no right and no trigger keeps from changing events"
     if may_change:

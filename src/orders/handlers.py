@@ -28,7 +28,7 @@ from orders.bounds import (
 from orders.domain.commands import Command, PlaceOrder
 from orders.domain.decide import decide, tell
 from orders.domain.errors import InvalidOrder, KeyReused, Refusal, UnknownOrder
-from orders.domain.events import Event, OrderEvent, OrderPlaced
+from orders.domain.events import AnyEvent, AnyOrderEvent, OrderEvent, OrderPlaced
 from orders.domain.order import Order, evolve
 from orders.domain.terms import Rules
 from orders.event_lines import log_events
@@ -245,8 +245,8 @@ class CommandHandler:
     async def events_after(self, order_id: UUID, version: int) -> list[Recorded]:
         return await self._threads.run(lambda: self._store.read_stream(order_id, after_version=version))
 
-    def _decided(self, order: Order, make: MakeCommands) -> tuple[list[OrderEvent], Order]:
-        events: list[OrderEvent] = []
+    def _decided(self, order: Order, make: MakeCommands) -> tuple[list[AnyOrderEvent], Order]:
+        events: list[AnyOrderEvent] = []
         for command in make(order):
             story = tell(order, command, self.rules)
             events += story.events
@@ -333,10 +333,9 @@ def _of_the_first(
     return KeyReused(command.client_order_id, command.order_id)
 
 
-def _recorded(order_id: UUID, answer: Appended, version: int, events: Sequence[Event]) -> list[Recorded]:
+def _recorded(order_id: UUID, answer: Appended, version: int, events: Sequence[AnyEvent]) -> list[Recorded]:
     recorded = [
-        Recorded(answer.position + index, order_id, version + index + 1, event)  # type: ignore[arg-type]
-        for index, event in enumerate(events)
+        Recorded(answer.position + index, order_id, version + index + 1, event) for index, event in enumerate(events)
     ]
     log_events(recorded)
     return recorded

@@ -109,7 +109,7 @@ def play(row: Row) -> None:
         assert order is None or not events or view(order) == events[-1].after, where
 
 
-def _happens(order: Order | None, played: Line, number: int, rules: Rules, where: str) -> list[e.OrderEvent]:
+def _happens(order: Order | None, played: Line, number: int, rules: Rules, where: str) -> list[e.AnyOrderEvent]:
     command = _command(played, number)
     if not isinstance(played.happens, str):
         with pytest.raises(played.happens):

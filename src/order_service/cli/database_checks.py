@@ -39,7 +39,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "unreachable", _line(error), "start that server, or correct DATABASE_URL")
         return
     with connection:
-        connection.execute(_SQL["bound"].encode(), {"ms": _MS})
+        connection.execute(_SQL["bound"], {"ms": _MS})
         yield from _guarded("database", lambda: _server(connection))
         yield _schema(where.direct_url)
         yield from _guarded("database role", lambda: _role(connection))
@@ -63,7 +63,7 @@ def _guarded(check: str, ask: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _server(connection: Connection) -> list[Finding]:
-    number, version, fsync, standby = connection.execute(_SQL["server"].encode()).fetchall()[0]
+    number, version, fsync, standby = connection.execute(_SQL["server"]).fetchall()[0]
     if number < OLDEST_POSTGRESQL * 10_000:
         return [Finding("database", "wrong", f"PostgreSQL {version}", f"use PostgreSQL {OLDEST_POSTGRESQL} or newer")]
     if (refused := _refused_write(connection)) is not None:
@@ -78,7 +78,7 @@ def _refused_write(connection: Connection) -> psycopg.Error | None:
     """Why it takes no writes. A role that may not try learns nothing."""
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute(_SQL["try_to_write"].encode())
+            connection.execute(_SQL["try_to_write"])
     except psycopg.errors.InsufficientPrivilege:
         return None
     except psycopg.Error as error:
@@ -120,7 +120,7 @@ def _role(connection: Connection) -> list[Finding]:
 
 def _followers(connection: Connection, settings: Settings) -> list[Finding]:
     """Who keeps the query tables and the adapter's duties, and who publishes, and how far that is."""
-    rows = connection.execute(_SQL["followers"].encode(), {"names": followers(settings)}).fetchall()
+    rows = connection.execute(_SQL["followers"], {"names": followers(settings)}).fetchall()
     return [_follower(*row[:4]) if row[4] is None else _failed(*row) for row in rows]
 
 
@@ -154,7 +154,7 @@ def _start(part: str) -> str:
 
 def _hash_chain(connection: Connection) -> list[Finding]:
     """How far it reaches; whoever keeps it is one of the followers."""
-    position, digest, head = connection.execute(_SQL["hash_chain"].encode()).fetchall()[0]
+    position, digest, head = connection.execute(_SQL["hash_chain"]).fetchall()[0]
     if position > head:
         found = f"it knows {position} events, and the log has {head}: its end is missing"
         return [Finding("hash chain", "wrong", found, "`orders verify` says more; docs/how-to/audit-the-log.md")]
@@ -178,7 +178,7 @@ def _table_sets(connection: Connection) -> list[Finding]:
 
 
 def _held_up(connection: Connection) -> list[Finding]:
-    rows = connection.execute(_SQL["held_up"].encode()).fetchall()
+    rows = connection.execute(_SQL["held_up"]).fetchall()
     if not rows:
         return [Finding("orders", "well", "none in doubt, none parked")]
     found = ", ".join(
@@ -194,7 +194,7 @@ def _held_up(connection: Connection) -> list[Finding]:
 
 def _adapters(connection: Connection) -> list[Finding]:
     """Those that tell of themselves; where none does, the followers' finding says what to do."""
-    rows = connection.execute(_SQL["workers"].encode()).fetchall()
+    rows = connection.execute(_SQL["workers"]).fetchall()
     silent = [f"{worker} told nothing for {age_s:.0f} s" for worker, age_s in rows if age_s > WORKER_SEEN_S]
     if silent:
         return [Finding("adapters", "wrong", "; ".join(silent), "it was killed, hangs or cannot write: see its log")]
@@ -202,7 +202,7 @@ def _adapters(connection: Connection) -> list[Finding]:
 
 
 def _alerts(connection: Connection) -> list[Finding]:
-    rows = connection.execute(_SQL["alerts"].encode()).fetchall()
+    rows = connection.execute(_SQL["alerts"]).fetchall()
     if not rows:
         return [Finding("alerts", "well", "none open")]
     found = ", ".join(f"{count} {kind}" for kind, count in rows)

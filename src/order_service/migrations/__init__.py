@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -27,7 +27,7 @@ from order_service.errors import (
     UnreachableError,
     WrongMigrationFiles,
 )
-from orders.eventstore.connections import TidyConnection
+from orders.eventstore.connections import TidyConnection, connect
 from orders.eventstore.sql import load
 
 __all__ = ["Migration", "migrate", "pending", "read_migrations"]
@@ -73,32 +73,35 @@ def migrate(url: str, *, directory: Traversable | None = None) -> list[str]:
     """
     migrations = read_migrations(directory)
     applied = []
-    with _connection(url) as connection:
+    with _connected(
+        lambda: TidyConnection.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+    ) as connection:
         while name := _apply_next(connection, migrations):
             applied.append(name)
     return applied
 
 
 def pending(url: str, *, directory: Traversable | None = None) -> list[str]:
-    """The names that `migrate` would apply. Changes nothing; raises what it would raise before it applies any."""
+    """The names that `migrate` would apply. Changes nothing; raises what it would raise before it applies any. Unlike
+    `migrate`, of which a statement may take long, it waits for no answer for long."""
     migrations = read_migrations(directory)
-    with _connection(url) as connection:
-        exists = connection.execute(_SQL["table_exists"].encode()).fetchone()
+    with _connected(lambda: connect(url, application_name="orders migrations")) as connection:
+        exists = connection.execute(_SQL["table_exists"]).fetchone()
         rows = _applied(connection) if exists and exists[0] else []
     return [migration.name for migration in _not_applied(migrations, rows)]
 
 
 @contextmanager
-def _connection(url: str) -> Iterator[_Connection]:
+def _connected(connecting: Callable[[], _Connection]) -> Iterator[_Connection]:
     try:
-        connection = TidyConnection.connect(url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+        connection = connecting()
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database cannot be reached: {_first_line(error)}") from error
     with connection:
         try:
             yield connection
         except psycopg.Error as error:
-            if connection.broken:
+            if connection.closed:
                 raise UnreachableError(f"the database was lost while migrating: {_first_line(error)}") from error
             raise MigrationFailed(f"the database refused to be migrated: {_first_line(error)}") from error
 
@@ -106,20 +109,20 @@ def _connection(url: str) -> Iterator[_Connection]:
 def _apply_next(connection: _Connection, migrations: Sequence[Migration]) -> str | None:
     with connection.transaction():
         _set_lock_timeout(connection, MIGRATION_LOCK_WAIT_S)
-        connection.execute(_SQL["take_lock"].encode())
-        connection.execute(_SQL["create_table"].encode())
+        connection.execute(_SQL["take_lock"])
+        connection.execute(_SQL["create_table"])
         todo = _not_applied(migrations, _applied(connection))
         if not todo:
             return None
         _set_lock_timeout(connection, MIGRATION_TABLE_LOCK_S)
         _run(connection, todo[0])
         row = {"number": todo[0].number, "name": todo[0].name, "sha256": todo[0].sha256}
-        connection.execute(_SQL["record"].encode(), row)
+        connection.execute(_SQL["record"], row)
     return todo[0].name
 
 
 def _set_lock_timeout(connection: _Connection, seconds: float) -> None:
-    connection.execute(_SQL["wait_for_lock"].encode(), {"lock_timeout": f"{seconds:.0f}s"})
+    connection.execute(_SQL["wait_for_lock"], {"lock_timeout": f"{seconds:.0f}s"})
 
 
 def _run(connection: _Connection, migration: Migration) -> None:
@@ -134,7 +137,7 @@ def _run(connection: _Connection, migration: Migration) -> None:
 
 
 def _applied(connection: _Connection) -> list[tuple[Any, ...]]:
-    return connection.execute(_SQL["applied"].encode()).fetchall()
+    return connection.execute(_SQL["applied"]).fetchall()
 
 
 def _not_applied(migrations: Sequence[Migration], applied: Sequence[tuple[Any, ...]]) -> list[Migration]:

@@ -39,7 +39,7 @@ def create_key(
     connection: Connection, key: NewKey, account: str, scopes: Sequence[str], name: str, expires_at: datetime | None
 ) -> None:
     connection.execute(
-        _SQL["create"].encode(),
+        _SQL["create"],
         {
             "key_id": key.key_id,
             "digest": key.digest,
@@ -53,13 +53,13 @@ def create_key(
 
 def list_keys(connection: Connection, account: str | None = None) -> list[ListedKey]:
     """Newest first, MAX_KEYS_LISTED at most; of all accounts where none is named."""
-    rows = connection.execute(_SQL["list"].encode(), {"account": account, "most": MAX_KEYS_LISTED}).fetchall()
+    rows = connection.execute(_SQL["list"], {"account": account, "most": MAX_KEYS_LISTED}).fetchall()
     return [ListedKey(*row) for row in rows]
 
 
 def revoke_key(connection: Connection, key_id: str) -> datetime | None:
     """Since when it is revoked; None where there is no such key."""
-    row = connection.execute(_SQL["revoke"].encode(), {"key_id": key_id}).fetchone()
+    row = connection.execute(_SQL["revoke"], {"key_id": key_id}).fetchone()
     return None if row is None else row[0]
 
 

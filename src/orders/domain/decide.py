@@ -37,7 +37,7 @@ from orders.domain.venue_word import VENUE_DECISIONS
 _NOT_SENT = (Delivery.QUEUED, Delivery.PARKED)
 
 
-def decide(order: Order | None, command: c.Command, rules: Rules) -> list[e.OrderEvent]:
+def decide(order: Order | None, command: c.Command, rules: Rules) -> list[e.AnyOrderEvent]:
     """The events that the command causes, in order; empty where it changes nothing (a repeat, or late evidence).
 
     Raises: a `Refusal` where the command may not happen.

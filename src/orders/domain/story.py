@@ -29,17 +29,17 @@ class Story:
         self.order = order
         self.venue = rules.venue
         self.catalogue = rules.catalogue
-        self.events: list[e.OrderEvent] = []
+        self.events: list[e.AnyOrderEvent] = []
         self._command = command
 
-    def tell(self, kind: type[e.OrderEvent], **fields: Any) -> None:
+    def tell(self, kind: type[e.AnyOrderEvent], **fields: Any) -> None:
         """Adds an event and what follows from it for requests that wait."""
         before, event = self.order, self._event(kind, fields)
         self.order = evolve(before.id, before, event)
         self.events.append(replace(event, after=view(self.order)))
         _consequences(self, before, event)
 
-    def _event(self, kind: type[e.OrderEvent], fields: dict[str, Any]) -> e.OrderEvent:
+    def _event(self, kind: type[e.AnyOrderEvent], fields: dict[str, Any]) -> e.AnyOrderEvent:
         command, number = self._command, len(self.events)
         event_id = uuid5(command.command_id, str(number)) if number else command.command_id
         return kind(
@@ -52,7 +52,7 @@ class Story:
         )
 
 
-def _consequences(story: Story, before: Order, event: e.OrderEvent) -> None:
+def _consequences(story: Story, before: Order, event: e.AnyOrderEvent) -> None:
     """What a held or pending cancel or replace becomes after `event`.
 
     - the order is filled: both are rejected, too late; more than the old quantity is filled: the larger one came first;
@@ -75,7 +75,7 @@ def _consequences(story: Story, before: Order, event: e.OrderEvent) -> None:
             _reject_impossible(story)
 
 
-def _settle_change(story: Story, change: PendingReplace, before: Order, event: e.OrderEvent) -> None:
+def _settle_change(story: Story, change: PendingReplace, before: Order, event: e.AnyOrderEvent) -> None:
     """Fills beyond the old quantity were made on the larger one; otherwise the request came too late."""
     if before.quantity < min(change.quantity, story.order.filled):
         _carry_out(story, change, _word(event))
@@ -112,7 +112,7 @@ def _reject_impossible(story: Story) -> None:
         story.tell(e.CancelRejected, evidence=Evidence.VENUE_CANNOT, reason=reason, request_id=cancel)
 
 
-def _word(event: e.OrderEvent) -> Evidence:
+def _word(event: e.AnyOrderEvent) -> Evidence:
     """How the venue said what made the order filled; busts and corrections are reports, and say no more."""
     evidence = getattr(event, "evidence", None)
     return evidence if evidence in VENUES_WORD else Evidence.VENUE_REPORT

@@ -26,7 +26,7 @@ from uuid import UUID
 import msgspec
 
 from orders.bounds import APPEND_TIMEOUT_S, MAX_APPEND_BYTES
-from orders.domain.events import AnyEvent, Event
+from orders.domain.events import AnyEvent
 
 
 class EventStoreError(Exception):
@@ -70,7 +70,7 @@ class Unit(msgspec.Struct, frozen=True, gc=False):
 
     stream_id: UUID
     expected_version: int
-    events: tuple[Event, ...]
+    events: tuple[AnyEvent, ...]
 
 
 class EncodedUnit(msgspec.Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from orders.domain.order import Order, evolve, view
 from orders.domain.values import OrderView
 from orders.eventstore import codec
 from orders.eventstore.port import UnknownEvent
-from orders.log_check.finding import LogFinding, LogFindings
+from orders.log_check.finding import LogFinding, LogFindings, What
 from orders.log_check.progress import Progress
 from orders.log_check.reading import LogRows, Row
 
@@ -67,7 +67,7 @@ class _Stream:
             known = row.topic in _KNOWN or row.topic in codec.UPCASTERS
             return _finding(row, "unreadable_event" if known else "unknown_event", str(error))
         if row.topic not in codec.UPCASTERS and codec.topic_of(event) != row.topic:
-            what = "unreadable_event" if row.topic in _KNOWN else "unknown_event"
+            what: What = "unreadable_event" if row.topic in _KNOWN else "unknown_event"
             return _finding(row, what, f"stored as {row.topic}, it is {codec.topic_of(event)}")
         return self._fold(row, event)
 
@@ -85,10 +85,10 @@ class _Stream:
         return msgspec.structs.replace(finding, field=field, stored=stored, expected=expected)
 
 
-def _finding(row: Row, what: str, text: str, *, version: int | None = None) -> LogFinding:
+def _finding(row: Row, what: What, text: str, *, version: int | None = None) -> LogFinding:
     version = version or row.version
     return LogFinding(
-        what=what,  # type: ignore[arg-type]
+        what=what,
         text=f"order {row.order_id}, version {version} (position {row.position}): {text}",
         position=row.position,
         order_id=row.order_id,
