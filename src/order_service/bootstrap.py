@@ -16,7 +16,7 @@ from uuid_utils.compat import uuid7
 
 from exchange_adapter.adapter_tables import AdapterTables
 from exchange_adapter.api.problems import PROBLEMS as OPERATION_PROBLEMS
-from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
+from exchange_adapter.api.routes import Facts, operations_router
 from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
 from exchange_adapter.work.duties import FOLLOWER as DUTIES
@@ -35,7 +35,7 @@ from order_service.monitoring.followers import followers
 from order_service.monitoring.health import Appends, Health, Migrations, QueryTables
 from order_service.monitoring.metrics import Metrics
 from order_service.monitoring.order_life import OrderLife
-from order_service.monitoring.projection_figures import ProjectionMetrics, operators_lags
+from order_service.monitoring.projection_figures import ProjectionMetrics
 from order_service.security.access import Access
 from order_service.security.authentication import Authentication
 from order_service.security.door import Door, door_rules
@@ -57,8 +57,8 @@ from orders.parameters import Asked
 from orders.venue_reply import OrderChanges
 from projections.api.feed_events import events_router
 from projections.api.feed_socket import feed_router
+from projections.api.operators import operators_router
 from projections.api.problems import PROBLEMS as READ_PROBLEMS
-from projections.api.rebuilds import rebuild_router
 from projections.api.routes import query_router
 from projections.bounds import MAX_ACCOUNT_FEED_CLIENTS, MAX_FEED_CLIENTS
 from projections.feed_books import FeedBooks
@@ -178,7 +178,7 @@ class _ApiProcess:
             feed_router(self._hub, log_reader, self._catalogue, account_of=account_of),
             events_router(self._hub, log_reader, self._catalogue, problem=Problem, account_of=account_of),
             operations_router(self._operations, self._adapter, self._facts(), problem=Problem, account_of=account_of),
-            rebuild_router(self._ask_for_rebuild, self._position, problem=Problem, account_of=account_of),
+            operators_router(reads.reads, self._ask_for_rebuild, problem=Problem, account_of=account_of),
         ]
         return ApiParts(
             handlers=handlers,
@@ -197,10 +197,7 @@ class _ApiProcess:
         async def caught_up(asked: Asked) -> None:
             await self._reads.reads.follower_position(DUTIES, asked)
 
-        return Facts(self._lags, self._position, caught_up)
-
-    async def _lags(self) -> list[ProjectionLag]:
-        return operators_lags(await self._reads.reads.lags())
+        return Facts(self._position, caught_up)
 
     async def _ask_for_rebuild(self, projection: str, by: str) -> AskedRebuild:
         return await ask_for_rebuild(self._where.direct_url, PROJECTIONS, projection, by)

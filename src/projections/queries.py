@@ -98,8 +98,8 @@ class Trade(Struct, frozen=True, kw_only=True):
     order_average_price: str | None
 
 
-class Failed(Struct, frozen=True, kw_only=True):
-    """Where a follower stands, since when, and why. It tries again and again, and goes on once it can."""
+class FollowerFailure(Struct, frozen=True, kw_only=True):
+    """The event at `position` could not be read or applied. It is tried again and again, and nothing is skipped."""
 
     position: int
     reason: str
@@ -107,28 +107,29 @@ class Failed(Struct, frozen=True, kw_only=True):
 
 
 class AskedRebuild(Struct, frozen=True):
-    """The last rebuild of a projection that an operator asked for. `state` is asked, running, done or failed."""
+    """The last rebuild of a projection that an operator asked for. `state` is asked, running, done or failed; `target`
+    is where the log or the live tables were when it told of itself last."""
 
     state: str
     asked_at: datetime
     asked_by: str
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    phase: str | None = None
-    position: int | None = None
-    target: int | None = None
-    events_per_s: float | None = None
-    outcome: str | None = None
+    started_at: datetime | None
+    ended_at: datetime | None
+    phase: str | None
+    position: int | None
+    target: int | None
+    events_per_s: float | None
+    outcome: str | None
 
 
-class Lag(Struct, frozen=True, kw_only=True):
-    """How far a projection is behind the log, in events, whether a projector keeps it just now, and what stops it.
-    Each swap of its tables raises `generation`."""
+class ProjectionLag(Struct, frozen=True, kw_only=True):
+    """How far a projection is behind the log, in events, whether a projector keeps it just now, what has stopped it,
+    and how its rebuild is. Each swap of its tables raises `generation`."""
 
-    projection: str
+    name: str
     position: int
     lag_events: int
     followed: bool
-    failed: Failed | None = None
+    failed: FollowerFailure | None = None
     generation: int = 0
     rebuild: AskedRebuild | None = None

@@ -19,7 +19,17 @@ from projections.freshness import Freshness
 from projections.order_book import Book, book_of
 from projections.orders_as_of import PastOrders
 from projections.projection import LISTED, Listing, Projection
-from projections.queries import Answer, AskedRebuild, BookQuery, Failed, Lag, ListQuery, OrdersQuery, Trade, TradesQuery
+from projections.queries import (
+    Answer,
+    AskedRebuild,
+    BookQuery,
+    FollowerFailure,
+    ListQuery,
+    OrdersQuery,
+    ProjectionLag,
+    Trade,
+    TradesQuery,
+)
 from projections.read_pool import SQL, ReadPool
 from projections.registry import PROJECTIONS
 
@@ -99,16 +109,16 @@ class Reads:
         """What an answer from a follower's tables may claim to hold, once they hold what is asked for."""
         return await self._freshness.reached(follower, asked)
 
-    async def lags(self) -> list[Lag]:
+    async def lags(self) -> list[ProjectionLag]:
         """How far each projection is. For health: it waits for nothing but the query."""
         rows = await self._pool.rows(SQL["lags"], {"names": [one.name for one in PROJECTIONS]})
         return [
-            Lag(
-                projection=name,
+            ProjectionLag(
+                name=name,
                 position=position,
                 lag_events=max(0, head - position),
                 followed=followed,
-                failed=Failed(position=at, reason=reason, since=since) if at is not None else None,
+                failed=FollowerFailure(position=at, reason=reason, since=since) if at is not None else None,
                 generation=generation,
                 rebuild=AskedRebuild(*rebuild) if rebuild[0] is not None else None,
             )

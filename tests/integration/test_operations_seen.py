@@ -1,4 +1,4 @@
-"""What operators see of workers, alerts and projections, and what the document and /metrics say."""
+"""What operators see of workers and alerts, and what the document and /metrics say."""
 
 from __future__ import annotations
 
@@ -32,12 +32,6 @@ async def test_workers_are_shown_with_their_age_and_figures(service: OperationsS
     assert (workers["w-2"]["alive"], round(workers["w-2"]["age_s"])) == (False, 60)
 
 
-async def test_projections_are_shown_with_their_lag(service: OperationsService) -> None:
-    lag = {"name": "order_status", "position": 7, "lag_events": 2, "followed": True, "failed": None}
-    lag |= {"generation": 0, "rebuild": None}
-    assert await service.get("/ops/projections") == [lag]
-
-
 async def test_alerts_are_shown_by_kind_with_the_oldest_as_examples(service: OperationsService) -> None:
     with psycopg.connect(service.url) as connection:
         connection.execute(
@@ -58,7 +52,7 @@ async def test_the_document_shows_the_routes_with_their_bodies_and_problems(serv
     paths = service.app.openapi_schema.to_schema()["paths"]
     shown = {path for path in paths if path.startswith("/ops/")}
     one = {f"/ops/parked/{{order_id}}/{action}" for action in ("retry", "resolve")}
-    lists = {"/ops/parked", "/ops/workers", "/ops/alerts", "/ops/projections"}
+    lists = {"/ops/parked", "/ops/workers", "/ops/alerts"}
     assert shown == {"/ops/parked/retry", "/ops/parked/resolve", *one, *lists}
     resolve = paths["/ops/parked/resolve"]["post"]
     body = resolve["requestBody"]["content"]["application/json"]["schema"]

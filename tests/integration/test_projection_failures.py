@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from order_service.cli.database_checks import check_database
 from order_service.configuration.settings import load_settings
 from order_service.monitoring.health import QueryTables
-from order_service.monitoring.projection_figures import ProjectionMetrics, operators_lags
+from order_service.monitoring.projection_figures import ProjectionMetrics
 from orders.eventstore.port import Recorded
 from projections.positions import POSITIONS
 from projections.projection import Change
@@ -55,7 +55,7 @@ async def metrics(service: ReadService) -> dict[str, float]:
 
 
 async def stopped(service: ReadService) -> set[str]:
-    return {lag.projection for lag in await service.side.reads.lags() if lag.failed is not None}
+    return {lag.name for lag in await service.side.reads.lags() if lag.failed is not None}
 
 
 def doctors_words(tmp_path: Path, url: str) -> dict[str, tuple[str, str, str]]:
@@ -75,7 +75,7 @@ async def test_a_projection_that_fails_is_shown_everywhere_and_goes_on_when_mend
             for projection in PROJECTIONS:
                 wait_for_rows(database_url, projection, 2 if projection is POSITIONS else head)
 
-            told = {one.name: one.failed for one in operators_lags(await service.side.reads.lags())}
+            told = {one.name: one.failed for one in await service.side.reads.lags()}
             failure = told.pop("positions")
             assert failure is not None
             assert (failure.position, failure.reason, failure.since.tzinfo is None) == (3, REASON, False)

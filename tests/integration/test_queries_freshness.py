@@ -201,7 +201,7 @@ async def test_the_lag_of_each_projection_and_whether_it_is_followed(unprojected
 
         async def followed() -> bool:
             lags = await service.side.reads.lags()
-            return [(one.projection, one.position, one.lag_events, one.followed) for one in lags] == [
+            return [(one.name, one.position, one.lag_events, one.followed) for one in lags] == [
                 (projection.name, 1, 0, True) for projection in PROJECTIONS
             ]
 

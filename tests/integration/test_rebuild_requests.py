@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, cast
 
@@ -11,24 +12,26 @@ import pytest
 from litestar import Litestar
 
 from order_service.api.problem_details import Problem, Problems
-from order_service.monitoring.projection_figures import operators_lags
 from orders import takeover
 from orders.api.problems import PROBLEMS as COMMAND_PROBLEMS
+from orders.domain.instruments import BUILT_IN
 from orders.eventstore.postgres import PostgresEventStore
+from orders.eventstore.read_threads import ReadThreads
 from orders.follower import Checkpoint
 from projections import rebuild_requests
+from projections.api.operators import operators_router
 from projections.api.problems import PROBLEMS
-from projections.api.rebuilds import rebuild_router
 from projections.order_status import ORDER_STATUS
 from projections.queries import AskedRebuild
+from projections.read_side import read_side
 from projections.rebuild import Comparison, rebuilding
 from projections.rebuild_requests import RebuildsAskedFor, ask_for_rebuild
 from projections.registry import PROJECTIONS
 from projections.trades import TRADES
 from tests.support.projection_rows import wait_for_rows
-from tests.support.read_service import projecting, read_service
+from tests.support.read_service import projecting
 from tests.support.rebuilds import change, checkpoint_of, follow
-from tests.support.trading_desk import TradingDesk
+from tests.support.trading_desk import OPENING, TradingDesk
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.anyio
@@ -50,15 +53,25 @@ def store(database_url: str) -> Iterator[PostgresEventStore]:
 
 
 @pytest.fixture
-async def client(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+async def client(database_url: str, store: PostgresEventStore) -> AsyncIterator[httpx.AsyncClient]:
     async def ask(name: str, by: str) -> AskedRebuild:
         return await ask_for_rebuild(database_url, PROJECTIONS, name, by)
 
-    router = rebuild_router(ask, lambda: 7, problem=Problem)
-    app = Litestar([router], exception_handlers=Problems(COMMAND_PROBLEMS | PROBLEMS).handlers(), openapi_config=None)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(cast(Any, app))
-    async with httpx.AsyncClient(transport=transport, base_url="http://orders.test") as client:
-        yield client
+    with ThreadPoolExecutor(1) as threads:
+        side = read_side(
+            *(database_url, database_url, store, BUILT_IN, ReadThreads(threads)),
+            committed=lambda: 0,
+            known=lambda: 7,
+            now=lambda: OPENING,
+        )
+        router = operators_router(side.reads, ask, problem=Problem)
+        handlers: Any = Problems(COMMAND_PROBLEMS, PROBLEMS).handlers()
+        app = Litestar([router], exception_handlers=handlers, openapi_config=None)
+        transport = httpx.ASGITransport(cast(Any, app))
+        await side.pool.open()
+        async with httpx.AsyncClient(transport=transport, base_url="http://orders.test") as client:
+            yield client
+        await side.pool.close()
 
 
 def state(url: str, name: str) -> tuple[str | None, str | None]:
@@ -86,13 +99,19 @@ async def test_a_rebuild_that_was_asked_for_is_done_by_the_projector_and_shown(
     differing = "the tables before were not what the log says: orders (live 4 rows, rebuilt 4)"
     assert outcome == f"live at position 4, generation 2; {differing}"
     assert checkpoint_of(database_url, ORDER_STATUS) == Checkpoint(4, 2)
-    async with read_service(database_url, store=PostgresEventStore(database_url)) as service:
-        (shown,) = [one for one in operators_lags(await service.side.reads.lags()) if one.name == "order_status"]
-    assert shown.generation == 2
-    assert shown.rebuild is not None
-    assert (shown.rebuild.state, shown.rebuild.outcome) == ("done", outcome)
-    assert (shown.rebuild.phase, shown.rebuild.position, shown.rebuild.target) == (None, 4, 4)
-    assert shown.rebuild.ended_at is not None
+    answer = await client.get("/ops/projections")
+    assert (answer.status_code, answer.headers["Orders-Position"]) == (200, "7")
+    (shown,) = [one for one in answer.json() if one["name"] == "order_status"]
+    rebuilt = shown.pop("rebuild")
+    followed = {"position": 4, "lag_events": 0, "followed": False, "failed": None, "generation": 2}
+    assert shown == {"name": "order_status", **followed}
+    assert (rebuilt["state"], rebuilt["asked_by"], rebuilt["outcome"]) == ("done", "operator local", outcome)
+    assert (rebuilt["phase"], rebuilt["position"], rebuilt["target"]) == (None, 4, 4)
+    assert rebuilt.keys() == {
+        *("state", "asked_at", "asked_by", "started_at", "ended_at"),
+        *("phase", "position", "target", "events_per_s", "outcome"),
+    }
+    assert rebuilt["ended_at"] is not None
 
 
 async def test_asked_again_it_is_one_rebuild_until_that_is_done(

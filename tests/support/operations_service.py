@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from exchange_adapter.adapter_tables import AdapterTables
 from exchange_adapter.api.problems import PROBLEMS as OPERATION_PROBLEMS
-from exchange_adapter.api.routes import Facts, ProjectionLag, operations_router
+from exchange_adapter.api.routes import Facts, operations_router
 from exchange_adapter.operations import Operations
 from exchange_adapter.policy import Limits
 from exchange_adapter.work.duties import FOLLOWER, apply_batch
@@ -43,7 +43,6 @@ from tests.support.running_adapter import Client
 from tests.support.waiting import wait_until
 
 CALL_TIMEOUT_S = 10.0
-LAG = ProjectionLag(name="order_status", position=7, lag_events=2, followed=True)
 
 
 def results(answer: dict[str, list[dict[str, str]]]) -> dict[str, str]:
@@ -126,15 +125,12 @@ async def operations_service(database_url: str, venue: Capabilities) -> AsyncIte
         handler, tables, Limits(call_timeout_s=CALL_TIMEOUT_S), new_id=uuid7, now=lambda: service.at
     )
 
-    async def lags() -> list[ProjectionLag]:
-        return [LAG]
-
     async def caught_up(asked: Asked) -> None:
         """What reads ask for and get is tested with all reads of the service."""
 
     app = create_app(
         ApiParts(
-            handlers=[operations_router(operations, tables, Facts(lags, store.head, caught_up), problem=Problem)],
+            handlers=[operations_router(operations, tables, Facts(store.head, caught_up), problem=Problem)],
             problem_tables=[COMMAND_PROBLEMS, OPERATION_PROBLEMS],
             health=Health({}),
             metrics=Metrics(),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -36,43 +35,6 @@ AnyRequest = Request[Any, Any, Any]
 AccountOf = Callable[[AnyRequest], str]
 
 
-class FollowerFailure(Struct, frozen=True, kw_only=True):
-    """The event at `position` could not be read or applied. It is tried again and again, and nothing is skipped."""
-
-    position: int
-    reason: str
-    since: datetime
-
-
-class RebuildState(Struct, frozen=True, kw_only=True):
-    """The last rebuild that was asked for: `state` is asked, running, done or failed. `target` is where the log or the
-    live tables were when it told of itself last."""
-
-    state: str
-    asked_at: datetime
-    asked_by: str
-    started_at: datetime | None
-    ended_at: datetime | None
-    phase: str | None
-    position: int | None
-    target: int | None
-    events_per_s: float | None
-    outcome: str | None
-
-
-class ProjectionLag(Struct, frozen=True, kw_only=True):
-    """How far a follower of the log has come, whether a process keeps it just now, what has stopped it, and how its
-    rebuild is. A swap of its tables raises `generation`."""
-
-    name: str
-    position: int
-    lag_events: int
-    followed: bool
-    failed: FollowerFailure | None = None
-    generation: int = 0
-    rebuild: RebuildState | None = None
-
-
 class ActionAnswer(Struct, frozen=True, kw_only=True):
     """Of each order what came of it; where `more` are left, `cursor` goes into the next request's body. `as_of` is the
     position of the log up to which orders were taken: as `until` it keeps other requests to the same. `skipped` orders
@@ -86,14 +48,13 @@ class ActionAnswer(Struct, frozen=True, kw_only=True):
 
 
 class Facts(Struct, frozen=True):
-    """`projections` tells how far each is; `position` is the highest of the log that this process knows.
+    """`position` is the highest of the log that this process knows.
 
     `caught_up` waits until the tables of duties and alerts hold the position that a read asks for; without one nothing
     waits, so that what is held is seen also while their follower stands. It raises InvalidParameters for a position
     beyond the log's head, and what says that the wait ran out.
     """
 
-    projections: Callable[[], Awaitable[Sequence[ProjectionLag]]]
     position: Callable[[], int]
     caught_up: Callable[[Asked], Awaitable[object]]
 
@@ -242,12 +203,7 @@ def _lists(tables: AdapterTables, facts: Facts, problem: type[msgspec.Struct] | 
         held = await tables.position()  # before the alerts: they hold that at least
         return Response(await tables.alerts(), headers={POSITION_HEADER: str(held)})
 
-    @get("/projections", summary="How far each projection is behind the log", responses=refused, operation_class=fresh)
-    async def list_projections(request: AnyRequest) -> Response[list[ProjectionLag]]:
-        position = await caught_up(request)
-        return Response(list(await facts.projections()), headers={POSITION_HEADER: str(position)})
-
-    return [list_workers, list_alerts, list_projections]
+    return [list_workers, list_alerts]
 
 
 async def _asked(request: AnyRequest, schema: type[Struct]) -> AskedAction:

@@ -23,7 +23,7 @@ from order_service.errors import MigrationError, UnreachableError
 from order_service.migrations import pending
 from orders.eventstore.commits import Commits
 from projections.errors import ReadError
-from projections.queries import Lag
+from projections.queries import ProjectionLag
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class QueryTables:
 
     def __init__(
         self,
-        lags: Callable[[], Awaitable[Sequence[Lag]]],
+        lags: Callable[[], Awaitable[Sequence[ProjectionLag]]],
         clock: Callable[[], float] = time.monotonic,
         *,
         quotes_errors: bool = True,
@@ -107,19 +107,19 @@ class QueryTables:
             return str(error)
         return next((reason for lag in lags if (reason := self._reason(lag)) is not None), None)
 
-    def _reason(self, lag: Lag) -> str | None:
+    def _reason(self, lag: ProjectionLag) -> str | None:
         now = self._clock()
-        goal, since = self._goals.get(lag.projection, (0, now))
+        goal, since = self._goals.get(lag.name, (0, now))
         if lag.position >= goal:
             goal, since = lag.position + lag.lag_events, now
-            self._goals[lag.projection] = (goal, since)
+            self._goals[lag.name] = (goal, since)
         if lag.failed is not None:
             why = lag.failed.reason if self._quotes_errors else "GET /ops/projections says why"
-            return f"{lag.projection} has stopped at position {lag.failed.position}: {why}"
+            return f"{lag.name} has stopped at position {lag.failed.position}: {why}"
         if not lag.followed:
-            return f"{lag.projection} is not followed: no projector runs, it has just started, or it cannot write"
+            return f"{lag.name} is not followed: no projector runs, it has just started, or it cannot write"
         if lag.lag_events > READY_LAG_EVENTS or now - since > READY_LAG_S:
-            return f"{lag.projection} is {lag.lag_events} events behind the log"
+            return f"{lag.name} is {lag.lag_events} events behind the log"
         return None
 
 

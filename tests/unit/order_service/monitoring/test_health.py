@@ -13,7 +13,7 @@ from order_service.monitoring.health import Appends, Health, Migrations, QueryTa
 from orders.eventstore.commits import Commits
 from orders.eventstore.memory import MemoryEventStore
 from projections.errors import ReadsUnavailable
-from projections.queries import Failed, Lag
+from projections.queries import FollowerFailure, ProjectionLag
 from tests.support.command_service import command_service
 
 pytestmark = pytest.mark.anyio
@@ -42,14 +42,14 @@ class Log:
         self.head = self.position = 0
         self.followed = True
         self.lost = False
-        self.failed: Failed | None = None
+        self.failed: FollowerFailure | None = None
         self.check = QueryTables(self._lags, lambda: self.now).check
 
-    async def _lags(self) -> Sequence[Lag]:
+    async def _lags(self) -> Sequence[ProjectionLag]:
         if self.lost:
             raise ReadsUnavailable
-        lag = Lag(
-            projection="orders",
+        lag = ProjectionLag(
+            name="orders",
             position=self.position,
             lag_events=self.head - self.position,
             followed=self.followed,
@@ -160,7 +160,7 @@ async def test_a_commit_that_failed_lately_degrades_until_one_works() -> None:
 async def test_a_table_that_has_stopped_at_an_event_says_where_and_why_at_once() -> None:
     log = Log()
     log.head, log.followed = 5, False
-    log.failed = Failed(position=3, reason="ValueError: no", since=datetime(2026, 11, 2, tzinfo=UTC))
+    log.failed = FollowerFailure(position=3, reason="ValueError: no", since=datetime(2026, 11, 2, tzinfo=UTC))
     assert await log.check() == "orders has stopped at position 3: ValueError: no"
     public = QueryTables(log._lags, quotes_errors=False)
     assert await public.check() == "orders has stopped at position 3: GET /ops/projections says why"
