@@ -1,11 +1,51 @@
-"""Which files are migrations, and what is wrong with them before a database is asked."""
+"""Which files are migrations, what is wrong with them before a database is asked, and one that does not answer."""
 
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from order_service.errors import WrongMigrationFiles
-from order_service.migrations import read_migrations
+from order_service.errors import UnreachableError, WrongMigrationFiles
+from order_service.migrations import pending, read_migrations
+from orders.eventstore.connections import BoundedConnection
+
+LOGGED_IN = b"R" + struct.pack(">II", 8, 0) + b"Z" + struct.pack(">I", 5) + b"I"
+"""AuthenticationOk and ReadyForQuery of PostgreSQL's protocol."""
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """The URL of a server that lets everybody in, and then says nothing, as a pooler does whose database is away."""
+    clients: list[socket.socket] = []
+
+    def let_in(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                clients.append(client)
+                client.recv(4096)
+                client.sendall(LOGGED_IN)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=let_in, args=(listening,))
+        thread.start()
+        yield f"postgresql://u@127.0.0.1:{listening.getsockname()[1]}/d?sslmode=disable&gssencmode=disable"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for client in clients:
+            client.close()
+
+
+def test_a_server_that_lets_in_and_says_nothing_more_is_not_waited_for_for_ever(
+    mute: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedConnection, "answer_within_s", 0.1)
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        pending(mute)
 
 
 def written(folder: Path, *names: str) -> Path:
