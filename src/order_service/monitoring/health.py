@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from litestar import Response, Router, get
@@ -144,22 +145,32 @@ class Appends:
 
 
 class Migrations:
-    """The schema is this release's. Once it is, it is not asked again."""
+    """The schema is this release's. Once it is, it is not asked again. A look that outlasts a check is waited for by
+    the next one: it holds a thread of its own, and never more."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._applied = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="migrations")
+        self._looking: asyncio.Future[str | None] | None = None
 
     async def check(self) -> str | None:
         if self._applied:
             return None
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+        return await asyncio.shield(self._looking)
+
+    def _look(self) -> str | None:
         try:
-            names = await asyncio.to_thread(pending, self._url)
+            names = pending(self._url)
         except UnreachableError:
             return "the database cannot be reached"
         except MigrationError as error:
             return str(error)
         self._applied = not names
+        if self._applied:
+            self._thread.shutdown(wait=False)
         return f"migrations are pending: {', '.join(names)}; run `orders migrate`" if names else None
 
 

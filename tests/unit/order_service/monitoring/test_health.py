@@ -1,7 +1,9 @@
 """Ready means: fit to serve. Everything else is a reason that a person can act on."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -208,6 +210,33 @@ async def test_an_applied_schema_is_not_asked_for_again(monkeypatch: pytest.Monk
     migrations = Migrations("postgresql://x")
     assert [await migrations.check() for _ in range(3)] == [None] * 3
     assert asked == ["postgresql://x"]
+
+
+async def test_a_schema_that_cannot_be_read_holds_one_thread_of_its_own_however_often_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others' threads cut slow clients, look at what /ws is sent, and end the process."""
+    asked, answered = [], threading.Event()
+
+    def pending(url: str) -> list[str]:
+        asked.append(threading.current_thread().name)
+        answered.wait(10)
+        return []
+
+    monkeypatch.setattr(health_module, "pending", pending)
+    monkeypatch.setattr(health_module, "HEALTH_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(health_module, "HEALTH_CACHE_S", -1.0)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    migrations = Migrations("postgresql://x")
+    health = Health({"migrations": migrations.check})
+    try:
+        for _ in range(3):
+            assert (await health.ready()).reasons == ["migrations: no answer within 0.01 s"]
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "run"), 5) == "run"
+    finally:
+        answered.set()
+    assert await migrations.check() is None
+    assert len(asked) == 1
 
 
 async def test_the_routes_say_it_by_status_and_body() -> None:
