@@ -87,7 +87,7 @@ async def test_an_order_is_placed_once_though_connections_are_lost(client: Form,
 async def test_an_order_without_an_answer_in_time_is_in_doubt(client: Form, api: ScriptedApi) -> None:
     api.answers(201, SILENT)
     with pytest.raises(InDoubt) as told:
-        await client.call("place", symbol="EURUSD", quantity=10, client_order_id="k", timeout_s=0.2)
+        await client.call("place", symbol="EURUSD", quantity=10, client_order_id="k", timeout_s=1.0)
     assert told.value.client_order_id == "k"
 
 
@@ -165,7 +165,7 @@ async def test_a_stream_begins_where_the_service_is_now(form: str, feed: Scripte
 async def test_a_stream_goes_on_over_every_kind_of_end(
     form: str, feed: ScriptedFeed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "SILENCE_S", 0.3)
+    monkeypatch.setattr(following, "SILENCE_S", 1.0)
     one, two = message(4, more=True), message(4, place=1)
     feed.plays(
         cut(message(1)),

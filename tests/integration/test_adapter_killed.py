@@ -21,8 +21,9 @@ from tests.support.waiting import wait_until
 KILLS = 2
 
 
-def delivered(client: Client, order_ids: list[UUID], *deliveries: Delivery) -> int:
-    return sum(client.order(order_id).delivery in deliveries for order_id in order_ids)
+def delivered(client: Client, order_ids: list[UUID], *deliveries: Delivery) -> bool:
+    """Any of them, at once: reading all of them takes longer than a call."""
+    return any(client.order(order_id).delivery in deliveries for order_id in order_ids)
 
 
 def test_with_an_exchange_that_deduplicates_every_order_is_placed_once(database_url: str, tmp_path: Path) -> None:

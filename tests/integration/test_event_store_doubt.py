@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 WITHIN_S = 10.0
 APPEND_LOCK = "select pg_advisory_xact_lock(1869767794, 1)"
 SLOW_INSERT = """
-    create function slow() returns trigger language plpgsql as 'begin perform pg_sleep(0.4); return null; end';
+    create function slow() returns trigger language plpgsql as 'begin perform pg_sleep({}); return null; end';
     create trigger slow after insert on order_events for each statement execute function slow()
 """
 
@@ -107,7 +107,7 @@ def test_an_append_whose_connection_breaks_is_written_once(
 def test_an_append_that_is_still_under_way_on_the_broken_connection_is_waited_for(
     store: PostgresEventStore, proxy: PostgresProxy, url: str
 ) -> None:
-    execute(url, SLOW_INSERT)
+    execute(url, SLOW_INSERT.format(0.4))
     one = unit(events=2)
     proxy.arm(Fault.BREAK_AFTER_REQUEST)
     assert store.append([one]) == [Appended(2, 3)]
@@ -143,7 +143,7 @@ def test_another_writers_event_at_the_version_in_doubt_is_a_conflict(
 def test_a_session_that_is_terminated_during_an_append_leaves_no_doubt(
     store: PostgresEventStore, url: str, threads: ThreadPoolExecutor
 ) -> None:
-    execute(url, SLOW_INSERT)
+    execute(url, SLOW_INSERT.format(1.5))
     one = unit(events=2)
     future = threads.submit(store.append, [one])
     (pid,) = wait_until(lambda: appenders(url, waiting=False), what="the append")

@@ -139,7 +139,7 @@ def test_a_hang_never_answers_and_holds_up_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_late_request_arrives_though_its_client_is_gone(tmp_path: Path) -> None:
-    with ExchangeProcess(tmp_path / "venue", "--latency", "0.2") as exchange:
+    with ExchangeProcess(tmp_path / "venue", "--latency", "2") as exchange:
         with exchange.client() as client:
             client.send(**submission("o1"))
             assert client.query("o1") == {"outcome": "not_found"}
