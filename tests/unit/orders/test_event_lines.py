@@ -19,7 +19,7 @@ LOGGER = "orders.event_lines"
 def lines(caplog: pytest.LogCaptureFixture, life: Life, level: int) -> list[tuple[str, str]]:
     with caplog.at_level(level, LOGGER):
         log_events(life.recorded)
-    return [(record.levelname, record.message) for record in caplog.records]
+    return [(record.levelname, record.message) for record in caplog.records if record.name == LOGGER]
 
 
 def test_on_debug_every_event_is_a_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,7 +47,7 @@ def test_a_line_names_order_position_who_why_and_the_trace(caplog: pytest.LogCap
     doubt = in_doubt().recorded[-1]
     event = replace(doubt.event, trace_id="4bf92f3577b34da6a3ce929d0e0e4736")
     log_events([Recorded(doubt.position, doubt.stream_id, doubt.version, event)])
-    (record,) = caplog.records
+    (record,) = [record for record in caplog.records if record.name == LOGGER]
     names = ("order_id", "position", "by", "status", "delivery", "attempt", "reason", "trace_id")
     assert [getattr(record, name) for name in names] == [
         *(str(ID), FIRST_POSITION + 2, "exchange adapter", "Placed", "in_doubt", 1),
