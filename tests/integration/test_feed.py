@@ -205,6 +205,7 @@ async def test_a_feed_that_drains_tells_its_clients(service: ReadService, path: 
 async def test_what_is_ready_comes_in_one_frame_where_the_client_takes_that(service: ReadService, path: Path) -> None:
     for _ in range(10):
         service.desk.place()
+    await aired(service)
     async with feed(path, after=0, batch="true") as client, asyncio.timeout(10):
         assert [one["position"] for one in json.loads(await client.recv())] == list(range(1, 11))
         assert json.loads(await client.recv()) == {"type": "caught_up", "position": 10}
@@ -217,6 +218,7 @@ async def test_orders_trades_and_books_come_over_one_socket_and_positions_never_
 ) -> None:
     desk = service.desk
     order_id = desk.place("EURUSD", 10, "1.1")
+    await aired(service)
     with service.projecting():
         async with feed(path, channels="orders,trades,books", symbol="EURUSD", after=0) as client:
             first = await messages(client, 3)
@@ -252,6 +254,7 @@ async def test_a_client_that_resumes_at_a_process_which_is_behind_waits_for_it(
     async with read_service(database_url, store=behind) as other, served(other.app) as other_path:
         for _ in range(6):
             service.desk.place()
+        await aired(service)
         async with feed(path, after=0) as client:
             assert [one["position"] for one in await messages(client, 4)] == [1, 2, 3, 4]
         async with feed(other_path, after=4) as client:

@@ -94,11 +94,21 @@ async def joined(service: ReadService, clients: int) -> None:
     await wait_until_async(count, what=f"{clients} clients")
 
 
+async def aired(service: ReadService) -> None:
+    """What is in the log by now is no news any more."""
+
+    async def all_out() -> bool:
+        return service.hub.position >= service.store.head()
+
+    await wait_until_async(all_out, what="the live log")
+
+
 async def test_a_stream_resumes_after_the_last_id_which_wins_over_after(
     service: ReadService, http: httpx.AsyncClient
 ) -> None:
     for _ in range(5):
         service.desk.place()
+    await aired(service)
     async with source(http, after=2) as events:
         first = await take(events, 4)
         assert [event.data["position"] for event in first] == [3, 4, 5, 5]
@@ -118,11 +128,7 @@ async def test_a_stream_without_a_position_can_be_resumed_from_its_first_moment(
 ) -> None:
     monkeypatch.setattr(feed_session, "HEARTBEAT_S", 0.1)
     service.desk.place("EURUSD")
-
-    async def aired() -> bool:
-        return service.hub.position == 1
-
-    await wait_until_async(aired, what="the live log")
+    await aired(service)
     async with source(http, symbol="USDCAD") as events:
         assert await anext(events) == Event("1", "message", {}, True)
         await joined(service, 1)
