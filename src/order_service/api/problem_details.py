@@ -19,7 +19,7 @@ from orders.api.tracing import TRACE_HEADER, trace_id_of
 from orders.bounds import RETRY_AFTER_S
 from orders.domain.errors import FieldError
 from orders.http import BLANK, POSITION_HEADER, problem_type
-from orders.strict_json import encodable
+from orders.strict_json import encodable, shortened
 from projections.feed_client import NOT_PERMITTED
 
 log = logging.getLogger(__name__)
@@ -146,4 +146,4 @@ def _encoded(problem: Problem) -> bytes:
 
 
 def _asked(request: AnyRequest) -> str:
-    return f"{request.scope['method']} {request.scope['path']}"
+    return f"{request.scope['method']} {shortened(request.scope['path'])}"

@@ -14,6 +14,7 @@ from order_service.cli.order_ids import ID_ARGUMENT
 from order_service.cli.output import JSON_OPTION, coloured, print_json
 from order_service.configuration.settings import load_settings
 from order_service.errors import NotFoundError, RefusedError, ServiceError
+from order_service.logs.printable import printable
 
 _HELD = ("in_doubt", "parked")
 
@@ -58,16 +59,16 @@ def _held(service: Api, order: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _print(told: Explanation) -> None:
-    title = f"{told.order_id}: {told.order}"
+    title = printable(f"{told.order_id}: {told.order}")
     click.echo(click.style(title, bold=True) if coloured() else title)
-    click.echo(f"It {told.state}.\n")
+    click.echo(printable(f"It {told.state}.") + "\n")
     for step, before in zip(told.steps, [None, *told.steps], strict=False):
         click.echo(f"  {_time(step, before)}  {_after(step.after_s)}  #{step.position}  {_words(step)}")
-    click.echo(f"\nWaiting for: {told.waiting_for or 'nothing; it has ended'}.")
+    click.echo("\n" + printable(f"Waiting for: {told.waiting_for or 'nothing; it has ended'}."))
     if told.can_do:
         click.echo("What can be done:")
     for command in told.can_do:
-        click.echo(f"  {command}")
+        click.echo(f"  {printable(command)}")
 
 
 def _time(step: Step, before: Step | None) -> str:
@@ -83,7 +84,7 @@ def _after(seconds: float) -> str:
 
 
 def _words(step: Step) -> str:
-    words = " ".join(step.what.split())
+    words = printable(" ".join(step.what.split()))
     return f"{words} [{step.proof}]" if step.proof else words
 
 

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 import click
 import msgspec
 
+from order_service.logs.printable import printable
+
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -92,5 +94,5 @@ def print_fields(fields: Iterable[tuple[str, Any]]) -> None:
 
 
 def _text(value: Any) -> str:
-    """One cell: what would break the line or the columns becomes a space."""
-    return "" if value is None else " ".join(str(value).split())
+    """One cell: what would break the line or the columns becomes a space, and what a terminal would obey is shown."""
+    return "" if value is None else printable(" ".join(str(value).split()))

@@ -21,6 +21,7 @@ from order_service.errors import (
     UnreachableError,
     WrongRequestError,
 )
+from order_service.logs.printable import printable
 
 DONE, FAILED, WRONG_USE, NOT_FOUND, CONFLICT, UNREACHABLE = range(6)
 """Exit codes: done; failed or not so; wrong use; not found; conflict; something needed is not reachable."""
@@ -91,7 +92,7 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except ServiceError as error:
             for line in error.wrong if isinstance(error, SettingsError) else [error]:
-                click.echo(f"error: {line}", err=True)
+                click.echo(f"error: {printable(str(line))}", err=True)
             ctx.exit(exit_code(error))
         except BrokenPipeError:  # the reader of our output has gone: `orders list | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,6 +17,7 @@ from order_service.cli.output import print_line
 from order_service.cli.own_access import tls
 from order_service.configuration.settings import Settings, load_settings
 from order_service.errors import RefusedError, UnreachableError, WrongRequestError
+from order_service.logs.printable import printable
 
 _COLOURS = {"Placed": "blue", "Executed": "green", "Canceled": "yellow", "Rejected": "red", "Expired": "yellow"}
 _COLUMNS = {
@@ -82,7 +83,7 @@ class _Told:
 
     def __call__(self, reason: str) -> None:
         if reason != self._last:
-            click.echo(f"{reason}; trying again", err=True)
+            click.echo(f"{printable(reason)}; trying again", err=True)
         self._last = reason
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 from order_service.logs.log_secrets import Secrets
+from order_service.logs.printable import printable
 from order_service.logs.trace_context import add_trace_id
 
 _QUIET = ("granian", "_granian", "litestar", "psycopg", "httpx", "httpcore")
@@ -33,7 +35,7 @@ def configure_logs(production: bool, level: str = "info", secrets: Secrets | Non
     rendering: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [_made_printable, structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)]
     )
     structlog.configure(
         processors=[
@@ -59,6 +61,19 @@ def configure_logs(production: bool, level: str = "info", secrets: Secrets | Non
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _made_printable(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What clients and exchanges say begins no line and changes nothing on the terminal. Values beside the event are
+    escaped as they are rendered, and JSON always is."""
+    event["event"] = printable(str(event["event"]))
+    return event
+
+
+def _write_traceback(written: TextIO, exc_info: Any) -> None:
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    written.write("\n".join(map(printable, plain.getvalue().split("\n"))))
 
 
 def _hiding(secrets: Secrets) -> structlog.typing.Processor:

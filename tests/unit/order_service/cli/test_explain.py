@@ -111,6 +111,18 @@ def test_a_life_is_told_in_plain_words(run: Run, api: ScriptedApi, story: str) -
     assert done.stdout == (EXPLAINED / f"{story}.txt").read_text(encoding="utf-8")
 
 
+def test_a_reason_of_the_exchange_clears_no_screen(run: Run, api: ScriptedApi) -> None:
+    answer_for(api, sent().then(0.3, c.RecordRejected, attempt=1, reason="no\x1b[2Jall is well"))
+    done = run("explain", str(ID), BASE_URL=api.url)
+    assert r"no\x1b[2Jall is well" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_what_the_api_refuses_with_is_one_line(run: Run, api: ScriptedApi) -> None:
+    api.answers(404, {"detail": "no\x1b[2J\nall is well"}).answers(404, {"detail": "no\x1b[2J\nall is well"})
+    assert run("explain", str(ID), BASE_URL=api.url).stderr == "error: no\\x1b[2J\\nall is well\n"
+
+
 def test_no_text_is_of_a_story_that_is_not_told() -> None:
     assert {path.stem for path in EXPLAINED.iterdir()} == set(STORIES)
 

@@ -62,6 +62,25 @@ def test_what_would_break_a_line_or_a_column_becomes_a_space(capsys: pytest.Capt
     assert capsys.readouterr().out == "a\tb\nx y\tz w\n"
 
 
+# What the exchange or a client says: clear the screen, set the title, a C1 control, read from right to left.
+SAID = "no\x1b[2J\x1b]0;x\x07 \x9b2J\u202e well"
+SHOWN = r"no\x1b[2J\x1b]0;x\x07 \x9b2J\u202e well"
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_what_others_say_changes_nothing_on_a_terminal(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str], on_terminal: bool
+) -> None:
+    if on_terminal:
+        terminal(NO_COLOR="1")
+    print_rows(("a", "b"), [("x", SAID)])
+    print_fields([("name", SAID)])
+    print_line((SAID, None), (3, 1))
+    said = capsys.readouterr().out
+    assert said.count(SHOWN) == 3
+    assert not any(one in said for one in "\x1b\x07\x9b\u202e")
+
+
 def test_the_first_column_of_a_narrow_table_stays_whole(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal(COLUMNS="50", NO_COLOR="1")
     order_id = "01a1fbfe-4cc7-7491-91f9-8c9b96e69439"

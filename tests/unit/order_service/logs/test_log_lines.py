@@ -95,6 +95,21 @@ def test_a_terminal_gets_lines_for_people(configure: Configure) -> None:
     assert not lines.getvalue().startswith("{")
 
 
+def test_what_others_say_begins_no_line_and_changes_nothing_on_a_terminal(configure: Configure) -> None:
+    lines = configure(terminal=True)
+    said = "GET /orders/\x1b]0;x\x07\n2026-11-21 [error] FAKE\x9b2J"
+    structlog.get_logger("a").warning(said, reason=said)
+    logging.getLogger("b").warning("%s: %s", said, "x", extra={"path": said})
+    assert len(lines.getvalue().splitlines()) == 2
+    assert lines.getvalue().count(r"GET /orders/\x1b]0;x\x07\n2026-11-21 [error] FAKE\x9b2J") == 4
+    try:
+        raise ValueError(f"two\nlines {said}")
+    except ValueError:
+        logging.getLogger("b").exception("failed")
+    assert not any(one in lines.getvalue() for one in ("\x1b]", "\x07", "\x9b"))
+    assert r"lines GET /orders/\x1b]0;x\x07" in lines.getvalue()
+
+
 def test_production_logs_json_on_a_terminal_too(configure: Configure) -> None:
     lines = configure(terminal=True, production=True)
     structlog.get_logger("a").info("order placed")

@@ -47,6 +47,14 @@ async def test_everything_else_is_asked_again_later(http: httpx.AsyncClient, pat
     assert answer.headers["Retry-After"]
 
 
+async def test_a_path_however_long_makes_a_short_line(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await http.get(f"/orders/{'x' * 60_000}")).status_code == 503
+    (line,) = [record.getMessage() for record in caplog.records if "/orders/x" in record.getMessage()]
+    assert len(line) < 500
+
+
 async def test_what_needs_no_key_is_answered(http: httpx.AsyncClient) -> None:
     assert (await http.get("/health/live")).status_code == 200
     assert (await http.get("/openapi.json")).status_code == 200
