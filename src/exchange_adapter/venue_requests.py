@@ -220,14 +220,24 @@ class Requests:
         return asked_at - max(lost_at, self._calls.overdue.ran_until(request_id)) >= bound_s
 
     async def _record(self, order: Order, entry: Entry, commands: list[c.Command]) -> Order:
-        """What changed nothing counts as a failed try, so that it is not repeated at once. Very many executions go in
+        """What settled nothing counts as a failed try, so that it is not repeated at once. Very many executions go in
         parts: a commit may carry so much only."""
-        news = False
+        before, news = order, False
         for start in range(0, len(commands), MAX_UNIT_REPORTS):
             done = await self._recorder.record(order.id, commands[start : start + MAX_UNIT_REPORTS])
             order, news = done.order, news or bool(done.events)
-        if news:
+        if news or _settled_meanwhile(before, order):
             self._calls.succeeded(entry)
         else:
             self._calls.failed(entry)
         return order
+
+
+def _settled_meanwhile(before: Order, now: Order) -> bool:
+    """Whether something that waited for the venue's word waits no more: its report may be faster than its answer, which
+    then tells nothing new."""
+    return (
+        (before.phase, before.delivery, before.lives_unwanted) != (now.phase, now.delivery, now.lives_unwanted)
+        or before.pending_replace not in (None, now.pending_replace)
+        or before.pending_cancel not in (None, now.pending_cancel)
+    )

@@ -12,6 +12,7 @@ from exchange_adapter.venue import (
     Unknown,
     VenueState,
 )
+from orders.domain.commands import RecordReplaced
 from orders.domain.values import Capabilities, Phase
 from tests.support.adapter_floor import Floor, Later, after_placing, on_floor, resting
 from tests.support.virtual_time import pass_time
@@ -73,6 +74,35 @@ def test_a_cancel_is_sent_after_the_replace_that_was_pending() -> None:
         assert floor.order(order_id).phase is Phase.CANCELED
 
     on_floor(test)
+
+
+def test_nor_does_it_wait_where_the_report_of_the_replace_came_before_its_answer() -> None:
+    async def test(floor: Floor) -> None:
+        (order_id,) = floor.client.place(limit_price="1.10000")
+        process = floor.start()
+        await pass_time(1)
+        floor.venue.will("replace", *[NotSent("down")] * 8, Later(2.0, Done()))
+        floor.client.replace(order_id, quantity=12)
+        await wait_for_call(floor, "replace", 9)
+        floor.client.cancel(order_id)
+        change = floor.order(order_id).pending_replace
+        assert change is not None
+        stamp = {"command_id": floor.new_id(), "order_id": order_id, "at": floor.loop.utc(), "by": "exchange"}
+        await process.handler.execute(
+            RecordReplaced(**stamp, quantity=12, limit_price=Decimal("1.10000"), request_id=change.request_id)
+        )
+        replaced_at = floor.venue.of("replace")[-1].at + 2.0
+        await pass_time(60)
+        (canceled,) = floor.venue.of("cancel")
+        assert canceled.at - replaced_at < 0.1
+        assert floor.order(order_id).phase is Phase.CANCELED
+
+    on_floor(test)
+
+
+async def wait_for_call(floor: Floor, method: str, count: int) -> None:
+    while len(floor.venue.of(method)) < count:
+        await pass_time(0.1)
 
 
 def test_a_replace_whose_answer_was_lost_is_repeated_where_answers_are_repeated() -> None:
