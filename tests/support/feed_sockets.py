@@ -24,10 +24,8 @@ class FakeSocket:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.frames: list[int] = []
-        self.began_after: int | None = None
         self.kept_alive: list[int] = []
         self.closed: tuple[int, str] | None = None
-        self.closed_at: int | None = None
         self.was_cut = False
         self.reads = asyncio.Event()
         self.reads.set()
@@ -44,7 +42,7 @@ class FakeSocket:
         return [message["position"] for message in self.sent]
 
     async def begin(self, position: int) -> None:
-        self.began_after = position
+        pass
 
     async def send(self, tellings: Sequence[Telling]) -> None:
         texts = [text for told in tellings for text in told.texts]
@@ -64,7 +62,6 @@ class FakeSocket:
     async def close(self, code: int, reason: str, position: int) -> None:
         await self.reads.wait()
         self.closed = (code, reason)
-        self.closed_at = position
 
     def cut(self) -> None:
         self.was_cut = True
