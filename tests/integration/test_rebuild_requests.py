@@ -29,7 +29,7 @@ from projections.rebuild_requests import RebuildsAskedFor, ask_for_rebuild
 from projections.registry import PROJECTIONS
 from projections.trades import TRADES
 from tests.support.projection_rows import wait_for_rows
-from tests.support.read_service import projecting
+from tests.support.read_service import projecting, wrong_fields
 from tests.support.rebuilds import change, checkpoint_of, follow
 from tests.support.trading_desk import OPENING, TradingDesk
 from tests.support.waiting import wait_until
@@ -129,6 +129,8 @@ async def test_what_there_is_not_is_refused(client: httpx.AsyncClient) -> None:
     answer = await client.post("/ops/projections/order/rebuild")
     assert (answer.status_code, answer.json()["detail"]) == (404, "Projection: order does not exist")
     assert (await client.post("/ops/projections/trades/rebuild?fast=1")).status_code == 422
+    assert wrong_fields(await client.get("/ops/projections?limit=1")) == ["limit"]
+    assert wrong_fields(await client.get("/ops/projections?min_position=8")) == ["min_position"]  # the log has 4
 
 
 async def test_a_rebuild_goes_on_with_another_projector_where_one_was_stopped(
