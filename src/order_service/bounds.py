@@ -1,4 +1,4 @@
-"""Every bound of the composition root and the process supervision, each with its reason."""
+"""Every bound of settings, processes, API and command line, each with its reason; `security` has its own."""
 
 MAX_SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; PostgreSQL adds a name of its own
 MAX_DECIMALS = 12  # of prices in a catalogue: past it their sums outgrow what is stored exactly
@@ -61,9 +61,7 @@ DOCUMENT_PART_BYTES = 16 * 1024  # of a file of /docs or a schema; the server ho
 BODY_TIMEOUT_S = 20.0  # for a whole body: 2 MiB at 1 Mbit/s take 17 s
 MAX_DISCARDED_BYTES = 4 * 1024 * 1024  # of a body that is too large: above the 3 MiB that our nginx passes on
 UNREAD_TIMEOUT_MS = 20_000  # how long an answer may stand in the kernel of which the client takes nothing
-RATE_BURST_S = 1.0  # an account that was quiet may ask for so many seconds' worth at once
 RATE_WHERE_REQUIRED = 1_000.0  # a second, of an account with a credential: a third of what one API process can do
-MAX_RATED_CLIENTS = 20_000  # accounts and addresses whose rate is kept, some 300 bytes each
 KEEP_ALIVE_MS = 75_000  # an idle connection, or a header that dawdles: longer than the 60 s of common balancers
 API_STOP_S = 2  # what requests in flight get to end under `orders up`, which has ten seconds for all parts
 API_ALONE_STOP_S = 12  # the same for an API alone: 1 s for goodbyes, 8 s for a request that waits for its commit

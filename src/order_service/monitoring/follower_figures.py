@@ -16,7 +16,7 @@ from order_service.monitoring.metric_families import gauge, gauges
 from orders.eventstore.sql import load
 from projections.errors import ReadError
 
-_SQL = load("order_service", "follower_figures.sql")
+_SQL = load("order_service.monitoring", "follower_figures.sql")
 
 Rows = Callable[[str, Mapping[str, object]], Awaitable[list[tuple[Any, ...]]]]
 

@@ -36,8 +36,19 @@ class LatestFigures(Generic[T]):
         async with self._lock:
             if self._clock() - self._read_at < FIGURES_CACHE_S:
                 return
-            (read,) = await asyncio.gather(asyncio.wait_for(self._read(), FIGURES_TIMEOUT_S), return_exceptions=True)
+            (read,) = await asyncio.gather(self._in_time(), return_exceptions=True)
             if isinstance(read, BaseException) and not isinstance(read, self._failures):
                 log.error("figures for /metrics could not be read", exc_info=read)
             self.value = None if isinstance(read, BaseException) else read
             self._read_at = self._clock()
+
+    async def _in_time(self) -> T:
+        """Does not wait until a read that took too long has given up: a server that hangs does not answer that either.
+        Raises TimeoutError, and what the read raises."""
+        reading = asyncio.ensure_future(self._read())
+        done, _ = await asyncio.wait({reading}, timeout=FIGURES_TIMEOUT_S)
+        if not done:
+            reading.add_done_callback(lambda late: late.cancelled() or late.exception())
+            reading.cancel()
+            raise TimeoutError
+        return reading.result()

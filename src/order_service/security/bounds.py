@@ -1,4 +1,4 @@
-"""Every bound of the door, each with its reason."""
+"""Every bound of who may use the service, and how often, each with its reason."""
 
 MAX_CREDENTIAL = 8192  # characters of a token; one with a dozen claims has a thousand
 MAX_ACCOUNT = 128  # characters of an account's name: as many as a client_order_id may have
@@ -18,3 +18,5 @@ MAX_KNOWN_HOSTS = 256  # Host headers whose verdict is kept
 CREDENTIAL_LOOK_S = 1.0  # how often it is looked whether the credentials of open streams still hold
 GOODBYE_S = 2.0  # a client that is sent away and does not read is cut after this
 MAX_KEYS_LISTED = 10_000  # of `orders keys list`: more than a person reads
+RATE_BURST_S = 1.0  # an account that was quiet may ask for so many seconds' worth at once
+MAX_RATED_CLIENTS = 20_000  # accounts and addresses whose rate is kept, some 300 bytes each

@@ -19,7 +19,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import TooManyRequestsException
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from order_service.bounds import MAX_RATED_CLIENTS, RATE_BURST_S
+from order_service.security.bounds import MAX_RATED_CLIENTS, RATE_BURST_S
 from order_service.security.door import client_address
 from order_service.security.principal import principal_of
 from orders.http import COST
