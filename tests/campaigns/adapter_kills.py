@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 from msgspec import Struct
 
-from tests.campaigns.order_flow import OrderFlow
+from load.order_flow import OrderFlow
 from tests.support.running_service import RunningService
 from tests.support.waiting import wait_until
 

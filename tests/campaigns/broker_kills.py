@@ -25,6 +25,7 @@ import psycopg
 from msgspec import Struct
 
 from load.balance import Balance, Findings, balance, counted
+from load.order_flow import Mix, OrderFlow
 from order_service.postgres import running_url
 from orders.domain import events as e
 from orders.shards import SHARDS
@@ -34,7 +35,6 @@ from tests.campaigns.agreement import agreement, histories, parts
 from tests.campaigns.concluding import conclude, told_seed
 from tests.campaigns.doubt import check_record
 from tests.campaigns.faults import exchange_folder, head_of, is_settled, pages
-from tests.campaigns.order_flow import Mix, OrderFlow
 from tests.support.logged_exchange import PLACED_FILE
 from tests.support.own_rabbit import fresh_vhost, own_node
 from tests.support.running_service import RunningService, running_service

@@ -23,13 +23,13 @@ import click
 from msgspec import Struct
 
 from load.balance import Balance, Findings, balance, counted
+from load.order_flow import Mix, OrderFlow
 from order_service.postgres import running_url
 from orders.domain import events as e
 from tests.campaigns.adapter_kills import KILL, STALL_S, Deed, Progress, deeds, due, kill_adapter
 from tests.campaigns.agreement import histories, parts
 from tests.campaigns.concluding import conclude, told_seed
 from tests.campaigns.faults import head_of, pages
-from tests.campaigns.order_flow import Mix, OrderFlow
 from tests.support.logged_exchange import PLACED_FILE
 from tests.support.running_service import RunningService, running_service
 from tests.support.waiting import wait_until

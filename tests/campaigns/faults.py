@@ -26,6 +26,7 @@ from msgspec import Struct
 from exchange_adapter.policy import Limits, not_found_counts_after_s
 from exchange_adapter.simulated_venue import SimulatedVenue
 from load.balance import Balance, Findings, balance, counted
+from load.order_flow import OrderFlow
 from order_service.postgres import running_url
 from simulated_exchange.control_client import ask
 from simulated_exchange.errors import ControlRefused, ControlUnreachable
@@ -33,7 +34,6 @@ from simulated_exchange.journal import FILE_NAME
 from tests.campaigns.adapter_kills import KILL, Progress, deeds, due, kill_adapter
 from tests.campaigns.agreement import Agreement, agreement
 from tests.campaigns.concluding import conclude, told_seed
-from tests.campaigns.order_flow import OrderFlow
 from tests.support.exchange_client import ExchangeClient
 from tests.support.running_service import RunningService, running_service
 from tests.support.waiting import wait_until

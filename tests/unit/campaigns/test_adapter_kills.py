@@ -5,9 +5,9 @@ from unittest.mock import Mock
 
 import pytest
 
+from load.order_flow import OrderFlow
 from tests.campaigns import faults
 from tests.campaigns.adapter_kills import BURST, KILL, OUTAGE, deeds
-from tests.campaigns.order_flow import OrderFlow
 from tests.support.running_service import RunningService
 
 

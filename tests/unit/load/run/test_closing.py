@@ -60,6 +60,8 @@ def trade(number: int, exec_id: str, quantity: int = 10) -> Trade:
         time=AT,
         position=4,
         corrects=None,
+        order_traded_quantity=quantity,
+        order_average_price=Decimal("1.1"),
     )
 
 

@@ -3,11 +3,11 @@
 import json
 import random
 
+from load.order_flow import Mix, changes_of, terms_of
 from orders.api.order_fields import read_placing
 from orders.domain.instruments import BUILT_IN
 from orders.domain.terms import Rules, refused_terms
 from orders.domain.values import Capabilities, OrderType, TimeInForce
-from tests.campaigns.order_flow import Mix, changes_of, terms_of
 
 ORDERS = 2_000
 
