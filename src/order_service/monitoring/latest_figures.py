@@ -46,9 +46,12 @@ class LatestFigures(Generic[T]):
         """Does not wait until a read that took too long has given up: a server that hangs does not answer that either.
         Raises TimeoutError, and what the read raises."""
         reading = asyncio.ensure_future(self._read())
-        done, _ = await asyncio.wait({reading}, timeout=FIGURES_TIMEOUT_S)
-        if not done:
-            reading.add_done_callback(lambda late: late.cancelled() or late.exception())
-            reading.cancel()
-            raise TimeoutError
-        return reading.result()
+        try:
+            done, _ = await asyncio.wait({reading}, timeout=FIGURES_TIMEOUT_S)
+            if not done:
+                raise TimeoutError
+            return reading.result()
+        finally:
+            if not reading.done():
+                reading.add_done_callback(lambda late: late.cancelled() or late.exception())
+                reading.cancel()
