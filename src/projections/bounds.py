@@ -50,7 +50,12 @@ MAX_FRAME_BYTES = 256 * 1024  # and their bytes: WebSocket clients refuse frames
 SEND_BUFFER_BYTES = 64 * 1024  # of a connection in the kernel, which else takes 5 MB before a slow client shows
 SEND_TIMEOUT_S = 3.0  # one frame: the connection's buffers are full for so long
 SEND_LOOKS = 6  # turns of the event loop in that time: a loop that stood still does not make its clients slow
-SLOW_CLOSE_TIMEOUT_S = 3.5  # for that frame, then the closing one: who only paused hears where to resume, within 10 s
+SLOW_CLOSE_TIMEOUT_S = 3.5  # for that frame, then the closing one, which the kernel takes at once; else it is cut
+GOODBYE_BUFFER_BYTES = (
+    512 * 1024
+)  # what SEND_BUFFER_BYTES becomes for them; Linux gives 208 kB at least, which are enough
+GOODBYE_UNREAD_MS = 60_000  # how long they then stand in the kernel: who reads again by then hears where to resume
+GOODBYE_FLUSH_S = 0.5  # for the server to hand its own buffer to the kernel, before the connection is ended
 CLOSE_TIMEOUT_S = 0.8  # for the frame under way and the closing one, where nothing says that the client is slow
 MAX_CLIENT_MESSAGE = 4_096  # characters of a message from a client; none means anything yet
 MAX_CLIENT_MESSAGES = 100  # messages from a client within CLIENT_MESSAGES_S
@@ -63,6 +68,7 @@ MAX_REPLAY_PAGES = 40  # pages kept for clients that come back at once: 10,000 e
 MAX_REPLAY_READS = 4  # such reads at once: catching up does not starve the other reads
 HEARTBEAT_S = 15.0  # after this much silence a client that resumes hears the position
 DRAIN_TIMEOUT_S = 1.0  # all clients that are told of the shutdown: the process has 2 s to end
+EVENTS_FRAME_BYTES = 32 * 1024  # of /events: the server takes some in before the kernel has the first
 EVENTS_RETRY_MS = 1_000  # what an event source waits before it comes back
 BOOK_INTERVAL_S = 1.0  # between two snapshots of a symbol, the contract's
 BOOK_WAIT_S = 2.0  # for a projection that is behind; then again

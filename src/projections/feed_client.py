@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from projections.bounds import MAX_CLIENT_QUEUE, MAX_CLIENT_QUEUE_BYTES, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES
+from projections.bounds import MAX_CLIENT_QUEUE, MAX_CLIENT_QUEUE_BYTES, MAX_FRAME_MESSAGES
 from projections.feed import Entry, Subscription, Telling
 
 TOO_SLOW = 4408
@@ -105,14 +105,14 @@ class FeedClient:
         """Whether nothing waits to be sent."""
         return not self._queue
 
-    def take(self) -> list[Telling]:
+    def take(self, most_bytes: int) -> list[Telling]:
         """The oldest in the queue, several where the client wants that; empty where there is nothing."""
         most = MAX_FRAME_MESSAGES if self.subscription.batch else 1
         taken: list[Telling] = []
         size_bytes = 0
         while self._ready and len(taken) < most:
             size_bytes += self._queue[0].size_bytes
-            if taken and size_bytes > MAX_FRAME_BYTES:
+            if taken and size_bytes > most_bytes:
                 break
             taken.append(self._queue.popleft())
         if taken:

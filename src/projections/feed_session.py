@@ -16,6 +16,7 @@ from orders.eventstore.port import EventStoreError
 from projections.bounds import (
     CLIENT_MESSAGES_S,
     CLOSE_TIMEOUT_S,
+    GOODBYE_FLUSH_S,
     HEARTBEAT_S,
     MAX_CLIENT_MESSAGE,
     MAX_CLIENT_MESSAGES,
@@ -42,7 +43,10 @@ class SocketGone(Exception):
 
 
 class FeedSocket(Protocol):
-    """A connection that takes the feed. Each method raises SocketGone where the connection has ended."""
+    """A connection that takes the feed. Each method raises SocketGone where the connection has ended.
+    `frame_bytes`: what it is given to send at once, at most, but for a single position's messages."""
+
+    frame_bytes: int
 
     async def begin(self, position: int) -> None:
         """Before anything else: what follows for this client comes after the position."""
@@ -64,8 +68,12 @@ class FeedSocket(Protocol):
         """Everything up to the position was sent."""
         ...
 
+    def make_room(self) -> None:
+        """Where the client does not read: lets the frame under way and the closing one go out nevertheless."""
+        ...
+
     def cut(self) -> None:
-        """Ends a connection whose client cannot be told why, since it does not read."""
+        """Ends a connection whose client does not read, and keeps what has gone out for it to read later."""
         ...
 
 
@@ -83,10 +91,10 @@ async def serve(socket: FeedSocket, subscription: Subscription, hub: FeedHub, re
     try:
         give_up_at = await _run(socket, client, hub, reader)
         if client.ending is not None:
+            hub.closed_slow += client.ending.code == TOO_SLOW
             await _tell_ending(socket, client, client.ending, give_up_at)
     finally:
         hub.leave(client)
-        hub.closed_slow += client.ending is not None and client.ending.code == TOO_SLOW
 
 
 async def _tell_ending(socket: FeedSocket, client: FeedClient, ending: Ending, give_up_at: float | None) -> None:
@@ -95,6 +103,9 @@ async def _tell_ending(socket: FeedSocket, client: FeedClient, ending: Ending, g
         return
     resume = f": resume with after={client.sent}" if ending.code in _RESUMABLE else ""
     await close(socket, ending.code, ending.reason + resume, client.sent, give_up_at)
+    if ending.code == TOO_SLOW:
+        await asyncio.sleep(GOODBYE_FLUSH_S)
+        socket.cut()  # else the server keeps it until the client has read all
 
 
 async def close(socket: FeedSocket, code: int, reason: str, position: int = 0, give_up_at: float | None = None) -> None:
@@ -120,6 +131,8 @@ async def _run(socket: FeedSocket, client: FeedClient, hub: FeedHub, reader: Log
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         slow = client.ending is not None and client.ending.code == TOO_SLOW
         give_up_at = loop.time() + (SLOW_CLOSE_TIMEOUT_S if slow else CLOSE_TIMEOUT_S)
+        if slow:
+            socket.make_room()
         if client.ending is not None:
             # The frame under way may still go out; then the position to resume from is past it.
             await asyncio.wait((writing,), timeout=give_up_at - loop.time())
@@ -195,7 +208,7 @@ class _Session:
             if page is None:
                 return
             client.queue(page.after(client.sent, client.subscription))
-            while tellings := client.take():
+            while tellings := client.take(self._socket.frame_bytes):
                 await self._send(tellings)
             if client.ending is not None:
                 return
@@ -210,7 +223,7 @@ class _Session:
         while client.ending is None:
             if client.behind:
                 await self._return_to_the_log()
-            elif tellings := client.take():
+            elif tellings := client.take(self._socket.frame_bytes):
                 await self._send(tellings)
             else:
                 try:

@@ -73,6 +73,20 @@ def goodbye(client: ClientConnection) -> tuple[int | None, str]:
     return client.close_code, client.close_reason or ""
 
 
+def heard_at_last(client: socket.socket) -> tuple[int, int]:
+    """Of one that reads again after it was ended: the last position that it was told, and that of the goodbye."""
+    client.settimeout(10)
+    received = bytearray()
+    while chunk := client.recv(65536):
+        received += chunk
+    told, goodbye_to, after = received.rpartition(b"too slow: resume with after=")
+    assert goodbye_to, received[-200:]
+    assert told.endswith((b"\x11\x38", b'"code":4408,"reason":"'))
+    numbers = re.compile(rb"\d+").match(after)
+    assert numbers
+    return int(re.findall(rb'"position":(\d+)[,}]', told)[-1]), int(numbers[0])
+
+
 @pytest.mark.parametrize(("number", "whole_group"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_every_client_hears_that_the_service_restarts_and_where_to_resume(
     api: ApiProcess, database_url: str, number: signal.Signals, whole_group: bool
@@ -97,7 +111,7 @@ def test_every_client_hears_that_the_service_restarts_and_where_to_resume(
     )
 
 
-def test_who_does_not_read_is_ended_within_ten_seconds_and_costs_the_others_nothing(
+def test_who_does_not_read_is_ended_within_ten_seconds_and_hears_so_later_and_costs_the_others_nothing(
     api: ApiProcess, database_url: str
 ) -> None:
     store, count = PostgresEventStore(database_url), 9_000
@@ -113,4 +127,7 @@ def test_who_does_not_read_is_ended_within_ten_seconds_and_costs_the_others_noth
         positions = [json.loads(good.recv(timeout=5))["position"] for _ in range(count)]
         assert positions == list(range(1, count + 1))
         assert files_that_are_no_sockets(api) == files
+        for one in stuck:
+            last, resume_after = heard_at_last(one)
+            assert last == resume_after
     store.close()

@@ -10,6 +10,7 @@ from typing import Any
 from orders.domain.instruments import BUILT_IN
 from orders.eventstore.memory import MemoryEventStore
 from orders.eventstore.port import Recorded
+from projections.bounds import MAX_FRAME_BYTES
 from projections.feed import Subscription, Telling
 from projections.feed_hub import FeedHub
 from projections.feed_log import LogReader
@@ -19,9 +20,13 @@ from tests.support.waiting import wait_until_async
 
 class FakeSocket:
     """`reads` is cleared for a client that does not read: sends then block, though what was handed over comes in the
-    end, as with a real server, even if the sender has given up waiting. `leave()` ends the connection."""
+    end, as with a real server, even if the sender has given up waiting. Where `has_room`, `make_room` lets everything
+    out nevertheless. `leave()` ends the connection."""
+
+    frame_bytes = MAX_FRAME_BYTES
 
     def __init__(self) -> None:
+        self.has_room = False
         self.sent: list[dict[str, Any]] = []
         self.frames: list[int] = []
         self.kept_alive: list[int] = []
@@ -62,6 +67,10 @@ class FakeSocket:
     async def close(self, code: int, reason: str, position: int) -> None:
         await self.reads.wait()
         self.closed = (code, reason)
+
+    def make_room(self) -> None:
+        if self.has_room:
+            self.reads.set()
 
     def cut(self) -> None:
         self.was_cut = True

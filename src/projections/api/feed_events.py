@@ -18,8 +18,8 @@ from orders.request_errors import InvalidParameters
 from projections.api.documentation import operation
 from projections.api.feed_documentation import FEED
 from projections.api.feed_parameters import LAST_EVENT_ID_HEADER, subscription_of
-from projections.api.own_sockets import cut_peer
-from projections.bounds import EVENTS_RETRY_MS
+from projections.api.own_sockets import cut_peer, make_room
+from projections.bounds import EVENTS_FRAME_BYTES, EVENTS_RETRY_MS
 from projections.errors import FeedUnavailable
 from projections.feed import Subscription, Telling
 from projections.feed_hub import FeedHub
@@ -98,6 +98,8 @@ class _EventStream(Response[str]):
 class EventStream:
     """`projections.feed_session.FeedSocket` over an HTTP answer."""
 
+    frame_bytes = EVENTS_FRAME_BYTES
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._peer = scope["client"]
         self._receive = receive
@@ -128,6 +130,9 @@ class EventStream:
     async def close(self, code: int, reason: str, position: int) -> None:
         last = text_of(Closed(code=code, reason=reason, position=position))
         await self._write(f"event: closed\nid: {position}\ndata: {last}\n\n", more=False)
+
+    def make_room(self) -> None:
+        make_room(self._peer)
 
     def cut(self) -> None:
         cut_peer(self._peer)

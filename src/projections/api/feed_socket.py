@@ -13,9 +13,9 @@ from orders.domain.instruments import Catalogue
 from orders.http import local_account
 from orders.request_errors import InvalidParameters
 from projections.api.feed_parameters import subscription_of
-from projections.api.own_sockets import cut_peer
+from projections.api.own_sockets import cut_peer, make_room
 from projections.api.socket_input import WatchedInput
-from projections.bounds import CLIENT_INPUT_LOOK_S
+from projections.bounds import CLIENT_INPUT_LOOK_S, MAX_FRAME_BYTES
 from projections.feed import Telling
 from projections.feed_client import WRONG_PARAMETER
 from projections.feed_hub import FeedHub
@@ -60,6 +60,8 @@ class AcceptedSocket:
     """`projections.feed_session.FeedSocket` over Litestar's. Its methods are called by one task each. With `batch`, a
     frame with more than one message is a JSON array of them."""
 
+    frame_bytes = MAX_FRAME_BYTES
+
     def __init__(self, socket: AnySocket, *, batch: bool = False) -> None:
         self._socket = socket
         self._batch = batch
@@ -86,6 +88,9 @@ class AcceptedSocket:
 
     async def close(self, code: int, reason: str, position: int) -> None:
         await self._tell({"type": "websocket.close", "code": code, "reason": reason})
+
+    def make_room(self) -> None:
+        make_room(self._socket.scope["client"])
 
     def cut(self) -> None:
         cut_peer(self._socket.scope["client"])

@@ -11,15 +11,18 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISSOCK
 from threading import Lock
 
+from projections.bounds import GOODBYE_BUFFER_BYTES, GOODBYE_UNREAD_MS
+
 log = logging.getLogger(__name__)
 
 _Peer = tuple[str, int]
+_Treatment = Callable[[socket.socket], None]
 
 
 def bound_sending(size_bytes: int, unread_timeout_ms: int) -> bool:
@@ -38,47 +41,69 @@ def bound_sending(size_bytes: int, unread_timeout_ms: int) -> bool:
     return found
 
 
+def make_room(peer: tuple[str, int | str] | None) -> None:
+    """Soon lets the kernel take what is being sent to a peer that does not read, and a little more. There it stands
+    until the peer reads again, for a bounded time, whether the connection is cut meanwhile or not."""
+    _look_for(peer, _widen)
+
+
 def cut_peer(peer: tuple[str, int | str] | None) -> None:
-    """Soon ends the connection with a peer (host and port, as ASGI names it; the server gives the port as a text),
-    whatever still waits to be sent on it; None is no peer of TCP. For an event loop's thread, which it does not hold
-    up: another one looks for all peers that are due at once."""
-    if peer is not None and _cuts.add((peer[0], int(peer[1] or 0))):
-        asyncio.get_running_loop().run_in_executor(None, _cuts.make)
+    """Soon ends the connection with a peer, whatever the server still has to send on it; what the kernel has taken, it
+    sends."""
+    _look_for(peer, _cut)
 
 
-class _Cuts:
-    """The peers that are to be cut. One thread at a time looks for them."""
+def _look_for(peer: tuple[str, int | str] | None, treatment: _Treatment) -> None:
+    """Host and port, as ASGI names a peer (the server gives the port as a text); None is no peer of TCP. For an event
+    loop's thread, which it does not hold up: another one looks for all peers that are due at once."""
+    if peer is not None and _looks.add((peer[0], int(peer[1] or 0)), treatment):
+        asyncio.get_running_loop().run_in_executor(None, _looks.make)
+
+
+def _widen(own: socket.socket) -> None:
+    # The kernel wakes whoever waits for room (sk_write_space in Linux's sock_setsockopt).
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, GOODBYE_BUFFER_BYTES)
+    if sys.platform == "linux":
+        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GOODBYE_UNREAD_MS)
+
+
+def _cut(own: socket.socket) -> None:
+    own.shutdown(socket.SHUT_RDWR)
+
+
+class _Looks:
+    """What is to be done with which peers' connections. One thread at a time looks for them."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._due: set[_Peer] = set()
+        self._due: dict[_Peer, _Treatment] = {}
         self.under_way = False
 
-    def add(self, peer: _Peer) -> bool:
-        """Whether the caller has to see to it that somebody makes the cuts."""
+    def add(self, peer: _Peer, treatment: _Treatment) -> bool:
+        """Whether the caller has to see to it that somebody looks."""
         with self._lock:
-            self._due.add(peer)
+            self._due[peer] = treatment
             begins, self.under_way = not self.under_way, True
         return begins
 
     def make(self) -> None:
-        while peers := self._taken():
+        while due := self._taken():
             try:
                 for own in tcp_sockets():
                     with suppress(OSError):
-                        if own.getpeername()[:2] in peers:
-                            own.shutdown(socket.SHUT_RDWR)
+                        if (treatment := due.get(own.getpeername()[:2])) is not None:
+                            treatment(own)
             except OSError as error:
                 log.warning("clients that do not read stay connected: %s", error)
 
-    def _taken(self) -> set[_Peer]:
+    def _taken(self) -> dict[_Peer, _Treatment]:
         with self._lock:
-            peers, self._due = self._due, set()
-            self.under_way = bool(peers)
-        return peers
+            due, self._due = self._due, {}
+            self.under_way = bool(due)
+        return due
 
 
-_cuts = _Cuts()
+_looks = _Looks()
 
 
 def tcp_sockets() -> Iterator[socket.socket]:

@@ -95,7 +95,7 @@ async def test_a_frame_is_bounded_in_messages_and_bytes(
         desk.place()
     await studio.air()
     assert by_count.frames == [8, 8, 4]
-    monkeypatch.setattr(feed_client, "MAX_FRAME_BYTES", 1_500)
+    monkeypatch.setattr(FakeSocket, "frame_bytes", 1_500)
     by_bytes = await studio.tune_in(batch=True, after=0)
     await received(by_bytes, 21)
     assert by_bytes.frames == [3] * 6 + [2, 1]

@@ -39,6 +39,22 @@ async def test_a_client_that_does_not_read_is_closed_with_its_position_and_the_o
     assert studio.hub.closed_slow == 1
 
 
+async def test_a_client_that_never_reads_is_told_at_once_where_to_resume_for_when_it_reads_again(
+    studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_session, "SEND_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(feed_session, "GOODBYE_FLUSH_S", 0.05)
+    slow = await studio.tune_in()
+    slow.has_room = True
+    slow.reads.clear()
+    desk.place()
+    await studio.air()
+    assert await closed(slow) == (4408, "too slow: resume with after=1")
+    assert not slow.was_cut
+    await wait_until_async(lambda: clients_left(studio, 0), what="the end of the client")
+    assert slow.was_cut
+
+
 async def test_a_slow_client_that_reads_again_hears_where_to_resume_without_gap_or_repeat(
     studio: Studio, desk: TradingDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
