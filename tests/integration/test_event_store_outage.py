@@ -3,20 +3,23 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import count
 from pathlib import Path
+from threading import Event
 
 import psycopg
 import pytest
 
 from order_service.migrations import migrate
 from order_service.postgres import EmbeddedPostgres
+from orders.bounds import APPEND_TIMEOUT_S
 from orders.eventstore.codec import encode_unit
 from orders.eventstore.group_commit import Writer
 from orders.eventstore.live_log import LiveLog
-from orders.eventstore.port import Appended, CommitUnknown, Recorded, StoreUnavailable, Unit
+from orders.eventstore.port import Appended, CommitUnknown, Conflict, EncodedUnit, Recorded, StoreUnavailable, Unit
 from orders.eventstore.postgres import PostgresEventStore
 from orders.eventstore.subscription import PostgresHints
 from tests.support.log_events import unit, whole_log
@@ -109,21 +112,41 @@ async def appended_or_none(writer: Writer) -> Appended | None:
     return answer
 
 
+class HalfwayStore(PostgresEventStore):
+    """It takes so many events, and more when it is let go: whoever comes late still comes in the middle."""
+
+    def __init__(self, url: str, events: int) -> None:
+        super().__init__(url, application_name="outage")
+        self.let_go = Event()
+        self._events = events
+
+    def append_encoded(
+        self, units: Sequence[EncodedUnit], *, timeout_s: float = APPEND_TIMEOUT_S
+    ) -> list[Appended | Conflict]:
+        assert self._events > 0 or self.let_go.wait(WITHIN_S)
+        self._events -= len(units)
+        return super().append_encoded(units, timeout_s=timeout_s)
+
+
 def test_what_was_acknowledged_is_there_after_a_server_process_is_killed_under_load(
-    server: EmbeddedPostgres, store: PostgresEventStore, url: str
+    server: EmbeddedPostgres, url: str
 ) -> None:
-    writer = Writer(store, max_batch_units=20)
-    writer.start()
-    units = [unit() for _ in range(2_000)]
-    futures = [writer.submit(one) for one in units]
-    wait_until(lambda: writer.last_position > 100, what="some commits")
-    os.kill(appending_process(url), signal.SIGKILL)  # every session of the server ends, and it recovers
-    assert writer.queued, "there is still something to do"
-    answers = [future.result(WITHIN_S) for future in futures]
-    writer.close()
-    assert all(isinstance(answer, Appended) for answer in answers), "the time allowed covers the recovery"
-    assert events_in(store, units) == 2_000
-    assert [event.position for event in whole_log(store)] == list(range(1, 2_001))
+    with closing(HalfwayStore(url, 1_000)) as store:
+        store.append([unit()])
+        pid = appending_process(url)
+        writer = Writer(store, max_batch_units=20)
+        writer.start()
+        units = [unit() for _ in range(2_000)]
+        futures = [writer.submit(one) for one in units]
+        wait_until(lambda: writer.last_position > 100, what="some commits")
+        os.kill(pid, signal.SIGKILL)  # every session of the server ends, and it recovers
+        assert writer.queued, "there is still something to do"
+        store.let_go.set()
+        answers = [future.result(WITHIN_S) for future in futures]
+        writer.close()
+        assert all(isinstance(answer, Appended) for answer in answers), "the time allowed covers the recovery"
+        assert events_in(store, units) == 2_000
+        assert [event.position for event in whole_log(store)] == list(range(1, 2_002))
 
 
 def appending_process(url: str) -> int:
