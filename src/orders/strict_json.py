@@ -75,8 +75,8 @@ def _whole(text: str) -> int:
 
 
 def _exact(text: str) -> Decimal:
-    """Exact, whatever the thread's own context does. What is longer than any field takes is no number (NaN), nor is what
-    has an exponent of more digits than Python converts."""
+    """Exact, whatever the thread's own context does. What is longer than any field takes is no number (NaN), nor is
+    what has an exponent of more digits than Python converts."""
     return Decimal(text if len(text) <= MAX_NUMBER_DIGITS else "NaN", _NUMBERS)
 
 
