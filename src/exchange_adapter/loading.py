@@ -41,7 +41,7 @@ def load_venue(setting: str, *, address: str = "", call_timeout_s: float = 10.0)
             raise VenueConfigError(
                 f"EXCHANGE={setting}: the class cannot be made without arguments: {_line(error)}"
             ) from error
-    return PlaceOrderVenue(named)
+    return PlaceOrderVenue(named, module=setting.partition(":")[0])
 
 
 def venue_capabilities(setting: str) -> Capabilities:

@@ -8,9 +8,10 @@ with ON_DOUBT=resend, to be sent again, perhaps twice.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -50,16 +51,13 @@ class PlacedOrder(Struct, frozen=True, kw_only=True):
     quantity: int
 
 
-class NothingDeclared(Exception):
-    """Stands in where the module declares no error: never raised."""
-
-
 class PlaceOrderVenue:
     capabilities: ClassVar[Capabilities] = Capabilities()
 
-    def __init__(self, place_order: Callable[[Any], object]) -> None:
+    def __init__(self, place_order: Callable[[Any], object], *, module: str | None = None) -> None:
+        """`module`: the one that EXCHANGE names."""
         self._place_order = place_order
-        self._not_sent = declared_error(place_order)
+        self._not_sent = declared_errors(place_order, module)
 
     def submit(self, order: VenueOrder) -> SubmitOutcome:
         """Raises whatever else the function raises: that is Unknown to the caller."""
@@ -97,10 +95,17 @@ def placed_order(order: VenueOrder) -> PlacedOrder:
     )
 
 
-def declared_error(place_order: Callable[[Any], object]) -> type[Exception]:
-    """The class named OrderPlacementError in the function's module; where there is none, one that is never raised."""
-    module = sys.modules.get(getattr(place_order, "__module__", None) or "")
-    declared = getattr(module, NOT_SENT_ERROR, None)
-    if isinstance(declared, type) and issubclass(declared, Exception):
-        return declared
-    return NothingDeclared
+def declared_errors(place_order: Callable[[Any], object], module: str | None = None) -> tuple[type[Exception], ...]:
+    """The classes named OrderPlacementError in the module that EXCHANGE names, in the function's own, and in those of
+    what it wraps (functools.partial and functools.wraps say what)."""
+    places = {module, *(getattr(layer, "__module__", None) for layer in _layers(place_order))}
+    found = [getattr(sys.modules.get(place or ""), NOT_SENT_ERROR, None) for place in places]
+    return tuple(error for error in found if isinstance(error, type) and issubclass(error, Exception))
+
+
+def _layers(function: object) -> Iterator[object]:
+    seen: list[object] = []
+    while function is not None and not any(function is one for one in seen):
+        yield function
+        seen.append(function)
+        function = function.func if isinstance(function, partial) else getattr(function, "__wrapped__", None)

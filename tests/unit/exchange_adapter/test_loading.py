@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -12,7 +14,19 @@ from exchange_adapter.errors import VenueConfigError
 from exchange_adapter.loading import load_venue, venue_capabilities
 from exchange_adapter.place_order import PlaceOrderVenue
 from exchange_adapter.simulated_venue import SimulatedVenue
-from orders.domain.values import Capabilities
+from exchange_adapter.venue import NotSent, VenueOrder
+from orders.domain.values import Capabilities, OrderType, Side, TimeInForce
+
+ORDER = VenueOrder(
+    order_id=UUID(int=5),
+    symbol="EURUSD",
+    side=Side.BUY,
+    type=OrderType.MARKET,
+    quantity=7,
+    limit_price=None,
+    time_in_force=TimeInForce.GTC,
+    created_at=datetime(2026, 11, 2, tzinfo=UTC),
+)
 
 MODULE = """
 from orders.domain.values import Capabilities
@@ -46,6 +60,45 @@ async def place_soon(order): ...
 FEE = 3
 """
 
+WRAPPED = """
+import functools
+from decorators import plain, wrapping
+
+class OrderPlacementError(Exception): ...
+
+def _place(host, order):
+    raise OrderPlacementError("no connection")
+
+class Desk:
+    def place_order(self, order):
+        _place("host", order)
+    __call__ = place_order
+
+partial = functools.partial(_place, "host")
+
+@wrapping
+def wrapped(order):
+    _place("host", order)
+
+@plain
+def hidden(order):
+    _place("host", order)
+
+desk = Desk()
+"""
+
+DECORATORS = """
+import functools
+
+class OrderPlacementError(Exception): ...
+
+def plain(function):
+    return lambda order: function(order)
+
+def wrapping(function):
+    return functools.wraps(function)(lambda order: function(order))
+"""
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -54,6 +107,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     (tmp_path / "my_venue.py").write_text(MODULE)
+    (tmp_path / "wrapped.py").write_text(WRAPPED)
+    (tmp_path / "decorators.py").write_text(DECORATORS)
+    (tmp_path / "imports.py").write_text("from wrapped import partial as passed_on, wrapped, desk")
     (tmp_path / "needs_more.py").write_text("import not_installed_anywhere")
     (tmp_path / "broken.py").write_text("def place_order(:")
     (tmp_path / "raises.py").write_text("raise ValueError('no\\nlicence')")
@@ -64,6 +120,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_function_in_the_current_folder_is_a_venue() -> None:
     assert isinstance(load_venue("my_venue:place_order"), PlaceOrderVenue)
     assert venue_capabilities("my_venue:place_order") == Capabilities()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *(f"wrapped:{name}" for name in ("partial", "wrapped", "hidden", "desk", "desk.place_order")),
+        "imports:passed_on",
+        "imports:wrapped",
+        "imports:desk",
+    ],
+)
+def test_however_a_function_is_wrapped_the_error_of_its_module_means_that_nothing_was_sent(setting: str) -> None:
+    assert load_venue(setting).submit(ORDER) == NotSent("no connection")
 
 
 def test_a_class_is_a_venue_with_what_it_declares() -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from examples import stock_exchange
-from exchange_adapter.place_order import NothingDeclared, PlaceOrderVenue, declared_error
+from exchange_adapter.place_order import PlaceOrderVenue, declared_errors
 from exchange_adapter.venue import NotSent, Placed, VenueOrder
 from orders.domain.values import Capabilities, OrderType, Side, TimeInForce
 
@@ -78,8 +78,15 @@ def test_an_error_of_that_name_from_another_module_is_not_the_declared_one() -> 
 
 
 def test_the_declared_error_is_found_by_its_name() -> None:
-    assert declared_error(stock_exchange.place_order) is stock_exchange.OrderPlacementError
-    assert declared_error(importlib.import_module) is NothingDeclared
+    assert declared_errors(stock_exchange.place_order) == (stock_exchange.OrderPlacementError,)
+    assert declared_errors(importlib.import_module) == ()
+
+
+def test_a_function_that_is_said_to_wrap_itself_is_asked_once() -> None:
+    def place_order(order: object) -> None: ...
+
+    place_order.__wrapped__ = place_order  # type: ignore[attr-defined]
+    assert declared_errors(place_order) == ()
 
 
 def test_it_declares_that_it_can_only_place() -> None:
