@@ -16,14 +16,16 @@ import pytest
 from tests.support.certificates import certificate
 from tests.support.nginx import Nginx, running_nginx
 from tests.support.running_service import free_port
+from tests.support.waiting import wait_until
 
 REQUESTS = 8
 
 
 class Upstream(ThreadingHTTPServer):
-    """Takes every request, notes it, and answers 200; `breaks`: it takes the request and is gone."""
+    """Takes every request, notes it, and answers 200 with `body`; `breaks`: it takes the request and is gone."""
 
     breaks = False
+    body = b""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -49,8 +51,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.taken.append((self.command, {name.lower(): value for name, value in self.headers.items()}))
         if not self.server.breaks:
             self.send_response(200)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(self.server.body)))
             self.end_headers()
+            self.wfile.write(self.server.body)
 
     do_POST = do_PATCH = do_GET
 
@@ -109,6 +112,24 @@ def test_a_process_that_was_away_serves_at_once_when_the_other_one_goes(
         assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
         first.breaks, second.breaks = True, False
         assert {httpx.get(nginx.url, trust_env=False).status_code for _ in range(2 * REQUESTS)} == {200}
+
+
+@pytest.mark.parametrize("path", ["/docs/assets/swagger-ui-bundle.js", "/openapi.json"])
+def test_what_strangers_may_ask_for_is_kept_in_no_file_for_those_who_take_it_slowly(
+    tmp_path: Path, upstreams: list[Upstream], path: str
+) -> None:
+    body = bytes(8 << 20)
+    with running_nginx(tmp_path, [server.port for server in upstreams]) as nginx:
+        for server in upstreams:
+            server.taken.clear()
+            server.body = body
+        with socket.create_connection(("127.0.0.1", nginx.port), timeout=10) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            wait_until(lambda: any(server.taken for server in upstreams), what="the request at the API")
+            received = sum(len(part) for part in iter(lambda: client.recv(16_384), b""))
+        assert received > len(body)
+        assert "temporary file" not in nginx.tail()
 
 
 @pytest.fixture
