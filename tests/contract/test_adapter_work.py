@@ -17,6 +17,7 @@ from orders.domain.values import Capabilities, Delivery, Phase
 from orders.shards import SHARDS
 from tests.support.adapter_process import AdapterProcess
 from tests.support.logged_exchange import PLACED_FILE
+from tests.support.rabbitmq import time_limit
 from tests.support.recording_venue import FAILS, HANGS, RecordingVenue
 from tests.support.running_adapter import Client, client_of, running_adapter
 from tests.support.waiting import wait_until
@@ -25,7 +26,7 @@ from tests.support.work_transport import LOG, Transport, over_rabbitmq, queues_c
 TAKEN_OVER_S = 10.0
 
 
-@pytest.fixture(params=["log", "rabbitmq"])
+@pytest.fixture(params=["log", pytest.param("rabbitmq", marks=time_limit(["amqp_url"]))])
 def transport(request: pytest.FixtureRequest, database_url: str) -> Iterator[Transport]:
     if request.param == "log":
         yield LOG

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.campaigns.broker_kills import PLACE_ORDER, run
 from tests.support.rabbitmq import Rabbit
 
 ORDERS = 200
 
 
-@pytest.mark.timeout(180)
 def test_orders_are_taken_and_placed_once_while_rabbitmq_is_killed_and_comes_back(fragile_rabbit: Rabbit) -> None:
     vhost = fragile_rabbit.add_vhost()
     outcome = run(PLACE_ORDER, ORDERS, 1, 20260703, fragile_rabbit, fragile_rabbit.url(vhost), per_second=25.0)

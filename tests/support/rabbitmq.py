@@ -1,7 +1,8 @@
 """Fixtures on a real RabbitMQ: one node for a whole test run, of all its processes, and a virtual host for each test.
 
 The node is started when the first test asks for it, which takes some 14 s, and ends with the run (`rabbitmq_node`).
-Whoever kills or freezes it has it alone meanwhile: `fragile_rabbit`.
+Whoever kills or freezes it has it alone meanwhile: `fragile_rabbit`. The time limit of a test counts from where it has
+the node: what it waits for until then other tests do, and that has bounds of its own.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TextIO
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +29,8 @@ from tests.support.rabbitmq_node import BOOT_S, SERVER, SOCKET
 from tests.support.waiting import wait_until
 
 WORKER = "PYTEST_XDIST_WORKER"
+BREAKS_IT_S = 300.0  # the limit of a test that breaks the node: to start it again may take BOOT_S alone
+TURN_S = 600.0  # to wait for others: two who break the node, one after the other, each up to its limit
 _numbers = count(1)
 
 
@@ -110,7 +114,7 @@ class Rabbit:
     def used(self, how: int) -> Iterator[None]:
         """Shared with others (LOCK_SH), or alone (LOCK_EX)."""
         with (self._folder / "use").open("a") as file:
-            fcntl.flock(file, how)
+            lock(file, how, TURN_S)
             yield
 
     def restored(self) -> None:
@@ -132,6 +136,29 @@ class Rabbit:
         assert answer["failure"] is None, answer["failure"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        if "rabbit" in fixtures:
+            item.add_marker(time_limit(fixtures, item.get_closest_marker("timeout")), append=False)
+
+
+def time_limit(fixtures: Collection[str], given: pytest.Mark | None = None) -> pytest.MarkDecorator:
+    """Of a test with these fixtures, from where it has them; `given` is the limit that it sets itself."""
+    if given is not None:
+        return pytest.mark.timeout(*given.args, func_only=True)
+    own = (BREAKS_IT_S,) if "fragile_rabbit" in fixtures else ()
+    return pytest.mark.timeout(*own, func_only=True)
+
+
+def lock(file: TextIO, how: int, within_s: float) -> None:
+    """flock(2), within a bound. It blocks, in a thread: who only tries now and then may never have its turn."""
+    waiting = Thread(target=fcntl.flock, args=(file, how), daemon=True)
+    waiting.start()
+    waiting.join(within_s)
+    assert not waiting.is_alive(), f"waited {within_s} s in vain for {file.name}, which others hold"
+
+
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[Rabbit]:
     """The run's node. Tests take `amqp_url` or `fragile_rabbit`."""
@@ -139,7 +166,7 @@ def rabbit() -> Iterator[Rabbit]:
     runner = os.getppid() if WORKER in os.environ else os.getpid()
     folder = Path(tempfile.gettempdir()) / f"orders-rabbitmq-{runner}"
     with Path(f"{folder}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # whoever comes first starts it, the others wait
+        lock(file, fcntl.LOCK_EX, TURN_S)  # whoever comes first starts it, the others wait
         with_guardian(folder, lambda folder: _start_guardian(folder, runner))
         node = Rabbit(folder)
     yield node

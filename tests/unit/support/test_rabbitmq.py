@@ -1,13 +1,14 @@
-"""When the run's RabbitMQ is started, and when the one that runs is taken."""
+"""When the run's RabbitMQ is started, when the one that runs is taken, and how long tests wait for each other there."""
 
 from __future__ import annotations
 
+import fcntl
 import socket
 from pathlib import Path
 
 import pytest
 
-from tests.support.rabbitmq import with_guardian
+from tests.support.rabbitmq import BREAKS_IT_S, lock, time_limit, with_guardian
 from tests.support.rabbitmq_node import SOCKET
 
 
@@ -48,3 +49,30 @@ def test_what_a_killed_one_has_left_under_the_same_number_is_thrown_away(folder:
         with socket.socket(socket.AF_UNIX) as guardian:
             guardian.bind(str(folder / SOCKET))
     assert started_for(folder) == [folder]
+
+
+def test_who_waits_for_others_gives_up_in_time_and_has_its_turn_when_they_are_done(tmp_path: Path) -> None:
+    with (tmp_path / "use").open("a") as theirs, (tmp_path / "use").open("a") as ours:
+        lock(theirs, fcntl.LOCK_SH, 10)
+        lock(ours, fcntl.LOCK_SH, 10)
+        with (tmp_path / "use").open("a") as alone, pytest.raises(AssertionError, match=r"waited 0\.05 s in vain"):
+            lock(alone, fcntl.LOCK_EX, 0.05)
+    with (tmp_path / "use").open("a") as alone:
+        lock(alone, fcntl.LOCK_EX, 10)
+
+
+@pytest.mark.parametrize(
+    ("fixtures", "given_s", "limit_s"),
+    [
+        (["rabbit", "amqp_url"], (), ()),
+        (["rabbit", "amqp_url"], (240,), (240,)),
+        (["rabbit", "fragile_rabbit"], (), (BREAKS_IT_S,)),
+        (["rabbit", "fragile_rabbit"], (400,), (400,)),
+    ],
+)
+def test_a_tests_time_counts_from_where_it_has_the_node(
+    fixtures: list[str], given_s: tuple[float, ...], limit_s: tuple[float, ...]
+) -> None:
+    given = pytest.mark.timeout(*given_s).mark if given_s else None
+    mark = time_limit(fixtures, given).mark
+    assert (mark.args, mark.kwargs) == (limit_s, {"func_only": True})
