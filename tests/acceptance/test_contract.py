@@ -22,6 +22,7 @@ from tests.support.waiting import wait_until
 RESTING: dict[str, Any] = {"limit_price": "0.00001"}
 BODY: dict[str, Any] = {"symbol": "EURUSD", "quantity": 10}
 MAX_BODY = 64 * 1024
+CHANGING = ["PUT", "PATCH", "DELETE"]
 
 
 @pytest.fixture(scope="module")
@@ -159,13 +160,20 @@ def test_where_nobody_is_a_stranger_what_no_route_takes_carries_it_too(service: 
 
 @pytest.mark.parametrize(
     ("path", "methods"),
-    [("/orders", {"GET", "HEAD", "POST"}), ("/orders/any", {"GET", "HEAD", "PUT", "PATCH", "DELETE"})],
+    [("/orders", ["POST"]), ("/orders/any", CHANGING), ("/orders/batch", ["POST", *CHANGING])],
 )
-def test_a_path_names_all_its_methods(service: ServiceAtUrl, path: str, methods: set[str]) -> None:
+def test_a_path_names_all_its_methods(service: ServiceAtUrl, path: str, methods: list[str]) -> None:
     asked, refused = service.http.options(path), service.http.request("PURGE", path)
     assert (asked.status_code, refused.status_code) == (204, 405)
     for answer in (asked, refused):
-        assert set(answer.headers["allow"].split(", ")) == methods | {"OPTIONS"}
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", *methods}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", *CHANGING])
+def test_there_is_no_order_of_the_name_batch(service: ServiceAtUrl, method: str) -> None:
+    answer = service.http.request(method, "/orders/batch", json={"quantity": 1})
+    assert answer.status_code == 404
+    assert method == "HEAD" or answer.json()["detail"] == "Order with ID: batch does not exist"
 
 
 @pytest.mark.own_service

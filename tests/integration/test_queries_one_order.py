@@ -34,7 +34,7 @@ async def test_one_order_is_never_stale_and_needs_no_projector(unprojected: Read
 
 async def test_there_is_no_order_of_an_unknown_or_invalid_id(unprojected: ReadService) -> None:
     for path in ("/orders/{}", "/order/{}", "/orders/{}/events"):
-        for bad_id in (str(uuid4()), "7", "not-an-id", "{urn}", uuid4().hex, "%00", "ü", "a%2Fb", "%2f"):
+        for bad_id in (str(uuid4()), "7", "not-an-id", "{urn}", uuid4().hex, "%00", "ü", "a%2Fb", "%2f", "batch"):
             answer = await unprojected.get(path.format(bad_id))
             shown = httpx.URL(f"http://orders.test/{bad_id}").path[1:]
             assert answer.status_code == 404

@@ -171,7 +171,18 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         accepted = await commands.cancel(_caller(request, account_of), existing_id(order_id))
         return _answer(accepted, 202 if accepted.pending else 200, _tag(accepted))
 
-    return [replace_order, cancel_order]
+    @route(
+        "/orders/batch",
+        http_method=[HttpMethod.PUT, HttpMethod.PATCH, HttpMethod.DELETE],
+        status_code=404,
+        opt=_TRADE,
+        include_in_schema=False,
+    )
+    async def change_batch() -> None:
+        """Its POST has the path to itself, which would be a 405 here; but an order of that name is asked for."""
+        existing_id("batch")
+
+    return [replace_order, cancel_order, change_batch]
 
 
 def _free(orders: int) -> None:

@@ -123,6 +123,11 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
     async def show_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
         return await _shown(request, order_reads, account_of(request), order_id)
 
+    @get("/orders/batch", status_code=404, include_in_schema=False)
+    async def show_batch() -> None:
+        """Only POST knows more than an order of that name, which would be a 405 here."""
+        existing_id("batch")
+
     @get(
         ["/orders/{order_id:str}/events", "/order/{order_id:str}/events"],
         summary="What happened to an order, oldest first",
@@ -132,7 +137,7 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
     async def show_history(request: AnyRequest, order_id: FromPath[str]) -> Response[list[HistoryEvent]]:
         return await _told(request, order_reads, account_of(request), order_id)
 
-    return [show_order, show_history]
+    return [show_order, show_batch, show_history]
 
 
 def _anybodys_order(order_reads: OrderReads, problems: _Problems) -> list[Any]:

@@ -161,3 +161,11 @@ async def test_an_order_of_another_account_is_not_there(service: CommandService)
         assert answer.status_code == 404
         assert answer.json()["detail"] == f"Order with ID: {order_id} does not exist"
     assert service.events(order_id) == ["OrderPlaced"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/orders/nonsense", "/orders/batch", "/order/batch"])
+async def test_there_is_no_order_of_what_is_no_id(service: CommandService, method: str, path: str) -> None:
+    answer = await service.http.request(method, path, json={"quantity": 1})
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == f"Order with ID: {path.rpartition('/')[2]} does not exist"
