@@ -20,8 +20,10 @@ from tests.support.trading_desk import TradingDesk
 
 pytestmark = pytest.mark.anyio
 
-NO_READS = {"/", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/asyncapi.json", "/events", "/ws"}
-"""What tells of the process, documents, and the feed, which begins where it is asked to."""
+NO_READS = {"/", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/asyncapi.json", "/events", "/ws"} | {
+    "/orders/batch"
+}
+"""What tells of the process, documents, the feed, which begins where it is asked to, and what is no order."""
 
 
 class Service:
