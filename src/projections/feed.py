@@ -47,6 +47,11 @@ class Subscription(Struct, frozen=True, kw_only=True):
         return self.account, self.order_id or self.symbol
 
     @property
+    def shows_books(self) -> bool:
+        """Books are of symbols: who wants one order only sees them where it names a symbol too."""
+        return BOOKS in self.channels and (self.order_id is None or self.symbol is not None)
+
+    @property
     def replays(self) -> bool:
         """Whether anything of what it wants is in the log: books are not."""
         return self.channels != {BOOKS}

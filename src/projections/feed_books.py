@@ -21,7 +21,7 @@ from orders.parameters import Asked
 from orders.request_errors import InvalidParameters
 from projections.bounds import BOOK_HOLD_S, BOOK_INTERVAL_S, BOOK_WAIT_S, MAX_BOOK_READS, MAX_FIRST_BOOKS
 from projections.errors import ReadError
-from projections.feed import BOOKS, Entry, Telling, control
+from projections.feed import Entry, Telling, control
 from projections.feed_client import FeedClient
 from projections.feed_hub import FeedHub
 from projections.feed_messages import BookMessage
@@ -69,7 +69,7 @@ class FeedBooks:
                 await self._running
 
     def client_is_live(self, client: FeedClient) -> None:
-        if BOOKS in client.subscription.channels:
+        if client.subscription.shows_books:
             self._watching[_watched(client)].add(client)
             self._new.add(client)
             self._due.set()

@@ -8,7 +8,7 @@ import msgspec
 
 from orders.domain.instruments import Catalogue
 from orders.parameters import Parameters, whole_number
-from projections.feed import BOOKS, CHANNELS, Subscription
+from projections.feed import CHANNELS, Subscription
 
 LAST_EVENT_ID_HEADER = "Last-Event-ID"
 
@@ -31,8 +31,6 @@ def subscription_of(
         after=parameters.position("after"),
         batch=parameters.flag("batch"),
     )
-    if subscription.order_id is not None and BOOKS in channels:
-        parameters.refuse("order_id", "A book is of a symbol: leave out `order_id`, or the channel books")
     if last_event_id:
         try:
             subscription = msgspec.structs.replace(subscription, after=whole_number(last_event_id))

@@ -44,6 +44,24 @@ async def test_without_a_symbol_all_books_with_open_orders_come_first(
     await wait_until_async(both, what="both books")
 
 
+async def test_one_orders_client_hears_of_it_alone_and_sees_the_book_of_the_symbol_that_it_names(
+    studio: Studio, desk: TradingDesk, books: FeedBooks
+) -> None:
+    order_id = desk.place("EURUSD", 10, "1.1")
+    await studio.air()
+    channels = frozenset({"orders", "books"})
+    alone = await studio.tune_in(channels=channels, order_id=order_id)
+    beside = await studio.tune_in(channels=channels, order_id=order_id, symbol="EURUSD")
+    await shows(beside, ("EURUSD", 1, 10))
+    desk.place("EURUSD", 5, "1.1")
+    desk.place("USDCAD", 5, "1.1")
+    desk.cancel(order_id)
+    await studio.air()
+    await shows(beside, ("EURUSD", 1, 10), ("EURUSD", 4, 5))
+    assert [one.get("event") for one in alone.sent] == ["OrderCanceled"]
+    assert [one["event"] for one in beside.sent if "event" in one] == ["OrderCanceled"]
+
+
 async def test_a_book_is_read_once_for_all_clients_however_much_changes(
     studio: Studio, desk: TradingDesk, reads: DeskReads, books: FeedBooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
