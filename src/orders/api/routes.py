@@ -178,8 +178,9 @@ def _changing(commands: OrderCommands, problem: type[msgspec.Struct] | None, acc
         opt=_TRADE,
         include_in_schema=False,
     )
-    async def change_batch() -> None:
+    async def change_batch(request: AnyRequest) -> None:
         """Its POST has the path to itself, which would be a 405 here; but an order of that name is asked for."""
+        take_none(request.query_params.multi_items())
         existing_id("batch")
 
     return [replace_order, cancel_order, change_batch]

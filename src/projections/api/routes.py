@@ -123,10 +123,10 @@ def _one_order(order_reads: OrderReads, account_of: AccountOf, problems: _Proble
     async def show_order(request: AnyRequest, order_id: FromPath[str]) -> Response[OrderResource]:
         return await _shown(request, order_reads, account_of(request), order_id)
 
-    @get("/orders/batch", status_code=404, include_in_schema=False)
-    async def show_batch() -> None:
-        """Only POST knows more than an order of that name, which would be a 405 here."""
-        existing_id("batch")
+    @get("/orders/batch", include_in_schema=False)
+    async def show_batch(request: AnyRequest) -> Response[OrderResource]:
+        """Its POST has the path to itself, which would be a 405 here; but an order of that name is asked for."""
+        return await _shown(request, order_reads, account_of(request), "batch")
 
     @get(
         ["/orders/{order_id:str}/events", "/order/{order_id:str}/events"],
