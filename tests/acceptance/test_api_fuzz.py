@@ -38,6 +38,9 @@ def test_every_operation_answers_as_declared_to_what_is_right_and_wrong(
 # Others' requests between its own would make the same chain go on in another way.
 @pytest.mark.own_service
 def test_chains_of_requests_about_an_order_are_answered_as_declared(service: ServiceAtUrl) -> None:
-    asked = fuzz_chains(service, examples=15)
-    reached = {(method, path) for method, path, status in asked if status < 300}
-    assert {("POST", "/orders"), ("GET", "/orders/{order_id}"), ("DELETE", "/orders/{order_id}")} <= reached, asked
+    wanted = {("POST", "/orders"), ("GET", "/orders/{order_id}"), ("DELETE", "/orders/{order_id}")}
+    for examples in (15, 60, 240):  # what is drawn is the same each time, until a word of the document changes
+        asked = fuzz_chains(service, examples=examples)
+        if wanted <= {(method, path) for method, path, status in asked if status < 300}:
+            return
+    raise AssertionError(f"the chains never got to all of {wanted}: {asked}")
