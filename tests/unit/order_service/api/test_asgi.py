@@ -26,6 +26,7 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).resolve().parents[4]
 SECRET = "connection to host db7.internal failed"
 DOCUMENTS = ["/openapi.json", "/asyncapi.json", f"{ASSETS_PATH}/swagger-ui.css"]
+NO_BODY = {"type": "http.request", "body": b"", "more_body": False}
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -47,6 +48,28 @@ async def store() -> FailingReads:
 async def service(store: FailingReads) -> AsyncIterator[CommandService]:
     async with command_service(store, store.hints) as running:
         yield running
+
+
+async def answered(
+    service: CommandService,
+    method: str,
+    path: str,
+    received: Any = NO_BODY,
+    **more: Any,
+) -> list[Any]:
+    """What the app sends to a request as a server hands it over, below all that a client library makes of it."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return received
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    of_every = {"query_string": b"", "headers": [], "state": {}, "root_path": "", "scheme": "http"}
+    scope: Any = {"type": "http", "http_version": "1.1", "method": method, "path": path, **of_every, **more}
+    await service.app(scope, receive, send)
+    return sent
 
 
 def _below(kind: type[Exception]) -> set[type[Exception]]:
@@ -103,27 +126,7 @@ async def test_a_slash_or_percent_sign_within_an_id_names_no_order_like_any_othe
 
 async def test_bytes_that_should_have_been_encoded_name_nothing_and_are_no_fault(service: CommandService) -> None:
     """As a server hands them over: no client library sends them."""
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope: Any = {
-        "type": "http",
-        "method": "GET",
-        "path": "/orders/Aé/x/y",
-        "raw_path": b"/orders/%41\xc3\xa9/x/y",
-        "query_string": b"",
-        "headers": [],
-        "state": {},
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-    }
-    await service.app(scope, receive, send)
+    sent = await answered(service, "GET", "/orders/Aé/x/y", raw_path=b"/orders/%41\xc3\xa9/x/y")
     assert sent[0]["status"] == 404
     assert json.loads(sent[1]["body"])["detail"] == "There is nothing at /orders/Aé/x/y"
 
@@ -225,26 +228,7 @@ async def test_head_is_get_without_its_content(service: CommandService, path: st
 
 async def test_head_sends_no_content_on_the_wire(service: CommandService) -> None:
     """Seen below the client, which drops what a server should not have sent."""
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope: Any = {
-        "type": "http",
-        "method": "HEAD",
-        "path": f"{ASSETS_PATH}/swagger-ui.css",
-        "query_string": b"",
-        "headers": [],
-        "state": {},
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-    }
-    await service.app(scope, receive, send)
+    sent = await answered(service, "HEAD", f"{ASSETS_PATH}/swagger-ui.css")
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert (sent[0]["status"], sent[1]["body"]) == (200, b"")
 
@@ -252,26 +236,8 @@ async def test_head_sends_no_content_on_the_wire(service: CommandService) -> Non
 async def test_a_client_that_goes_before_its_bodys_end_is_no_fault_of_ours(
     service: CommandService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope: Any = {
-        "type": "http",
-        "method": "POST",
-        "path": "/orders",
-        "query_string": b"",
-        "headers": [(b"content-type", b"application/json"), (b"content-length", b"100")],
-        "state": {},
-        "root_path": "",
-        "scheme": "http",
-        "http_version": "1.1",
-    }
-    await service.app(scope, receive, send)
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
+    sent = await answered(service, "POST", "/orders", {"type": "http.disconnect"}, headers=headers)
     assert sent[0]["status"] == 400
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
