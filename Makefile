@@ -59,7 +59,7 @@ check-openapi:
 check-k6:
 	@exec requirements/node/install requirements/node/node_modules/.bin/tsc --project load/tsconfig.json
 
-bench: install-dev ## measure POST, batches, replay, the feed and appends against the limits of what they stand on; 6 minutes
+bench: install-dev ## measure POST, batches, replay, the feed and appends against the limits of what they stand on; 2 minutes
 	@exec $(BIN)/python -m load.bench $(ARGS)
 
 bench-adapters: install-dev ## measure orders/s of 1, 2 and 4 adapters, told of work by the log and by RabbitMQ
