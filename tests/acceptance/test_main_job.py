@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.running_service import RunningService, ServiceAtUrl, receive, service_to_ask
+from tests.support.waiting import wait_until
 
 RESTING: dict[str, Any] = {"type": "limit", "limit_price": "0.00001"}
 
@@ -132,7 +133,14 @@ def test_everything_is_there_after_a_restart(service: ServiceAtUrl) -> None:
     assert isinstance(service, RunningService)
     order = service.place()
     service.wait_for(order["id"], status="Executed")
-    before = service.all_orders()
+
+    def at_rest() -> list[dict[str, Any]] | None:
+        """Those of the tests before may still be on their way, and the list is told of each a moment later."""
+        orders = service.all_orders()
+        resting = [one["delivery"] == "acked" and one["type"] == "limit" for one in orders if one["status"] == "Placed"]
+        return orders if all(resting) else None
+
+    before = wait_until(at_rest, what="all orders to be at rest")
     assert service.stop() == 0
     service.start()
     assert service.all_orders() == before
